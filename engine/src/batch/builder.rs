@@ -1,0 +1,270 @@
+//! Builds a batch event by event: decoders push fields, the builder files the event under its
+//! partition.
+
+use super::rows::{RowColumn, Rows};
+use super::{Batch, Part};
+use crate::error::{Error, Result};
+use crate::event::{Kind, Level, Value};
+use crate::field;
+use crate::limits::{BATCH_PARTS_MAX, Limits};
+use crate::partition::{DEFAULT_TENANT, PartitionKey, class_of, partition_day};
+use crate::timestamp::{Day, Timestamp};
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Builds a [`Batch`] event by event.
+#[derive(Debug)]
+pub struct BatchBuilder {
+    tenant: Arc<str>,
+    arrival: Timestamp,
+    event_bytes_max: usize,
+    rows: u32,
+    parts: Vec<PartBuilder>,
+    part_places: HashMap<(Day, &'static str), usize>,
+    last_part: usize,
+    staged: Staged,
+}
+
+/// The fields of the event under construction, before it is known where it belongs.
+#[derive(Debug, Default)]
+struct Staged {
+    fields: Vec<StagedField>,
+    names: String,
+    bytes: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct StagedField {
+    name: Range<usize>,
+    kind: Kind,
+    value: Range<usize>,
+}
+
+#[derive(Debug)]
+struct PartBuilder {
+    key: PartitionKey,
+    rows: Rows,
+    places: HashMap<Arc<str>, usize>,
+    /// The column that followed each column in the last event: events of one sender have the same
+    /// fields in the same order, so a comparison finds the column that a hash would.
+    followers: Vec<usize>,
+    /// The last row in which each column's name came again, and how often.
+    repetitions: Vec<(u32, usize)>,
+    first: usize,
+}
+
+/// One event under construction. Dropped without [`EventBuilder::finish`], it leaves nothing.
+#[derive(Debug)]
+pub struct EventBuilder<'a> {
+    batch: &'a mut BatchBuilder,
+    /// The event's time; the time of arrival unless set.
+    pub timestamp: Timestamp,
+    /// The event's level; [`Level::Info`] unless set.
+    pub level: Level,
+}
+
+impl BatchBuilder {
+    /// An empty batch of the default tenant. `arrival` is when its bytes came in.
+    pub fn new(limits: &Limits, arrival: Timestamp) -> Self {
+        Self {
+            tenant: DEFAULT_TENANT.into(),
+            arrival,
+            event_bytes_max: limits.event_bytes_max,
+            rows: 0,
+            parts: Vec::new(),
+            part_places: HashMap::new(),
+            last_part: 0,
+            staged: Staged::default(),
+        }
+    }
+
+    /// When the batch's bytes came in.
+    pub fn arrival(&self) -> Timestamp {
+        self.arrival
+    }
+
+    /// Begins the next event.
+    pub fn event(&mut self) -> EventBuilder<'_> {
+        self.staged.fields.clear();
+        self.staged.names.clear();
+        self.staged.bytes.clear();
+        let timestamp = self.arrival;
+        EventBuilder { batch: self, timestamp, level: Level::default() }
+    }
+
+    /// The number of events finished so far.
+    pub fn len(&self) -> usize {
+        self.rows as usize
+    }
+
+    /// Whether no event is finished yet.
+    pub fn is_empty(&self) -> bool {
+        self.rows == 0
+    }
+
+    /// The bytes that the finished events take in memory.
+    pub fn raw_bytes(&self) -> usize {
+        self.parts.iter().map(|part| part.rows.raw_bytes()).sum()
+    }
+
+    /// The batch of all finished events, in the order in which they were finished.
+    pub fn build(self) -> Batch {
+        let mut parts = Vec::with_capacity(self.parts.len());
+        for part in self.parts {
+            let mut rows = part.rows;
+            let count = rows.len();
+            for column in &mut rows.columns {
+                if column.len() == count {
+                    column.rows = None;
+                }
+            }
+            parts.push(Part { key: part.key, rows });
+        }
+        Batch { rows: self.rows, parts }
+    }
+
+    fn part(&mut self, level: Level, timestamp: Timestamp) -> &mut PartBuilder {
+        let mut day = partition_day(timestamp, self.arrival);
+        let class = class_of(level);
+        let is_new = !self.part_places.contains_key(&(day, class));
+        if self.parts.len() >= BATCH_PARTS_MAX && is_new {
+            // A sender of random dates must not open a partition for each.
+            day = self.arrival.day();
+        }
+        let is_it = |part: &PartBuilder| part.key.day == day && &*part.key.class == class;
+        if !self.parts.get(self.last_part).is_some_and(is_it) {
+            self.last_part = *self.part_places.entry((day, class)).or_insert_with(|| {
+                let key =
+                    PartitionKey { tenant: Arc::clone(&self.tenant), class: class.into(), day };
+                self.parts.push(PartBuilder::new(key));
+                self.parts.len() - 1
+            });
+        }
+        &mut self.parts[self.last_part]
+    }
+}
+
+impl EventBuilder<'_> {
+    /// Adds a field by its column name (see [`crate::field`]). A name that the event has already
+    /// is kept as a repetition.
+    pub fn field(&mut self, name: &str, kind: Kind, text: &[u8]) {
+        let staged = &mut self.batch.staged;
+        let start = staged.names.len();
+        staged.names.push_str(name);
+        let value = staged.bytes.len();
+        staged.bytes.extend_from_slice(text);
+        staged.fields.push(StagedField {
+            name: start..staged.names.len(),
+            kind,
+            value: value..staged.bytes.len(),
+        });
+    }
+
+    /// Whether a field of this column name was added.
+    pub fn has(&self, name: &str) -> bool {
+        let staged = &self.batch.staged;
+        staged.fields.iter().any(|field| &staged.names[field.name.clone()] == name)
+    }
+
+    /// When the batch's bytes came in.
+    pub fn arrival(&self) -> Timestamp {
+        self.batch.arrival
+    }
+
+    /// Files the event.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Invalid`] if the event is larger than `event_bytes_max`; it leaves
+    /// nothing then.
+    pub fn finish(self) -> Result<()> {
+        let batch = self.batch;
+        let size = batch.staged.bytes.len() + batch.staged.names.len();
+        if size > batch.event_bytes_max {
+            return Err(Error::invalid(format!(
+                "the event has {size} bytes, at most {} are allowed",
+                batch.event_bytes_max
+            )));
+        }
+        let offset = batch.rows;
+        let staged = std::mem::take(&mut batch.staged);
+        let part = batch.part(self.level, self.timestamp);
+        let row = part.rows.len() as u32;
+        part.rows.seq_offsets.push(offset);
+        part.rows.timestamps.push(self.timestamp.0);
+        part.rows.levels.push(self.level as u8);
+        let mut previous = None;
+        for field in &staged.fields {
+            let column = part.free_column(previous, &staged.names[field.name.clone()], row);
+            let text = &staged.bytes[field.value.clone()];
+            part.rows.columns[column].push(row, Value { kind: field.kind, text });
+            previous = Some(column);
+        }
+        batch.rows += 1;
+        batch.staged = staged;
+        Ok(())
+    }
+}
+
+impl PartBuilder {
+    fn new(key: PartitionKey) -> Self {
+        let rows = Rows::default();
+        Self {
+            key,
+            rows,
+            places: HashMap::new(),
+            followers: Vec::new(),
+            repetitions: Vec::new(),
+            first: 0,
+        }
+    }
+
+    /// The column of this name, or of its first repetition that the row does not have.
+    fn free_column(&mut self, previous: Option<usize>, name: &str, row: u32) -> usize {
+        let column = self.column(previous, name);
+        if !self.has_value(column, row) {
+            return column;
+        }
+        let (last_row, count) = &mut self.repetitions[column];
+        if *last_row != row {
+            (*last_row, *count) = (row, 0);
+        }
+        *count += 1;
+        // Only a caller that makes up ordinals of its own needs more than one round.
+        let mut ordinal = *count;
+        loop {
+            let column = self.column(previous, &field::with_ordinal(name, ordinal));
+            if !self.has_value(column, row) {
+                return column;
+            }
+            ordinal += 1;
+        }
+    }
+
+    fn has_value(&self, column: usize, row: u32) -> bool {
+        self.rows.columns[column].rows.as_ref().is_some_and(|rows| rows.last() == Some(&row))
+    }
+
+    fn column(&mut self, previous: Option<usize>, name: &str) -> usize {
+        let guess = previous.map_or(self.first, |column| self.followers[column]);
+        if self.rows.columns.get(guess).is_some_and(|column| &*column.name == name) {
+            return guess;
+        }
+        let column = match self.places.get(name) {
+            Some(column) => *column,
+            None => {
+                let name: Arc<str> = name.into();
+                self.rows.columns.push(RowColumn::new(Arc::clone(&name)));
+                self.followers.push(0);
+                self.repetitions.push((0, 0));
+                self.places.insert(name, self.rows.columns.len() - 1);
+                self.rows.columns.len() - 1
+            }
+        };
+        match previous {
+            Some(previous) => self.followers[previous] = column,
+            None => self.first = column,
+        }
+        column
+    }
+}

@@ -1,0 +1,9 @@
+//! Small pieces of encoding that every format uses.
+
+pub(crate) mod bitpack;
+pub(crate) mod crc;
+#[cfg(test)]
+pub(crate) mod dump;
+pub(crate) mod packed;
+pub(crate) mod slice;
+pub(crate) mod varint;

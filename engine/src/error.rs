@@ -1,0 +1,151 @@
+//! What can go wrong, told by what the caller can do about it.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The result of every fallible engine call.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What the caller can do about an [`Error`]. A new kind only if a caller would act differently.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The request is wrong: fix it, do not retry it.
+    Invalid,
+    /// Too much at once: retry later.
+    Busy,
+    /// No space on the disk: free some, then retry.
+    Full,
+    /// Written by a version that this one does not know.
+    Unsupported,
+    /// Stored bytes are not what was written.
+    Corrupt,
+    /// The operating system refused a file operation.
+    Io,
+    /// The store accepts nothing more until it is opened again.
+    Closed,
+}
+
+/// An error of the engine: its kind, a message for people, and the cause if there is one.
+#[derive(Debug)]
+pub struct Error {
+    kind: ErrorKind,
+    message: String,
+    corruption: Option<Box<Corruption>>,
+    source: Option<io::Error>,
+}
+
+/// Where stored bytes differ from what was written. Made where the bytes are read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Corruption {
+    /// The damaged file; empty for bytes that are only in memory.
+    pub file: PathBuf,
+    /// Byte offset in the file of the structure that is damaged.
+    pub offset: u64,
+    /// The structure, for example `wal group`.
+    pub what: &'static str,
+    /// What had to be there.
+    pub expected: String,
+    /// What is there.
+    pub found: String,
+}
+
+impl fmt::Display for Corruption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}: damaged {} at offset {}: expected {}, found {}",
+            self.file.display(),
+            self.what,
+            self.offset,
+            self.expected,
+            self.found
+        )
+    }
+}
+
+impl Error {
+    fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), corruption: None, source: None }
+    }
+
+    /// The request is wrong.
+    pub fn invalid(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Invalid, message)
+    }
+
+    /// Retry later.
+    pub fn busy(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Busy, message)
+    }
+
+    /// Free space first.
+    pub fn full(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Full, message)
+    }
+
+    /// Written by another version; `message` names both.
+    pub fn unsupported(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Unsupported, message)
+    }
+
+    /// The store is closed; `reason` says why.
+    pub fn closed(reason: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Closed, reason)
+    }
+
+    /// A file operation failed. No space and quota become [`ErrorKind::Full`].
+    pub fn io(action: &str, path: &Path, source: io::Error) -> Self {
+        let kind = match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::Full,
+            _ => ErrorKind::Io,
+        };
+        let message = format!("cannot {action} {}: {source}", path.display());
+        Self { kind, message, corruption: None, source: Some(source) }
+    }
+
+    /// What the caller can do.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// The damage, if the kind is [`ErrorKind::Corrupt`].
+    pub fn corruption(&self) -> Option<&Corruption> {
+        self.corruption.as_deref()
+    }
+}
+
+impl From<Corruption> for Error {
+    fn from(corruption: Corruption) -> Self {
+        Self {
+            kind: ErrorKind::Corrupt,
+            message: corruption.to_string(),
+            corruption: Some(Box::new(corruption)),
+            source: None,
+        }
+    }
+}
+
+impl Clone for Error {
+    /// The waiters of one group all get the same answer. The cause is kept by kind and text.
+    fn clone(&self) -> Self {
+        Self {
+            kind: self.kind,
+            message: self.message.clone(),
+            corruption: self.corruption.clone(),
+            source: self.source.as_ref().map(|e| io::Error::new(e.kind(), e.to_string())),
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_ref().map(|e| e as _)
+    }
+}

@@ -1,0 +1,123 @@
+//! Field names: how nested and odd keys become one column name, and which fields are exact.
+//!
+//! A column's name is the path of keys from the event's top, each key escaped, joined by dots:
+//! `{"order":{"id":7}}` is `order.id`, `{"order.id":7}` is `order\.id`. In queries both are
+//! `order.id`. A key that comes twice in one event gets an ordinal behind a NUL byte: the second
+//! `a` is `a\0` followed by `1`. Escaped keys hold no NUL, so the two can't be confused.
+
+use std::borrow::Cow;
+
+/// The fields that have a meaning to Logstrata, in the order in which answers show them.
+/// `id`, `timestamp` and `level` come before them.
+pub const KNOWN_FIELDS: [&str; 15] = [
+    "service",
+    "category",
+    "action",
+    "message",
+    "trace_id",
+    "span_id",
+    "parent_span_id",
+    "correlation_id",
+    "user_id",
+    "resource_type",
+    "resource_id",
+    "ip",
+    "error.type",
+    "error.message",
+    "error.stack",
+];
+
+/// Fields whose value is one thing: `field:value` compares the whole value. In all others it looks
+/// for the value's words.
+pub fn is_exact(display_name: &str) -> bool {
+    KNOWN_FIELDS.contains(&display_name)
+        && !matches!(display_name, "message" | "error.message" | "error.stack")
+}
+
+/// Appends one key to a column name under construction.
+pub fn push_key(name: &mut String, key: &str, first: bool) {
+    if !first {
+        name.push('.');
+    }
+    for c in key.chars() {
+        match c {
+            '.' => name.push_str("\\."),
+            '\\' => name.push_str("\\\\"),
+            '\0' => name.push_str("\\0"),
+            c => name.push(c),
+        }
+    }
+}
+
+/// The column name of the `ordinal`-th repetition of a name in one event; 0 is the name itself.
+pub fn with_ordinal(name: &str, ordinal: usize) -> String {
+    if ordinal == 0 { name.to_owned() } else { format!("{name}\0{ordinal}") }
+}
+
+/// A column name without its repetition.
+pub fn without_ordinal(name: &str) -> &str {
+    name.split('\0').next().unwrap_or(name)
+}
+
+/// The keys of a column name, unescaped, from the top of the event.
+pub fn keys(name: &str) -> Vec<Cow<'_, str>> {
+    let name = without_ordinal(name);
+    if !name.contains('\\') {
+        return name.split('.').map(Cow::Borrowed).collect();
+    }
+    let mut keys = vec![String::new()];
+    let mut chars = name.chars();
+    while let Some(c) = chars.next() {
+        let key = keys.last_mut().expect("starts with one key");
+        match c {
+            '.' => keys.push(String::new()),
+            '\\' => key.push(match chars.next() {
+                Some('0') => '\0',
+                Some(escaped) => escaped,
+                None => '\\',
+            }),
+            c => key.push(c),
+        }
+    }
+    keys.into_iter().map(Cow::Owned).collect()
+}
+
+/// The name that people type in queries: the keys joined by dots, nothing escaped.
+pub fn display_name(name: &str) -> Cow<'_, str> {
+    let name = without_ordinal(name);
+    if name.contains('\\') { Cow::Owned(keys(name).join(".")) } else { Cow::Borrowed(name) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn name_of(path: &[String]) -> String {
+        let mut name = String::new();
+        for (depth, key) in path.iter().enumerate() {
+            push_key(&mut name, key, depth == 0);
+        }
+        name
+    }
+
+    proptest! {
+        #[test]
+        fn any_path_of_keys_comes_back(path in prop::collection::vec("[a.\\\\\0é]{0,4}", 1..5)) {
+            let name = name_of(&path);
+            prop_assert!(!name.contains('\0'));
+            prop_assert_eq!(keys(&name), path.clone());
+            let again = with_ordinal(&name, 3);
+            prop_assert_eq!(keys(&again), path.clone());
+            prop_assert_eq!(display_name(&name), path.join("."));
+        }
+
+        #[test]
+        fn different_paths_have_different_names(
+            a in prop::collection::vec("[a.\\\\\0]{0,3}", 1..4),
+            b in prop::collection::vec("[a.\\\\\0]{0,3}", 1..4),
+        ) {
+            prop_assert_eq!(a == b, name_of(&a) == name_of(&b));
+        }
+    }
+}

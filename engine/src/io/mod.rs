@@ -1,0 +1,119 @@
+//! The only door to disk, clock and chance. Nothing outside this folder may touch `std::fs`,
+//! `std::time` or random numbers (`clippy.toml` bans it), so that tests own every one of them.
+
+#[cfg(any(test, feature = "testing"))]
+mod faulty;
+mod file;
+mod memory;
+
+#[cfg(any(test, feature = "testing"))]
+pub use faulty::{Fault, FaultyStorage};
+pub use file::{FileStorage, SystemClock, SystemEntropy};
+pub use memory::{ManualClock, MemoryStorage, SeededEntropy};
+
+use crate::timestamp::Timestamp;
+use std::fmt;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Disk, clock and chance, as the engine sees them.
+#[derive(Clone, Debug)]
+pub struct Io {
+    /// Files and directories.
+    pub storage: Arc<dyn Storage>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Random numbers.
+    pub entropy: Arc<dyn Entropy>,
+}
+
+impl Io {
+    /// The real ones.
+    pub fn system() -> Self {
+        Self {
+            storage: Arc::new(FileStorage),
+            clock: Arc::new(SystemClock::new()),
+            entropy: Arc::new(SystemEntropy),
+        }
+    }
+}
+
+/// Files and directories. Names are durable only after [`Storage::sync_dir`].
+pub trait Storage: Send + Sync + fmt::Debug {
+    /// Creates a directory and its parents, durably; one that exists is fine.
+    fn create_dir_all(&self, path: &Path) -> io::Result<()>;
+    /// Creates a file for reading and writing; one that exists is an error.
+    fn create(&self, path: &Path) -> io::Result<Arc<dyn File>>;
+    /// Opens an existing file for reading.
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn File>>;
+    /// Opens an existing file for reading and writing.
+    fn open_for_write(&self, path: &Path) -> io::Result<Arc<dyn File>>;
+    /// Renames a file, replacing what has the new name.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Removes a file.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+    /// The names of the files in a directory, in no order.
+    fn list(&self, dir: &Path) -> io::Result<Vec<String>>;
+    /// Makes creations, renames and removals in a directory durable.
+    fn sync_dir(&self, dir: &Path) -> io::Result<()>;
+    /// Locks a file (created if needed) against every other process and handle until the lock is
+    /// dropped; `WouldBlock` if another holds it.
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn Lock>>;
+}
+
+/// Held as long as it lives.
+pub trait Lock: Send + Sync + fmt::Debug {}
+
+/// An open file. All methods may be called from several threads.
+pub trait File: Send + Sync + fmt::Debug {
+    /// Reads up to `buf.len()` bytes at `offset`; 0 at the end.
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize>;
+    /// Writes all of `bytes` at `offset`.
+    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
+    /// Makes contents durable, and the length as far as reading them needs it (fdatasync).
+    fn sync_data(&self) -> io::Result<()>;
+    /// The length in bytes.
+    fn len(&self) -> io::Result<u64>;
+
+    /// Whether the file has no bytes.
+    fn is_empty(&self) -> io::Result<bool> {
+        Ok(self.len()? == 0)
+    }
+
+    /// Fills `buf` from `offset`; `UnexpectedEof` if the file ends before.
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        let mut done = 0;
+        while done < buf.len() {
+            match self.read_at(&mut buf[done..], offset + done as u64) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(n) => done += n,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The time.
+pub trait Clock: Send + Sync + fmt::Debug {
+    /// The wall clock. May jump either way.
+    fn now(&self) -> Timestamp;
+    /// Time since some fixed moment; never falls.
+    fn monotonic(&self) -> Duration;
+}
+
+/// Random numbers.
+pub trait Entropy: Send + Sync + fmt::Debug {
+    /// Fills `bytes` with random ones.
+    fn fill(&self, bytes: &mut [u8]);
+
+    /// A random number.
+    fn next_u64(&self) -> u64 {
+        let mut bytes = [0; 8];
+        self.fill(&mut bytes);
+        u64::from_le_bytes(bytes)
+    }
+}

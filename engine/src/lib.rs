@@ -1,0 +1,27 @@
+//! The storage engine of Logstrata.
+//!
+//! ```text
+//! BatchBuilder -> append (number) -> wal (write, sync) -> memtable (visible, acknowledged)
+//!   -> flush: level-0 file, manifest edit, WAL retired
+//! query: snapshot of memtables and sections -> prune -> filter -> newest first
+//! ```
+
+mod batch;
+mod codec;
+mod error;
+mod event;
+pub mod field;
+pub mod io;
+mod limits;
+mod options;
+mod partition;
+mod timestamp;
+mod value;
+
+pub use batch::{Batch, BatchBuilder, EventBuilder};
+pub use error::{Corruption, Error, ErrorKind, Result};
+pub use event::{EventId, Kind, Level, Seq, Value};
+pub use limits::Limits;
+pub use options::Options;
+pub use partition::PartitionKey;
+pub use timestamp::{Day, Timestamp, civil_from_days, days_from_civil};

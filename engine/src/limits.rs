@@ -1,0 +1,162 @@
+//! Every bound of the engine in one place, tied together by assertions. Bytes unless said.
+
+/// Rows of a block at most: the unit of pruning and of packed columns.
+pub(crate) const BLOCK_ROWS_MAX: usize = 8_192;
+/// Columns of a block at most; the rarest names overflow into the `rest` column.
+pub(crate) const BLOCK_COLUMNS_MAX: usize = 256;
+/// Rows of a text frame at most: the unit that is inflated to fetch one row.
+pub(crate) const FRAME_ROWS_MAX: usize = 512;
+/// Raw bytes after which a text frame ends.
+pub(crate) const FRAME_BYTES_MAX: usize = 64 << 10;
+/// An encoded WAL record is refused above this, so that a foreign length can't make us allocate.
+pub(crate) const WAL_RECORD_BYTES_MAX: usize = 256 << 20;
+/// The alignment of groups in the log, and so the step in which recovery looks for them.
+pub(crate) const WAL_ALIGN: usize = 4_096;
+/// An edit of the manifest is refused above this.
+pub(crate) const MANIFEST_EDIT_BYTES_MAX: usize = 256 << 20;
+/// Column names that the manifest keeps for a file at most.
+pub(crate) const FILE_COLUMN_NAMES_MAX: usize = 1_000;
+/// Longer column names are not among them.
+pub(crate) const FILE_COLUMN_NAME_BYTES_MAX: usize = 255;
+/// Their bytes together: a snapshot of the manifest has those of every file, and is bounded.
+pub(crate) const FILE_COLUMN_NAMES_BYTES_MAX: usize = 16 << 10;
+/// Bytes of a token that are indexed; longer ones are cut alike by writer and planner.
+pub(crate) const TOKEN_BYTES_MAX: usize = 64;
+/// Terms that a query asks a filter for at most; what needs more is not pruned by them.
+pub(crate) const NEED_TERMS_MAX: usize = 1_024;
+/// Partitions of one batch at most: events of further days are filed under the day of arrival.
+pub(crate) const BATCH_PARTS_MAX: usize = 512;
+/// Column names that a memtable remembers at most, for warnings of misspelt ones.
+pub(crate) const MEMTABLE_NAMES_MAX: usize = 10_000;
+/// Groups of a `stats` answer at most.
+pub(crate) const GROUPS_MAX: usize = 100_000;
+/// Values that the `uniq` figures of one `stats` request remember at most.
+pub(crate) const DISTINCT_VALUES_MAX: usize = 4_000_000;
+/// What the groups and figures of one `stats` request take.
+pub(crate) const STATS_BYTES_MAX: usize = 256 << 20;
+/// Rows of one page of a search at most.
+pub(crate) const PAGE_ROWS_MAX: usize = 10_000;
+/// A page of a search ends before its events take more; one event alone may.
+pub(crate) const PAGE_BYTES_MAX: usize = 16 << 20;
+/// Raw bytes of the blocks that a page's events are fetched from at once, unless one alone has
+/// more: what a page may take for a moment before its own bound ends it.
+pub(crate) const FETCH_BYTES_MAX: usize = 128 << 20;
+/// The text of a query.
+pub(crate) const QUERY_BYTES_MAX: usize = 64 << 10;
+/// The name of a field in a query; a group repeats it for each of its terms.
+pub(crate) const QUERY_NAME_BYTES_MAX: usize = 1_024;
+/// Terms of a query at most.
+pub(crate) const QUERY_TERMS_MAX: usize = 1_024;
+/// Parentheses of a query nest at most this deep: it bounds the stack.
+pub(crate) const QUERY_DEPTH_MAX: usize = 64;
+/// Regular expressions of a query at most; each may take the two bounds below.
+pub(crate) const QUERY_REGEXES_MAX: usize = 32;
+/// A compiled regular expression.
+pub(crate) const REGEX_BYTES_MAX: usize = 1 << 20;
+/// What a regular expression may remember while it searches, on each thread.
+pub(crate) const REGEX_DFA_BYTES_MAX: usize = 8 << 20;
+
+/// The bounds that differ between a real store and a test that wants to see them reached.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Rows of a block at most, up to `BLOCK_ROWS_MAX`.
+    pub block_rows_max: usize,
+    /// Raw bytes after which a block is closed.
+    pub block_bytes_max: usize,
+    /// One event, names and lexemes together.
+    pub event_bytes_max: usize,
+    /// What one request may hold after decompression.
+    pub body_bytes_max: usize,
+    /// A group takes no further record beyond this; one record alone may exceed it.
+    pub group_bytes_max: usize,
+    /// The size at which a WAL file is succeeded by the next.
+    pub wal_file_bytes: u64,
+    /// WAL bytes at which a generation is cut.
+    pub generation_bytes_max: u64,
+    /// Age at which a generation that is not empty is cut, in milliseconds.
+    pub generation_age_ms_max: u64,
+    /// All WAL files together; appends wait for the flush beyond this.
+    pub wal_bytes_max: u64,
+    /// Bytes of edits after which a new manifest begins; room for twice as many is made ahead.
+    pub manifest_bytes_max: u64,
+    /// Memory of the active memtables at which a generation is cut.
+    pub memtable_bytes_max: usize,
+    /// Batches waiting for the log; beyond this an append is refused as busy.
+    pub queue_bytes_max: usize,
+    /// Raw rows that left their tail and wait to be made into blocks; appends wait beyond this.
+    pub unsealed_bytes_max: usize,
+    /// Level-0 files that are open at a time.
+    pub files_open_max: usize,
+    /// Partitions of the active memtable at which a generation is cut.
+    pub partitions_open_max: usize,
+    /// Directories and filters of level-0 files kept in memory.
+    pub cache_bytes_max: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            block_rows_max: BLOCK_ROWS_MAX,
+            block_bytes_max: 4 << 20,
+            event_bytes_max: 4 << 20,
+            body_bytes_max: 64 << 20,
+            group_bytes_max: 8 << 20,
+            wal_file_bytes: 64 << 20,
+            generation_bytes_max: 256 << 20,
+            generation_age_ms_max: 5 * 60 * 1_000,
+            wal_bytes_max: 1 << 30,
+            manifest_bytes_max: 4 << 20,
+            memtable_bytes_max: 256 << 20,
+            queue_bytes_max: 128 << 20,
+            unsealed_bytes_max: 128 << 20,
+            files_open_max: 512,
+            partitions_open_max: 4_096,
+            cache_bytes_max: 128 << 20,
+        }
+    }
+}
+
+impl Limits {
+    /// Bounds so small that rollovers, cuts and blocks happen within a few events.
+    pub fn tiny() -> Self {
+        Self {
+            block_rows_max: 16,
+            block_bytes_max: 4 << 10,
+            event_bytes_max: 8 << 10,
+            body_bytes_max: 64 << 10,
+            group_bytes_max: 8 << 10,
+            wal_file_bytes: 32 << 10,
+            generation_bytes_max: 128 << 10,
+            generation_age_ms_max: 1_000,
+            wal_bytes_max: 4 << 20,
+            manifest_bytes_max: 16 << 10,
+            memtable_bytes_max: 256 << 10,
+            queue_bytes_max: 1 << 20,
+            unsealed_bytes_max: 1 << 20,
+            files_open_max: 4,
+            partitions_open_max: 64,
+            cache_bytes_max: 1 << 20,
+        }
+    }
+}
+
+const _: () = assert!(BLOCK_ROWS_MAX <= u16::MAX as usize + 1, "row numbers of a block fit u16");
+const _: () = assert!(FRAME_ROWS_MAX <= BLOCK_ROWS_MAX);
+const _: () = assert!(WAL_ALIGN.is_power_of_two());
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_fit_into_each_other() {
+        for limits in [Limits::default(), Limits::tiny()] {
+            assert!(limits.block_rows_max <= BLOCK_ROWS_MAX);
+            assert!(limits.event_bytes_max <= limits.body_bytes_max);
+            // The largest batch, uncompressed and with its headers, is one record.
+            assert!(limits.body_bytes_max * 3 <= WAL_RECORD_BYTES_MAX);
+            assert!(limits.wal_file_bytes <= limits.generation_bytes_max);
+            assert!(limits.generation_bytes_max * 2 <= limits.wal_bytes_max);
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! What a user of the engine sets.
+
+use crate::io::Io;
+use crate::limits::Limits;
+use std::path::PathBuf;
+
+/// How a store is opened.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The store's directory; created if needed.
+    pub dir: PathBuf,
+    /// The bounds.
+    pub limits: Limits,
+    /// Disk, clock and chance.
+    pub io: Io,
+}
+
+impl Options {
+    /// The store in `dir`, with default bounds, on the real disk.
+    pub fn new(dir: impl Into<PathBuf>) -> Self {
+        Self { dir: dir.into(), limits: Limits::default(), io: Io::system() }
+    }
+}
