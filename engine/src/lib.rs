@@ -13,10 +13,12 @@ mod event;
 pub mod field;
 pub mod io;
 mod limits;
+mod names;
 mod options;
 mod partition;
 mod timestamp;
 mod value;
+mod wal;
 
 pub use batch::{Batch, BatchBuilder, EventBuilder};
 pub use error::{Corruption, Error, ErrorKind, Result};

@@ -1,0 +1,315 @@
+//! Opens the log of a store: replays what the manifest does not have yet, copies the last file,
+//! and hands over a log that is ready for the next group.
+//!
+//! Nothing is changed before everything is read: a store that is refused stays as it was.
+
+use super::format::{FileHeader, GROUP_HEADER_BYTES, GroupHeader, group_bytes, seed};
+use super::reader::{Group, WalFile, refuse};
+use super::spares::{Spares, Taken};
+use super::verdict::{Found, Next, Verdict, decide};
+use super::writer::{Current, LiveFile, Wal};
+use crate::batch::Batch;
+use crate::codec::crc::crc32;
+use crate::error::{Error, ErrorKind, Result};
+use crate::io::Io;
+use crate::limits::Limits;
+use crate::names::{self, Name, WalFileId};
+use std::cmp::Ordering;
+use std::path::{Path, PathBuf};
+
+/// A log that is open, and what was found in it.
+#[derive(Debug)]
+pub(crate) struct Recovered {
+    /// The log, ready for the next group.
+    pub(crate) wal: Wal,
+    /// What was found.
+    pub(crate) report: Report,
+}
+
+/// What recovery found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Report {
+    /// Files that were replayed.
+    pub(crate) files: u64,
+    /// Groups, with those that have no record.
+    pub(crate) groups: u64,
+    /// Records, each a batch.
+    pub(crate) batches: u64,
+    /// Events.
+    pub(crate) events: u64,
+    /// Bytes of records as they are in the log.
+    pub(crate) bytes: u64,
+    /// The file and the place where a group was cut off that was never acknowledged; `None` also
+    /// if nothing is left of one.
+    pub(crate) torn: Option<(PathBuf, u64)>,
+}
+
+/// The files in the log's directory.
+#[derive(Debug, Default)]
+struct Survey {
+    live: Vec<WalFileId>,
+    /// Files of generations that the manifest has.
+    stale: Vec<WalFileId>,
+    free: Vec<u64>,
+    temporary: Vec<PathBuf>,
+}
+
+/// The position of the replay.
+#[derive(Debug)]
+struct Replay {
+    next_group: u64,
+    next_seq: u64,
+    generation: u64,
+    generation_bytes: u64,
+    last_group_empty: bool,
+    report: Report,
+}
+
+/// Opens the log of the store in `dir`. `each` gets every batch of the generations after
+/// `committed_generation`, numbered and in order, with its generation; the first event of the
+/// first must have `next_seq`. All of them are durable when this returns `Ok` (`W6`).
+///
+/// # Errors
+/// `Corrupt` names the file and the place if acknowledged events are damaged or missing;
+/// `Unsupported`; `Full` and `Io`; what `each` returns.
+pub(crate) fn recover(
+    io: &Io,
+    dir: &Path,
+    limits: &Limits,
+    store_uuid: [u8; 16],
+    committed_generation: Option<u64>,
+    next_seq: u64,
+    mut each: impl FnMut(u64, Batch) -> Result<()>,
+) -> Result<Recovered> {
+    let wal_dir = names::wal_dir(dir);
+    io.storage.create_dir_all(&wal_dir).map_err(|e| Error::io("create", &wal_dir, e))?;
+    io.storage.sync_dir(dir).map_err(|e| Error::io("sync", dir, e))?;
+    let first_generation = committed_generation.map_or(1, |last| last + 1);
+    let survey = survey(io, dir, first_generation)?;
+    check_names(dir, &survey.live, first_generation, committed_generation.is_some())?;
+    let files = open_files(io, dir, &survey.live, &store_uuid)?;
+
+    let mut replay = Replay {
+        next_group: files.first().map_or(1, |file| file.header.first_group),
+        next_seq,
+        generation: first_generation,
+        generation_bytes: 0,
+        last_group_empty: true,
+        report: Report::default(),
+    };
+    let mut ends = Vec::with_capacity(files.len());
+    for (index, file) in files.iter().enumerate() {
+        let next = files.get(index + 1).map(|file| file.header.first_group);
+        ends.push(replay.file(file, next, &mut each)?);
+    }
+
+    let spares = clear(io, dir, limits, survey)?;
+    let mut wal = Wal::empty(io, dir, limits, store_uuid, spares, replay.next_seq);
+    wal.next_group = replay.next_group;
+    match files.split_last() {
+        None => wal.start_first_file(first_generation)?,
+        Some((last, before)) => {
+            for (file, end) in before.iter().zip(&ends) {
+                // A process that was killed may have left names and bytes that are not synced.
+                file.file.sync_data().map_err(|e| Error::io("sync", &file.path, e))?;
+                wal.live.push(LiveFile { id: file.header.id, bytes: file.bytes().max(*end) });
+            }
+            let end = ends.last().copied().unwrap_or_default();
+            copy_last(&mut wal, last, end)?;
+            wal.generation_bytes = replay.generation_bytes;
+            wal.last_group_empty = replay.last_group_empty;
+        }
+    }
+    Ok(Recovered { wal, report: replay.report })
+}
+
+fn survey(io: &Io, dir: &Path, first_generation: u64) -> Result<Survey> {
+    let wal_dir = names::wal_dir(dir);
+    let mut survey = Survey::default();
+    for text in io.storage.list(&wal_dir).map_err(|e| Error::io("list", &wal_dir, e))? {
+        match Name::parse(&text) {
+            Some(Name::Wal(id)) if id.generation < first_generation => survey.stale.push(id),
+            Some(Name::Wal(id)) => survey.live.push(id),
+            Some(Name::FreeWal(number)) => survey.free.push(number),
+            Some(Name::Temporary) => survey.temporary.push(wal_dir.join(text)),
+            Some(Name::Lock | Name::Manifest(_) | Name::LevelZero(_)) | None => {}
+        }
+    }
+    survey.live.sort_unstable();
+    survey.free.sort_unstable();
+    Ok(survey)
+}
+
+/// Files must follow each other from the first generation's first on. Without a flush there may
+/// be none: the store was just created.
+fn check_names(dir: &Path, live: &[WalFileId], first: u64, must_exist: bool) -> Result<()> {
+    let missing = |id: WalFileId, found: String| -> Result<()> {
+        Err(refuse(&names::wal(dir, id), 0, "this file".to_owned(), &found))
+    };
+    let mut expected = WalFileId { generation: first, index: 0 };
+    if live.is_empty() && must_exist {
+        return missing(expected, "none of its generation or a later one".to_owned());
+    }
+    for id in live {
+        // A generation has one file at least, and may end behind any.
+        if id.generation > expected.generation && expected.index > 0 {
+            expected = WalFileId { generation: expected.generation + 1, index: 0 };
+        }
+        if *id != expected {
+            return missing(expected, format!("{} next", names::wal(dir, *id).display()));
+        }
+        let Some(index) = id.index.checked_add(1) else {
+            return missing(*id, "a file number out of range".to_owned());
+        };
+        expected.index = index;
+    }
+    Ok(())
+}
+
+fn open_files(
+    io: &Io,
+    dir: &Path,
+    live: &[WalFileId],
+    store_uuid: &[u8; 16],
+) -> Result<Vec<WalFile>> {
+    let mut files = Vec::with_capacity(live.len());
+    for id in live {
+        let file = WalFile::open(io, names::wal(dir, *id))?;
+        let header = file.header;
+        if header.store_uuid != *store_uuid || header.id != *id {
+            let found = format!("one of store {:02x?}, {:?}", header.store_uuid, header.id);
+            let expected = format!("a file of store {store_uuid:02x?}, {id:?}");
+            return Err(refuse(&file.path, 0, expected, &found));
+        }
+        files.push(file);
+    }
+    Ok(files)
+}
+
+impl Replay {
+    /// Replays a file up to its end, which is returned. `next` is the first group of the file
+    /// behind it.
+    fn file(
+        &mut self,
+        file: &WalFile,
+        next: Option<u64>,
+        each: &mut impl FnMut(u64, Batch) -> Result<()>,
+    ) -> Result<u64> {
+        self.report.files += 1;
+        if file.header.id.generation != self.generation {
+            self.generation = file.header.id.generation;
+            self.generation_bytes = 0;
+        }
+        let mut at = super::format::FILE_HEADER_BYTES;
+        loop {
+            let number = self.next_group;
+            let group = file.group_at(at)?.filter(|group| group.header.number == number);
+            let found = if group.is_some() { Found::Intact } else { Found::Bad };
+            let synced = file.header.synced_through >= number
+                || (group.is_none() && file.has_group_after(number, at)?);
+            let next = match next.map(|first| first.cmp(&number)) {
+                None => Next::None,
+                Some(Ordering::Greater) => Next::After,
+                Some(Ordering::Equal) => Next::Here,
+                Some(Ordering::Less) => Next::Before,
+            };
+            match (decide(found, next, synced), group) {
+                (Verdict::Keep, Some(group)) => {
+                    self.group(file, &group, each)?;
+                    at = group.end();
+                }
+                (Verdict::Keep, None) => unreachable!("only intact groups are kept"),
+                (Verdict::Cut, _) => {
+                    if next == Next::None && file.has_group_after(number - 1, at)? {
+                        self.report.torn = Some((file.path.clone(), at));
+                    }
+                    return Ok(at);
+                }
+                (Verdict::Refuse(why), _) => {
+                    return Err(refuse(&file.path, at, format!("group {number}"), why));
+                }
+            }
+        }
+    }
+
+    fn group(
+        &mut self,
+        file: &WalFile,
+        group: &Group,
+        each: &mut impl FnMut(u64, Batch) -> Result<()>,
+    ) -> Result<()> {
+        let generation = self.generation;
+        let first_seq = self.next_seq;
+        group.replay(&file.path, &mut self.next_seq, |batch| each(generation, batch))?;
+        self.next_group += 1;
+        self.last_group_empty = group.header.records == 0;
+        self.generation_bytes += group.body.len() as u64;
+        self.report.groups += 1;
+        self.report.batches += u64::from(group.header.records);
+        self.report.events += self.next_seq - first_seq;
+        self.report.bytes += group.body.len() as u64;
+        Ok(())
+    }
+}
+
+/// Copies the groups of the last file, up to `end`, to a new life of it, and goes on there. The
+/// old file is not trusted: if a sync of it failed, the kernel may count lost pages as clean.
+fn copy_last(wal: &mut Wal, last: &WalFile, end: u64) -> Result<()> {
+    let id = last.header.id;
+    let wal_id = wal.io.entropy.next_u64();
+    let header = FileHeader { wal_id, synced_through: wal.next_group - 1, ..last.header };
+    let taken = wal.spares.take(end)?;
+    let bytes = taken.bytes;
+    copy_groups(&taken, last, &header, end)?;
+    let (file, path) = wal.name_file(taken, id)?;
+    wal.live.push(LiveFile { id, bytes: bytes.max(end) });
+    let seed = seed(&wal.store_uuid, wal_id);
+    wal.current = Some(Current { file, path, wal_id, seed, at: end });
+    Ok(())
+}
+
+fn copy_groups(to: &Taken, from: &WalFile, header: &FileHeader, end: u64) -> Result<()> {
+    let write = |bytes: &[u8], at| {
+        to.file.write_all_at(bytes, at).map_err(|e| Error::io("write", &to.path, e))
+    };
+    write(&header.encode(), 0)?;
+    let mut at = super::format::FILE_HEADER_BYTES;
+    while at < end {
+        let Some(group) = from.group_at(at)? else {
+            return Err(refuse(&from.path, at, "the group read before".to_owned(), "another"));
+        };
+        let seed = header.seed();
+        let body_crc = crc32(seed, &[&group.body]);
+        let new = GroupHeader { wal_id: header.wal_id, body_crc, ..group.header };
+        let mut bytes = vec![0; group_bytes(group.body.len())];
+        bytes[..GROUP_HEADER_BYTES].copy_from_slice(&new.encode(seed));
+        bytes[GROUP_HEADER_BYTES..][..group.body.len()].copy_from_slice(&group.body);
+        write(&bytes, at)?;
+        at = group.end();
+    }
+    Ok(())
+}
+
+/// Removes what an earlier process left half done, recycles files of generations that the manifest
+/// has (a flush was cut short before it gave them up), and makes sure that a file waits.
+fn clear(io: &Io, dir: &Path, limits: &Limits, survey: Survey) -> Result<Spares> {
+    for path in &survey.temporary {
+        io.storage.remove(path).map_err(|e| Error::io("remove", path, e))?;
+    }
+    let spares = Spares::new(io, dir, limits.wal_file_bytes, survey.free)?;
+    let mut recycled = Vec::new();
+    for id in &survey.stale {
+        let path = names::wal(dir, *id);
+        let file = io.storage.open(&path).map_err(|e| Error::io("open", &path, e))?;
+        let bytes = file.len().map_err(|e| Error::io("read", &path, e))?;
+        recycled.extend(spares.recycle(&path, bytes)?);
+    }
+    let wal_dir = names::wal_dir(dir);
+    io.storage.sync_dir(&wal_dir).map_err(|e| Error::io("sync", &wal_dir, e))?;
+    spares.add(recycled);
+    match spares.refill() {
+        // A full disk must not keep the store closed: the next file grows then.
+        Err(error) if error.kind() != ErrorKind::Full => Err(error),
+        _ => Ok(spares),
+    }
+}
