@@ -13,6 +13,7 @@ mod event;
 pub mod field;
 pub mod io;
 mod limits;
+mod manifest;
 mod names;
 mod options;
 mod partition;

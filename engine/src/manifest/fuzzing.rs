@@ -1,0 +1,70 @@
+//! Any bytes as a manifest and as the body of an edit of any kind. Checksums around them are made
+//! right, so that what stands behind the checksums is reached.
+
+use super::edit::{EDIT_VERSION, Edit};
+use super::format::{EditHeader, FileHeader};
+use super::state::ManifestState;
+use super::{Manifest, edit};
+use crate::codec::crc::crc32;
+use crate::io::{Io, ManualClock, MemoryStorage, SeededEntropy, Storage};
+use crate::limits::Limits;
+use crate::names;
+use std::path::Path;
+use std::sync::Arc;
+
+const UUID: [u8; 16] = [7; 16];
+
+/// Reads `bytes` in each of these ways.
+pub(crate) fn fuzz(bytes: &[u8]) {
+    open(bytes.to_vec());
+    open(manifest_of(&[(edit::SNAPSHOT, bytes)]));
+    let (_, snapshot) = Edit::Snapshot(ManifestState::new(UUID, 1, 0)).encode();
+    for kind in [edit::ADD_FILE, edit::DROP_SECTIONS, 0] {
+        open(manifest_of(&[(edit::SNAPSHOT, &snapshot), (kind, bytes)]));
+    }
+}
+
+fn manifest_of(edits: &[(u16, &[u8])]) -> Vec<u8> {
+    let header = FileHeader { store_uuid: UUID, manifest_id: 1, number: 1 };
+    let mut file = header.encode();
+    let mut previous = [0; 32];
+    for ((kind, body), number) in edits.iter().zip(1..) {
+        let edit = EditHeader {
+            kind: *kind,
+            version: EDIT_VERSION,
+            number,
+            body_len: body.len() as u32,
+            body_crc: crc32(header.seed(), &[body]),
+            previous,
+        };
+        file.extend(edit.frame(body, header.seed()));
+        previous = edit.hash(body);
+    }
+    file
+}
+
+fn open(file: Vec<u8>) {
+    let disk = MemoryStorage::new();
+    disk.create_dir_all(Path::new("/")).expect("memory never fails");
+    disk.overwrite(&names::manifest(Path::new("/"), 1), file);
+    let io = Io {
+        storage: Arc::new(disk),
+        clock: Arc::new(ManualClock::default()),
+        entropy: Arc::new(SeededEntropy::new(1)),
+    };
+    if let Ok(manifest) = Manifest::open_or_create(&io, Path::new("/"), &Limits::tiny()) {
+        manifest.state().check().expect("a state that was read is sound");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn any_bytes_give_no_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            super::fuzz(&bytes);
+        }
+    }
+}

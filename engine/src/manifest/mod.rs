@@ -1,0 +1,32 @@
+//! Which sections are live: the only commit point. The bytes: `docs/format/manifest.md`.
+//!
+//! A manifest is a snapshot of the state and the edits since. Each edit is chained to the one
+//! before by its hash, also from one manifest to the next.
+//!
+//! - `M1` edit n + 1 is written only after the sync of edit n returned.
+//! - `M2` a manifest gets its name only after its snapshot is synced; then the older ones go. So
+//!   the one with the highest number is the current one, and its snapshot is whole.
+//! - `M3` the rows of a generation's sections, live and dropped, add up to its sequence numbers.
+//! - `M4` room for edits is written ahead, so that dropping works on a full disk.
+//! - `M5` after a failed sync nothing more is committed.
+//! - `M6` what opening has read is durable before it returns: the log of a generation may be given
+//!   up on its word.
+
+mod edit;
+mod format;
+#[cfg(any(test, feature = "testing"))]
+mod fuzzing;
+#[cfg(test)]
+mod golden;
+mod reader;
+mod state;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+pub(crate) use edit::Edit;
+#[cfg(feature = "testing")]
+pub(crate) use fuzzing::fuzz;
+pub(crate) use reader::read;
+pub(crate) use state::{FileMeta, ManifestState, SectionMeta};
+pub(crate) use writer::Manifest;
