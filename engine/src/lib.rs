@@ -7,6 +7,7 @@
 //! ```
 
 mod batch;
+mod block;
 mod codec;
 mod error;
 mod event;

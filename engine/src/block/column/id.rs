@@ -1,0 +1,134 @@
+//! Encoding 5: strings of exactly 16 or 32 lower-case hexadecimal digits, as 8 or 16 bytes. Ids
+//! that repeat within the block (those of traces) stand there once.
+//!
+//! ```text
+//! width u8 = 8 or 16  count varint  count * width bytes  [packed codes, unless count = values]
+//! ```
+
+use super::dictionary::{Distinct, decode_codes};
+use crate::batch::RowColumn;
+use crate::block::part::Shape;
+use crate::codec::packed;
+use crate::codec::slice::Slice;
+use crate::codec::varint;
+use crate::error::Corruption;
+use crate::event::Kind;
+
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
+const NOT_A_DIGIT: u8 = 0xff;
+
+/// The value of each lower-case hexadecimal digit.
+const DIGIT_VALUES: [u8; 256] = {
+    let mut values = [NOT_A_DIGIT; 256];
+    let mut value = 0;
+    while value < DIGITS.len() {
+        values[DIGITS[value] as usize] = value as u8;
+        value += 1;
+    }
+    values
+};
+
+/// A column of ids, all of kind string.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Ids {
+    /// Bytes of an id: 8 or 16.
+    pub(crate) width: usize,
+    /// The ids, one behind the other: one a value, or one a code.
+    pub(crate) bytes: Vec<u8>,
+    /// A code for each value, if ids repeat.
+    pub(crate) codes: Option<Vec<u16>>,
+}
+
+impl Ids {
+    /// The bytes that an id can have.
+    pub(crate) const WIDTHS: [usize; 2] = [8, 16];
+
+    /// The id of a value; panics past the end.
+    pub(crate) fn id(&self, index: usize) -> &[u8] {
+        let at = self.codes.as_ref().map_or(index, |codes| usize::from(codes[index]));
+        &self.bytes[at * self.width..][..self.width]
+    }
+
+    /// The bytes of the id that a text stands for; `None` if no id column of this width has it.
+    pub(crate) fn parse(text: &[u8], width: usize) -> Option<Vec<u8>> {
+        let mut bytes = Vec::with_capacity(width);
+        (text.len() == width * 2 && push_id(text, &mut bytes)).then_some(bytes)
+    }
+
+    pub(super) fn render(&self, index: usize, out: &mut Vec<u8>) {
+        out.clear();
+        for byte in self.id(index) {
+            out.push(DIGITS[usize::from(byte >> 4)]);
+            out.push(DIGITS[usize::from(byte & 15)]);
+        }
+    }
+}
+
+/// Appends the bytes of an id; `false` if it is none, then what was appended is arbitrary.
+fn push_id(text: &[u8], out: &mut Vec<u8>) -> bool {
+    let mut seen = 0;
+    out.extend(text.chunks_exact(2).map(|pair| {
+        let (high, low) = (DIGIT_VALUES[pair[0] as usize], DIGIT_VALUES[pair[1] as usize]);
+        seen |= high | low;
+        high << 4 | low & 15
+    }));
+    seen != NOT_A_DIGIT
+}
+
+/// A column of ids, ready to be stored.
+pub(super) struct Plan {
+    width: usize,
+    bytes: Vec<u8>,
+    distinct: Option<Distinct>,
+}
+
+impl Plan {
+    /// The column as ids, if every value is one.
+    pub(super) fn new(column: &RowColumn) -> Option<Self> {
+        let width = column.value(0).text.len() / 2;
+        let lengths_fit =
+            || column.ends.iter().zip(1..).all(|(end, nth)| *end as usize == nth * width * 2);
+        if !Ids::WIDTHS.contains(&width) || !lengths_fit() {
+            return None;
+        }
+        if column.kinds.iter().any(|kind| *kind != Kind::String as u8) {
+            return None;
+        }
+        let mut bytes = Vec::with_capacity(column.bytes.len() / 2);
+        if !push_id(&column.bytes, &mut bytes) {
+            return None;
+        }
+        let id = |index: usize| (0, &bytes[index * width..][..width]);
+        let distinct = Distinct::find(column.len(), column.len(), id).filter(|distinct| {
+            let with_codes = distinct.firsts.len() * width + packed::size(&distinct.codes);
+            with_codes < bytes.len()
+        });
+        Some(Self { width, bytes, distinct })
+    }
+
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+        out.push(self.width as u8);
+        let Some(distinct) = &self.distinct else {
+            varint::encode((self.bytes.len() / self.width) as u64, out);
+            out.extend_from_slice(&self.bytes);
+            return;
+        };
+        varint::encode(distinct.firsts.len() as u64, out);
+        for first in &distinct.firsts {
+            out.extend_from_slice(&self.bytes[*first as usize * self.width..][..self.width]);
+        }
+        packed::encode(&distinct.codes, out);
+    }
+}
+
+pub(super) fn decode(slice: &mut Slice<'_>, shape: Shape) -> Result<Ids, Corruption> {
+    let width = usize::from(slice.u8()?);
+    if !Ids::WIDTHS.contains(&width) {
+        return Err(slice.corrupt("ids of 8 or 16 bytes", width.to_string()));
+    }
+    let count = slice.varint_max(shape.values)?;
+    let bytes = slice.take(count * width)?.to_vec();
+    let repeats = count < shape.values;
+    let codes = repeats.then(|| decode_codes(slice, shape.values, count)).transpose()?;
+    Ok(Ids { width, bytes, codes })
+}

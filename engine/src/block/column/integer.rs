@@ -1,0 +1,84 @@
+//! Encoding 3: integers of one kind whose text is their canonical form (`0`, `-5`, never `+5`,
+//! `-0` or `007`). Timestamps and sequence numbers use the same coder.
+//!
+//! ```text
+//! column:  kind u8  numbers
+//! numbers: base zigzag varint  unit varint  packed (number - base) / unit, modulo 2^64
+//! ```
+//! The base is the least number, the unit divides all differences to it: times in milliseconds
+//! take no bits for their nanoseconds.
+
+use super::Numbers;
+use super::decimal::Style;
+use crate::codec::packed::{self, unzigzag, zigzag};
+use crate::codec::slice::Slice;
+use crate::codec::varint;
+use crate::error::Corruption;
+use crate::event::Kind;
+
+/// Numbers prepared for packing.
+pub(crate) struct Scaled {
+    base: i64,
+    unit: u64,
+    quotients: Vec<u64>,
+}
+
+impl Scaled {
+    pub(crate) fn new(numbers: &[i64]) -> Self {
+        let base = numbers.iter().copied().min().unwrap_or(0);
+        let mut quotients: Vec<u64> =
+            numbers.iter().map(|number| number.wrapping_sub(base) as u64).collect();
+        let unit = common_divisor(&quotients);
+        if unit > 1 {
+            quotients.iter_mut().for_each(|quotient| *quotient /= unit);
+        }
+        Self { base, unit, quotients }
+    }
+
+    /// The bytes that [`Scaled::encode`] appends, give or take the base's.
+    pub(crate) fn size(&self) -> usize {
+        10 + packed::size(&self.quotients)
+    }
+
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        varint::encode(zigzag(self.base), out);
+        varint::encode(self.unit, out);
+        packed::encode(&self.quotients, out);
+    }
+}
+
+/// The greatest common divisor of all values, at least 1.
+fn common_divisor(values: &[u64]) -> u64 {
+    let mut divisor = 0;
+    for value in values {
+        let (mut a, mut b) = (divisor, *value);
+        while b != 0 {
+            (a, b) = if a == 0 { (b, 0) } else { (b, a % b) };
+        }
+        divisor = a;
+        if divisor == 1 {
+            break;
+        }
+    }
+    divisor.max(1)
+}
+
+/// Reads `count` numbers; the caller has checked the count.
+pub(crate) fn decode_numbers(slice: &mut Slice<'_>, count: usize) -> Result<Vec<i64>, Corruption> {
+    let base = unzigzag(slice.varint()?) as u64;
+    let unit = slice.varint()?;
+    let quotients = packed::decode(slice, count)?;
+    let number = |quotient: u64| base.wrapping_add(quotient.wrapping_mul(unit)) as i64;
+    Ok(quotients.into_iter().map(number).collect())
+}
+
+pub(super) fn encode(kind: Kind, numbers: &Scaled, out: &mut Vec<u8>) {
+    out.push(kind as u8);
+    numbers.encode(out);
+}
+
+pub(super) fn decode(slice: &mut Slice<'_>, count: usize) -> Result<Numbers, Corruption> {
+    let kind = super::read_kind(slice)?;
+    let mantissas = decode_numbers(slice, count)?;
+    Ok(Numbers { mantissas, scale: 0, style: Style::Fixed, kind, exceptions: Vec::new() })
+}

@@ -1,0 +1,65 @@
+//! Decodes any bytes as a block and as the encodings behind its checksums, for the fuzz target and
+//! the property tests. Finding nothing wrong is the only result.
+
+use super::column::{Column, Rest};
+use super::format::BlockMeta;
+use super::part::{Part, PartBytes, Shape};
+use super::reader::{Block, Source, decode};
+use crate::codec::slice::Slice;
+use crate::error::Result;
+use std::path::Path;
+use std::sync::Arc;
+
+/// What one input may make the decoder allocate.
+const RAW_BYTES_MAX: usize = 1 << 20;
+
+/// Reads `bytes` as a whole block, then as one part whose checksum holds:
+/// `tag u8 (0: the rest column)  rows u16  values u16  payload`.
+pub(crate) fn decode_any(bytes: &[u8]) {
+    let _ = whole(bytes);
+    let mut slice = Slice::new(bytes, 0, "fuzz input", Path::new(""));
+    let head = (slice.u8(), slice.u16(), slice.u16());
+    if let (Ok(tag), Ok(rows), Ok(values)) = head {
+        let rows = usize::from(rows % 8_192) + 1;
+        let shape = Shape { rows, values: usize::from(values).min(rows), raw_max: RAW_BYTES_MAX };
+        let part = Part {
+            bytes: PartBytes::Owned(bytes[slice.position()..].to_vec()),
+            offset: 0,
+            file: Arc::from(Path::new("")),
+            what: "fuzzed part",
+        };
+        let _ = part_of(part, tag, shape);
+    }
+}
+
+fn whole(bytes: &[u8]) -> Result<()> {
+    let mut slice = Slice::new(bytes, 0, "fuzz input", Path::new(""));
+    slice.take(8)?;
+    let meta = BlockMeta::decode(&mut slice)?;
+    let block = Block::open(Source::Memory(bytes.into()), &meta)?;
+    block.filter()?;
+    if meta.raw_bytes <= RAW_BYTES_MAX as u64 {
+        decode(&block)?.check_invariants();
+    }
+    Ok(())
+}
+
+fn part_of(part: Part, tag: u8, shape: Shape) -> Result<()> {
+    if tag == 0 {
+        let rest = Rest::decode(part, shape)?;
+        rest.for_each(|row, name, _| assert!(row < shape.rows && name < rest.names().len()))?;
+        return rest.row(shape.rows / 2, |_, _| {});
+    }
+    if shape.values == 0 {
+        // The header has refused such a column.
+        return Ok(());
+    }
+    let column = Column::decode(part, tag, shape)?;
+    let mut values = 0;
+    column.for_each(|row, _| {
+        assert!(row < shape.rows);
+        values += 1;
+    })?;
+    assert_eq!(values, shape.values);
+    column.get(shape.rows / 2, &mut Vec::new()).map(|_| ())
+}

@@ -1,0 +1,26 @@
+//! The unit of compression, indexing and scanning: up to 8,192 rows of one partition, column by
+//! column. The bytes are described in `docs/format/block.md`.
+//!
+//! Invariants:
+//! - `B1` every lexeme and every kind comes back exactly as it was given.
+//! - `B2` no bytes whatever make the reader panic: they give the rows that were written, or an error.
+//! - `B3` a checksum is verified before anything that it covers is believed, at each decode.
+
+mod column;
+mod format;
+#[cfg(any(test, feature = "testing"))]
+pub(crate) mod fuzz;
+#[cfg(test)]
+mod golden;
+mod part;
+mod reader;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+pub(crate) use column::{Column, ColumnData, Ids, Numbers, Presence, Rest, Text};
+pub(crate) use format::{BlockMeta, ColumnEntry, NumberRange};
+pub(crate) use reader::{Block, Levels, Source, decode};
+#[cfg(test)]
+pub(crate) use writer::EncodedBlock;
+pub(crate) use writer::encode;

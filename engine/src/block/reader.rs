@@ -1,0 +1,353 @@
+//! An opened block: its header in memory, its columns read and verified when they are asked for.
+
+use super::column::presence::Presence;
+use super::column::{Column, Rest, integer};
+use super::format::{BlockMeta, ColumnEntry, Header, PartEntry, check_crc};
+use super::part::{Part, PartBytes, Shape};
+use crate::batch::{RowColumn, Rows};
+use crate::codec::packed;
+use crate::error::{Corruption, Error, Result};
+use crate::event::{Level, Value};
+use crate::io::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Where a block's bytes are.
+#[derive(Debug, Clone)]
+pub(crate) enum Source {
+    /// In memory: exactly the block.
+    Memory(Arc<[u8]>),
+    /// In a file.
+    File {
+        /// The file.
+        file: Arc<dyn File>,
+        /// Its path, for errors.
+        path: Arc<Path>,
+        /// Where the block begins.
+        offset: u64,
+    },
+}
+
+/// A block whose header has been verified.
+#[derive(Debug, Clone)]
+pub(crate) struct Block {
+    source: Source,
+    header: Arc<Header>,
+}
+
+/// The levels of a block's rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Levels {
+    /// All rows have this one.
+    Constant(Level),
+    /// One a row.
+    PerRow(Vec<Level>),
+}
+
+impl Levels {
+    /// The level of a row; panics past the last row if there are several levels.
+    pub(crate) fn level(&self, row: usize) -> Level {
+        match self {
+            Self::Constant(level) => *level,
+            Self::PerRow(levels) => levels[row],
+        }
+    }
+}
+
+impl Block {
+    /// Reads and verifies the header of the block that `meta` describes.
+    ///
+    /// # Errors
+    /// Corrupt if the header is damaged or is not that of `meta`; unsupported if its version is
+    /// unknown.
+    pub(crate) fn open(source: Source, meta: &BlockMeta) -> Result<Self> {
+        source.check_len(meta.len)?;
+        if let Some(expected) = meta.fault() {
+            return Err(source.not_the_block(expected.to_owned(), format!("{meta:?}")));
+        }
+        let bytes = source.read(0, meta.header_len)?;
+        let header = Header::decode(&bytes, source.offset(), source.path())?;
+        if header.meta != *meta {
+            return Err(source.not_the_block(format!("{meta:?}"), format!("{:?}", header.meta)));
+        }
+        Ok(Self { source, header: Arc::new(header) })
+    }
+
+    /// The number of rows.
+    pub(crate) fn rows(&self) -> usize {
+        self.header.meta.rows as usize
+    }
+
+    /// What the directory keeps of the block.
+    pub(crate) fn meta(&self) -> &BlockMeta {
+        &self.header.meta
+    }
+
+    /// The bytes that the header takes in memory.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        let column = |column: &ColumnEntry| size_of::<ColumnEntry>() + column.name.len();
+        size_of::<Header>() + self.columns().iter().map(column).sum::<usize>()
+    }
+
+    /// What a block has besides its columns, with its bytes.
+    pub(crate) fn other_parts(&self) -> [(&'static str, u32); 6] {
+        let Header { timestamps, seqs, levels, rest, filter, .. } = &*self.header;
+        [
+            ("(header)", self.meta().header_len),
+            ("(timestamps)", timestamps.len),
+            ("(sequence numbers)", seqs.len),
+            ("(levels)", levels.len),
+            ("(rest)", rest.len),
+            ("(filter)", filter.len),
+        ]
+    }
+
+    /// The columns, by name.
+    pub(crate) fn columns(&self) -> &[ColumnEntry] {
+        &self.header.columns
+    }
+
+    /// The index of the column of this name, if it has one of its own.
+    #[cfg(test)]
+    pub(crate) fn column_index(&self, name: &str) -> Option<usize> {
+        self.columns().binary_search_by(|column| (*column.name).cmp(name)).ok()
+    }
+
+    /// The index bytes that the block was given; `None` if they were empty.
+    pub(crate) fn filter(&self) -> Result<Option<Vec<u8>>> {
+        let part = self.part(self.header.filter, "block filter")?;
+        Ok((!part.bytes.is_empty()).then(|| part.bytes.to_vec()))
+    }
+
+    /// The timestamp of each row, in nanoseconds.
+    pub(crate) fn timestamps(&self) -> Result<Vec<i64>> {
+        let part = self.part(self.header.timestamps, "block timestamps")?;
+        let mut slice = part.slice();
+        let timestamps = integer::decode_numbers(&mut slice, self.rows())?;
+        slice.finish()?;
+        let (min, max) = (timestamps.iter().min(), timestamps.iter().max());
+        let meta = self.meta();
+        if (min, max) != (Some(&meta.min_ts), Some(&meta.max_ts)) {
+            let expected = format!("{} to {}", meta.min_ts, meta.max_ts);
+            return Err(slice.corrupt(expected, format!("{min:?} to {max:?}")).into());
+        }
+        Ok(timestamps)
+    }
+
+    /// The sequence number of each row; they rise strictly.
+    pub(crate) fn seqs(&self) -> Result<Vec<u64>> {
+        let part = self.part(self.header.seqs, "block sequence numbers")?;
+        let mut slice = part.slice();
+        let offsets = integer::decode_numbers(&mut slice, self.rows())?;
+        slice.finish()?;
+        let meta = self.meta();
+        let first = offsets.first().copied().unwrap_or_default();
+        let seq = |offset: &i64| meta.min_seq.wrapping_add(offset.wrapping_sub(first) as u64);
+        let seqs: Vec<u64> = offsets.iter().map(seq).collect();
+        if !seqs.is_sorted_by(|a, b| a < b) || seqs.last() != Some(&meta.max_seq) {
+            let expected = format!("{} rising to {}", meta.min_seq, meta.max_seq);
+            return Err(slice.corrupt(expected, format!("{:?} at the end", seqs.last())).into());
+        }
+        Ok(seqs)
+    }
+
+    /// The level of each row.
+    pub(crate) fn levels(&self) -> Result<Levels> {
+        let bits = self.meta().levels;
+        if bits.count_ones() == 1
+            && let Some(level) = Level::from_code(bits.trailing_zeros() as u8)
+        {
+            return Ok(Levels::Constant(level));
+        }
+        let part = self.part(self.header.levels, "block levels")?;
+        let mut slice = part.slice();
+        let codes = packed::decode(&mut slice, self.rows())?;
+        slice.finish()?;
+        let level = |code: &u64| {
+            let code = u8::try_from(*code).ok().filter(|code| *code < 8)?;
+            Level::from_code(code).filter(|_| bits & 1 << code != 0)
+        };
+        let levels: Option<Vec<Level>> = codes.iter().map(level).collect();
+        match levels {
+            Some(levels) => Ok(Levels::PerRow(levels)),
+            None => Err(slice.corrupt(format!("levels of {bits:#b}"), "others").into()),
+        }
+    }
+
+    /// Reads and verifies a column of [`Block::columns`]; panics past the last.
+    ///
+    /// # Errors
+    /// Corrupt if it is damaged; unsupported if its encoding is unknown; IO.
+    pub(crate) fn column(&self, index: usize) -> Result<Column> {
+        let entry = &self.columns()[index];
+        let part = self.part(entry.part, "block column")?;
+        Column::decode(part, entry.encoding, self.shape(entry.values as usize))
+    }
+
+    /// Reads and verifies the fields that have no column of their own, if there are any.
+    pub(crate) fn rest(&self) -> Result<Option<Rest>> {
+        if self.header.rest.len == 0 {
+            return Ok(None);
+        }
+        let part = self.part(self.header.rest, "block rest column")?;
+        Rest::decode(part, self.shape(0)).map(Some)
+    }
+
+    fn shape(&self, values: usize) -> Shape {
+        Shape { rows: self.rows(), values, raw_max: self.meta().raw_bytes as usize }
+    }
+
+    fn part(&self, entry: PartEntry, what: &'static str) -> Result<Part> {
+        let bytes = self.source.read(entry.offset, entry.len)?;
+        let offset = self.source.offset() + u64::from(entry.offset);
+        let part = Part { bytes, offset, file: self.source.shared_path(), what };
+        check_crc(&part.slice(), &part.bytes, entry.crc)?;
+        Ok(part)
+    }
+}
+
+/// Everything in a block: the exact inverse of [`super::encode`], except that columns come sorted
+/// by name, a column with a value in every row lists no rows, and sequence numbers count from the
+/// first.
+pub(crate) fn decode(block: &Block) -> Result<Rows> {
+    let meta = block.meta();
+    let levels = block.levels()?;
+    let mut rows = Rows {
+        base_seq: meta.min_seq,
+        // They rise to a number that the header keeps within 2^32 of the first.
+        seq_offsets: block.seqs()?.iter().map(|seq| (seq - meta.min_seq) as u32).collect(),
+        timestamps: block.timestamps()?,
+        levels: (0..block.rows()).map(|row| levels.level(row) as u8).collect(),
+        columns: Vec::with_capacity(block.columns().len()),
+    };
+    let mut budget = Budget { left: meta.raw_bytes, exceeded: false };
+    for (index, entry) in block.columns().iter().enumerate() {
+        let column = block.column(index)?;
+        let mut out = RowColumn::new((&*entry.name).into());
+        column.for_each(|row, value| budget.push(&mut out, row, value))?;
+        if matches!(column.presence(), Presence::All { .. }) {
+            out.rows = None;
+        }
+        rows.columns.push(out);
+    }
+    if let Some(rest) = block.rest()? {
+        append_rest(&mut rows, &rest, &mut budget)?;
+    }
+    let names_rise = rows.columns.is_sorted_by(|a, b| a.name < b.name);
+    let raw_bytes = rows.raw_bytes() as u64;
+    if !names_rise || budget.exceeded || raw_bytes != meta.raw_bytes {
+        let expected = format!("distinct names, {} raw bytes", meta.raw_bytes);
+        let found = format!(
+            "names distinct: {names_rise}, {raw_bytes} raw bytes, more: {}",
+            budget.exceeded
+        );
+        return Err(block.source.not_the_block(expected, found));
+    }
+    Ok(rows)
+}
+
+/// What may still be copied: a constant or a dictionary in a forged block could stand for far more
+/// bytes than the block has.
+struct Budget {
+    left: u64,
+    exceeded: bool,
+}
+
+impl Budget {
+    fn push(&mut self, column: &mut RowColumn, row: usize, value: Value<'_>) {
+        match self.left.checked_sub(value.text.len() as u64) {
+            Some(left) if !self.exceeded => {
+                self.left = left;
+                column.push(row as u32, value);
+            }
+            _ => self.exceeded = true,
+        }
+    }
+}
+
+fn append_rest(rows: &mut Rows, rest: &Rest, budget: &mut Budget) -> Result<()> {
+    let first = rows.columns.len();
+    let names = rest.names().iter();
+    rows.columns.extend(names.map(|name| RowColumn::new((&**name).into())));
+    rest.for_each(|row, name, value| budget.push(&mut rows.columns[first + name], row, value))?;
+    rows.columns.retain(|column| !column.is_empty());
+    for column in &mut rows.columns[first..] {
+        if column.len() == rows.timestamps.len() {
+            column.rows = None;
+        }
+    }
+    rows.columns.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    Ok(())
+}
+
+impl Source {
+    fn path(&self) -> &Path {
+        match self {
+            Self::Memory(_) => Path::new(""),
+            Self::File { path, .. } => path,
+        }
+    }
+
+    fn shared_path(&self) -> Arc<Path> {
+        match self {
+            Self::Memory(_) => Arc::from(Path::new("")),
+            Self::File { path, .. } => Arc::clone(path),
+        }
+    }
+
+    fn offset(&self) -> u64 {
+        match self {
+            Self::Memory(_) => 0,
+            Self::File { offset, .. } => *offset,
+        }
+    }
+
+    /// Nothing is allocated for a block that is not there.
+    fn check_len(&self, len: u32) -> Result<()> {
+        let there = match self {
+            Self::Memory(bytes) => bytes.len() as u64,
+            Self::File { file, path, offset } => {
+                file.len().map_err(|e| Error::io("read", path, e))?.saturating_sub(*offset)
+            }
+        };
+        if u64::from(len) <= there { Ok(()) } else { Err(self.truncated(0, len, there)) }
+    }
+
+    /// The block as a whole is not what it should be.
+    fn not_the_block(&self, expected: String, found: String) -> Error {
+        let file = PathBuf::from(self.path());
+        Corruption { file, offset: self.offset(), what: "block", expected, found }.into()
+    }
+
+    fn truncated(&self, at: u32, len: u32, there: u64) -> Error {
+        Corruption {
+            file: PathBuf::from(self.path()),
+            offset: self.offset().saturating_add(u64::from(at)),
+            what: "block",
+            expected: format!("{len} bytes"),
+            found: format!("{there}, then the end"),
+        }
+        .into()
+    }
+
+    /// The bytes of a range of the block, which the header has placed within it.
+    fn read(&self, at: u32, len: u32) -> Result<PartBytes> {
+        match self {
+            Self::Memory(bytes) => {
+                let range = at as usize..at as usize + len as usize;
+                Ok(PartBytes::Shared(Arc::clone(bytes), range))
+            }
+            Self::File { file, path, offset } => {
+                let mut bytes = vec![0; len as usize];
+                match file.read_exact_at(&mut bytes, offset.saturating_add(u64::from(at))) {
+                    Ok(()) => Ok(PartBytes::Owned(bytes)),
+                    Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => {
+                        Err(self.truncated(at, len, 0))
+                    }
+                    Err(e) => Err(Error::io("read", path, e)),
+                }
+            }
+        }
+    }
+}

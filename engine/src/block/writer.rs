@@ -1,0 +1,107 @@
+//! Rows become a block.
+
+use super::column::integer::Scaled;
+use super::column::{self, ValuesWriter, rest};
+use super::format::{BlockMeta, ColumnEntry, Header, NAME_BYTES_MAX, PartEntry, RAW_BYTES_MAX};
+use crate::batch::{RowColumn, Rows};
+use crate::codec::packed;
+use crate::limits::{BLOCK_COLUMNS_MAX, BLOCK_ROWS_MAX};
+use std::cmp::Reverse;
+
+/// A finished block.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct EncodedBlock {
+    /// The block.
+    pub(crate) bytes: Vec<u8>,
+    /// What its directory keeps of it.
+    pub(crate) meta: BlockMeta,
+}
+
+/// Encodes rows of one partition, at least one, in sequence order. `filter` is what the index wants
+/// kept with the block; it may be empty.
+pub(crate) fn encode(rows: &Rows, filter: &[u8]) -> EncodedBlock {
+    assert!(!rows.is_empty() && rows.len() <= BLOCK_ROWS_MAX, "{} rows", rows.len());
+    let raw_bytes = rows.raw_bytes() as u64;
+    assert!(raw_bytes <= RAW_BYTES_MAX, "{raw_bytes} raw bytes in a block");
+    let mut writer = ValuesWriter::new();
+    let mut body = Vec::new();
+    let timestamps = part(&mut body, |out| Scaled::new(&rows.timestamps).encode(out));
+    let seqs = part(&mut body, |out| {
+        let offsets: Vec<i64> = rows.seq_offsets.iter().map(|o| i64::from(*o)).collect();
+        Scaled::new(&offsets).encode(out);
+    });
+    let levels = rows.levels.iter().fold(0, |bits, level| bits | 1u8 << level);
+    let level_part = part(&mut body, |out| {
+        if levels.count_ones() > 1 {
+            packed::encode(&rows.levels.iter().map(|l| u64::from(*l)).collect::<Vec<_>>(), out);
+        }
+    });
+    let (own, others) = share_out(rows);
+    let columns: Vec<_> =
+        own.iter().map(|column| encode_column(column, rows, &mut writer, &mut body)).collect();
+    let rest = part(&mut body, |out| {
+        if !others.is_empty() {
+            rest::encode(&others, rows.len(), &mut writer, out);
+        }
+    });
+    let filter = part(&mut body, |out| out.extend_from_slice(filter));
+    let names = columns.iter().map(|column| (&*column.name, column.numbers.is_some()));
+    let header_len = Header::len_of(names);
+    let meta = BlockMeta {
+        len: u32::try_from(header_len + body.len()).expect("raw bytes are bounded by 2^30"),
+        header_len: header_len as u32,
+        rows: rows.len() as u32,
+        levels,
+        min_ts: rows.timestamps.iter().copied().min().expect("at least one row"),
+        max_ts: rows.timestamps.iter().copied().max().expect("at least one row"),
+        min_seq: rows.seq(0).0,
+        max_seq: rows.seq(rows.len() - 1).0,
+        raw_bytes,
+    };
+    let mut header = Header { meta, timestamps, seqs, levels: level_part, columns, rest, filter };
+    assert_eq!(header.place(), Some(meta.len), "H2");
+    let mut bytes = header.encode();
+    bytes.append(&mut body);
+    EncodedBlock { bytes, meta }
+}
+
+/// Appends a part and returns its entry, whose offset is not known yet.
+fn part(body: &mut Vec<u8>, encode: impl FnOnce(&mut Vec<u8>)) -> PartEntry {
+    let start = body.len();
+    encode(body);
+    let len = u32::try_from(body.len() - start).expect("raw bytes are bounded by 2^30");
+    PartEntry { offset: 0, len, crc: crc32fast::hash(&body[start..]) }
+}
+
+fn encode_column(
+    column: &RowColumn,
+    rows: &Rows,
+    writer: &mut ValuesWriter,
+    body: &mut Vec<u8>,
+) -> ColumnEntry {
+    let mut chosen = None;
+    let part = part(body, |out| chosen = Some(column::encode(column, rows.len(), writer, out)));
+    let (encoding, numbers) = chosen.expect("the closure ran");
+    ColumnEntry {
+        name: (&*column.name).into(),
+        encoding: encoding as u8,
+        kinds: column.kinds.iter().fold(0, |bits, kind| bits | 1 << kind),
+        values: column.len() as u32,
+        numbers,
+        part,
+    }
+}
+
+/// The columns that get an entry of their own, and those that go to the rest column, both by name:
+/// the names with most values have the better claim.
+fn share_out(rows: &Rows) -> (Vec<&RowColumn>, Vec<&RowColumn>) {
+    let mut columns: Vec<_> = rows.columns.iter().collect();
+    columns.sort_unstable_by_key(|column| {
+        (column.name.len() > NAME_BYTES_MAX, Reverse(column.len()), &column.name)
+    });
+    let short = columns.partition_point(|column| column.name.len() <= NAME_BYTES_MAX);
+    let mut others = columns.split_off(short.min(BLOCK_COLUMNS_MAX));
+    columns.sort_unstable_by_key(|column| &column.name);
+    others.sort_unstable_by_key(|column| &column.name);
+    (columns, others)
+}
