@@ -18,6 +18,7 @@ mod manifest;
 mod names;
 mod options;
 mod partition;
+pub mod query;
 mod timestamp;
 mod value;
 mod wal;
