@@ -12,6 +12,7 @@ mod codec;
 mod error;
 mod event;
 pub mod field;
+mod index;
 pub mod io;
 mod limits;
 mod manifest;

@@ -1,0 +1,254 @@
+//! The filter of a block: whether it may hold a term. `docs/format/filter.md` has the bytes.
+//!
+//! Up to [`LIST_TERMS_MAX`] terms are a sorted list, more are a binary fuse filter with
+//! fingerprints of 8 bits (Graf and Lemire, "Binary Fuse Filters", 2022): 9 to 11 bits a term, one
+//! false "yes" in 256.
+//!
+//! - `F1` A filter never says no to a term that it was built with.
+//! - `F2` Decoded bytes give a filter whose every answer is without panic, or an error.
+//! - `F3` A filter of an unknown version, kind or tokenizer says yes to everything.
+
+use super::tokens::TOKENIZER_VERSION;
+use crate::codec::slice::Slice;
+use crate::error::Corruption;
+
+const VERSION: u8 = 1;
+const KIND_LIST: u8 = 1;
+const KIND_FUSE: u8 = 2;
+const KIND_EVERYTHING: u8 = 3;
+
+/// A fuse filter of so few terms would be larger than their list.
+const LIST_TERMS_MAX: usize = 16;
+/// Seeds tried before the terms are stored as a list instead. One fails in a hundred or fewer;
+/// all of them only for terms that were made to.
+const SEEDS_MAX: u64 = 32;
+/// Slots of a segment at most, as a power of two; larger ones would only miss the cache.
+const SEGMENT_BITS_MAX: u8 = 18;
+
+/// Whether a block may hold a term.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Filter {
+    /// It may hold any.
+    Everything,
+    /// It holds these and no others; rising.
+    List(Box<[u64]>),
+    /// It may hold those that the fingerprints agree with.
+    Fuse(Fuse),
+}
+
+/// A binary fuse filter. The slots of a term lie in three segments in a row, one in each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Fuse {
+    terms: u32,
+    seed: u64,
+    layout: Layout,
+    /// `layout.slots()` of them.
+    fingerprints: Box<[u8]>,
+}
+
+/// How slots are arranged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Layout {
+    /// Segments in which the first slot of a term may lie; two more follow. At least 1.
+    segments: u32,
+    /// A segment has two to the power of this many slots.
+    segment_bits: u8,
+}
+
+impl Filter {
+    /// The filter of these terms, which rise strictly.
+    pub(crate) fn build(terms: &[u64]) -> Self {
+        assert!(terms.is_sorted_by(|a, b| a < b), "terms rise strictly");
+        assert!(u32::try_from(terms.len()).is_ok(), "a block has less than 2^32 terms");
+        if terms.len() <= LIST_TERMS_MAX {
+            return Self::List(terms.into());
+        }
+        (0..SEEDS_MAX)
+            .find_map(|attempt| Fuse::build(terms, mix(attempt)))
+            .map_or_else(|| Self::List(terms.into()), Self::Fuse)
+    }
+
+    /// Whether the block may hold the term; "no" is certain.
+    pub(crate) fn contains(&self, term: u64) -> bool {
+        match self {
+            Self::Everything => true,
+            Self::List(terms) => terms.binary_search(&term).is_ok(),
+            Self::Fuse(fuse) => fuse.contains(term),
+        }
+    }
+
+    /// The bytes that it takes on the heap.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        match self {
+            Self::Everything => 0,
+            Self::List(terms) => size_of_val(&**terms),
+            Self::Fuse(fuse) => fuse.fingerprints.len(),
+        }
+    }
+
+    /// Appends the stored form.
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        let (kind, terms) = match self {
+            Self::Everything => (KIND_EVERYTHING, 0),
+            Self::List(terms) => (KIND_LIST, terms.len() as u32),
+            Self::Fuse(fuse) => (KIND_FUSE, fuse.terms),
+        };
+        out.extend_from_slice(&[VERSION, kind]);
+        out.extend_from_slice(&TOKENIZER_VERSION.to_le_bytes());
+        out.extend_from_slice(&terms.to_le_bytes());
+        match self {
+            Self::Everything => {}
+            Self::List(terms) => terms.iter().for_each(|term| out.extend(term.to_le_bytes())),
+            Self::Fuse(fuse) => {
+                out.extend_from_slice(&fuse.seed.to_le_bytes());
+                out.extend_from_slice(&fuse.layout.segments.to_le_bytes());
+                out.extend_from_slice(&[fuse.layout.segment_bits, 0, 0, 0]);
+                out.extend_from_slice(&fuse.fingerprints);
+            }
+        }
+    }
+
+    /// The filter that all of `bytes` is. The caller has verified their checksum.
+    ///
+    /// # Errors
+    /// Bytes of this version that no writer wrote.
+    pub(crate) fn decode(mut bytes: Slice<'_>) -> Result<Self, Corruption> {
+        if bytes.u8()? != VERSION {
+            return Ok(Self::Everything);
+        }
+        let kind = bytes.u8()?;
+        let tokenizer = bytes.u16()?;
+        if tokenizer != TOKENIZER_VERSION || !(KIND_LIST..=KIND_EVERYTHING).contains(&kind) {
+            return Ok(Self::Everything);
+        }
+        let terms = bytes.u32()?;
+        let filter = match kind {
+            KIND_LIST => Self::List(decode_list(&mut bytes, terms)?),
+            KIND_FUSE => Self::Fuse(Fuse::decode(&mut bytes, terms)?),
+            _ => Self::Everything,
+        };
+        bytes.finish()?;
+        Ok(filter)
+    }
+}
+
+fn decode_list(bytes: &mut Slice<'_>, terms: u32) -> Result<Box<[u64]>, Corruption> {
+    let len = (terms as usize).saturating_mul(size_of::<u64>());
+    let mut list = Slice::clone(bytes);
+    bytes.take(len)?;
+    let terms = (0..terms).map(|_| list.u64()).collect::<Result<Box<[u64]>, _>>()?;
+    if !terms.is_sorted_by(|a, b| a < b) {
+        return Err(bytes.corrupt("rising terms", "others"));
+    }
+    Ok(terms)
+}
+
+impl Fuse {
+    /// `None` if this seed does not do.
+    fn build(terms: &[u64], seed: u64) -> Option<Self> {
+        let layout = Layout::of(terms.len());
+        let order = peel(terms, seed, layout)?;
+        let mut fingerprints = vec![0; layout.slots()].into_boxed_slice();
+        // In reverse, the slot by which a term was peeled is not needed by any term set before.
+        for (hash, slot) in order.into_iter().rev() {
+            let agreed = layout.slots_of(hash).into_iter().fold(0, |xor, s| xor ^ fingerprints[s]);
+            fingerprints[slot] ^= agreed ^ fingerprint(hash);
+        }
+        Some(Self { terms: terms.len() as u32, seed, layout, fingerprints })
+    }
+
+    fn contains(&self, term: u64) -> bool {
+        let hash = mix(term.wrapping_add(self.seed));
+        let [a, b, c] = self.layout.slots_of(hash).map(|slot| self.fingerprints[slot]);
+        fingerprint(hash) == a ^ b ^ c
+    }
+
+    fn decode(bytes: &mut Slice<'_>, terms: u32) -> Result<Self, Corruption> {
+        let seed = bytes.u64()?;
+        let segments = bytes.u32()?;
+        let segment_bits = bytes.u8()?;
+        if segment_bits > SEGMENT_BITS_MAX || segments == 0 {
+            let found = format!("{segments} segments of 2^{segment_bits} slots");
+            return Err(bytes.corrupt("one or more segments of at most 2^18 slots", found));
+        }
+        if bytes.take(3)? != [0; 3] {
+            return Err(bytes.corrupt("three zeros", "others"));
+        }
+        let layout = Layout { segments, segment_bits };
+        let fingerprints = bytes.take(layout.slots())?.into();
+        Ok(Self { terms, seed, layout, fingerprints })
+    }
+}
+
+impl Layout {
+    /// The sizes that the paper found by experiment, for three slots a term.
+    fn of(terms: usize) -> Self {
+        let ln = (terms as f64).ln();
+        let segment_bits = ((ln / 3.33f64.ln() + 2.25) as u8).min(SEGMENT_BITS_MAX);
+        let slots_per_term = f64::max(1.125, 0.875 + 0.25 * 1e6f64.ln() / ln);
+        let slots = (terms as f64 * slots_per_term).round() as usize;
+        let segments = slots.div_ceil(1 << segment_bits).saturating_sub(2).max(1);
+        Self { segments: segments as u32, segment_bits }
+    }
+
+    fn slots(self) -> usize {
+        (self.segments as usize + 2) << self.segment_bits
+    }
+
+    /// The three slots of a hash, all below [`Layout::slots`].
+    fn slots_of(self, hash: u64) -> [usize; 3] {
+        let segment = 1 << self.segment_bits;
+        let mask = segment - 1;
+        // The high half of the product spreads evenly over the first segments.
+        let starts = u128::from(self.segments) << self.segment_bits;
+        let first = ((u128::from(hash) * starts) >> 64) as usize;
+        [
+            first,
+            (first + segment) ^ ((hash >> 18) as usize & mask),
+            (first + 2 * segment) ^ (hash as usize & mask),
+        ]
+    }
+}
+
+/// An order in which each term has a slot that no later one needs: the hashes with those slots.
+fn peel(terms: &[u64], seed: u64, layout: Layout) -> Option<Vec<(u64, usize)>> {
+    // Of each slot: how many terms need it, and the exclusive or of their hashes.
+    let mut needed = vec![(0u32, 0u64); layout.slots()];
+    for term in terms {
+        let hash = mix(term.wrapping_add(seed));
+        for slot in layout.slots_of(hash) {
+            needed[slot].0 += 1;
+            needed[slot].1 ^= hash;
+        }
+    }
+    let mut alone: Vec<usize> = (0..needed.len()).filter(|slot| needed[*slot].0 == 1).collect();
+    let mut order = Vec::with_capacity(terms.len());
+    while let Some(slot) = alone.pop() {
+        let (1, hash) = needed[slot] else { continue };
+        order.push((hash, slot));
+        for slot in layout.slots_of(hash) {
+            needed[slot].0 -= 1;
+            needed[slot].1 ^= hash;
+            if needed[slot].0 == 1 {
+                alone.push(slot);
+            }
+        }
+    }
+    (order.len() == terms.len()).then_some(order)
+}
+
+fn fingerprint(hash: u64) -> u8 {
+    (hash ^ hash >> 32) as u8
+}
+
+/// The finalizer of MurmurHash3, 64 bits: a bijection.
+fn mix(mut hash: u64) -> u64 {
+    hash ^= hash >> 33;
+    hash = hash.wrapping_mul(0xff51_afd7_ed55_8ccd);
+    hash ^= hash >> 33;
+    hash = hash.wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+    hash ^ hash >> 33
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,60 @@
+//! What lets a query skip blocks: tokens, terms and filters.
+//!
+//! The contract is `index(rows) ⊇ need(query)`: the writer may add terms, never omit one; the
+//! planner requires only terms that it can prove; a filter that is absent, damaged or of an unknown
+//! version stands for "may hold everything". Every answer is the same without any filter, only
+//! slower.
+
+mod classes;
+mod fuse;
+mod need;
+mod phrase;
+mod term;
+mod terms;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+mod tokens;
+
+use crate::batch::Rows;
+
+pub(crate) use fuse::Filter;
+pub(crate) use need::{Need, need};
+pub(crate) use phrase::Phrase;
+pub(crate) use tokens::fold_eq;
+
+/// The stored form of the filter of a block with these rows.
+pub(crate) fn filter_bytes(rows: &Rows) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    Filter::build(&terms::collect(rows)).encode(&mut bytes);
+    bytes
+}
+
+/// The number of tokens of a text, for benches.
+#[cfg(feature = "testing")]
+pub(crate) fn count_tokens(text: &[u8]) -> usize {
+    let mut count = 0;
+    tokens::for_each_token(text, |_| count += 1);
+    count
+}
+
+/// The terms of a block with these rows, for benches.
+#[cfg(feature = "testing")]
+pub(crate) fn collect_terms(rows: &Rows) -> Vec<u64> {
+    terms::collect(rows)
+}
+
+/// What the fuzz target runs.
+#[cfg(feature = "testing")]
+pub(crate) fn decode_any(bytes: &[u8], term: u64) {
+    let place = std::path::Path::new("fuzz");
+    let Ok(filter) = Filter::decode(crate::codec::slice::Slice::new(bytes, 0, "filter", place))
+    else {
+        return;
+    };
+    filter.contains(term);
+    let mut again = Vec::new();
+    filter.encode(&mut again);
+    assert!(filter == Filter::Everything || again == bytes, "one form for each filter");
+}

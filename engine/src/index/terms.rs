@@ -1,0 +1,199 @@
+//! The terms of rows: the writer's side of the index contract.
+//!
+//! The contract is `index(rows) ⊇ need(query)` for every query that one of the rows answers. More
+//! terms than needed cost space, one too few loses rows.
+
+use super::term::{TermKind, term, token_term, whole_value_term};
+use super::tokens::{Token, TokenKind, for_each_letter_run, for_each_token};
+use crate::batch::{RowColumn, Rows};
+use crate::event::{Kind, Value};
+use crate::field;
+use crate::value::Number;
+use crate::value::any_leaf;
+use xxhash_rust::xxh3::xxh3_64;
+
+/// Terms remembered, to leave out those that come again at once. Fits the first-level cache.
+const RECENT_TERMS: usize = 4_096;
+/// Values of a column remembered, to leave out those that come again.
+const RECENT_VALUES: usize = 1_024;
+
+/// All terms of the rows, rising, each once. Names of fields, levels and times have none.
+pub(crate) fn collect(rows: &Rows) -> Vec<u64> {
+    let mut collector = Collector::new();
+    for column in &rows.columns {
+        collector.column(column);
+    }
+    let mut terms = collector.terms;
+    terms.sort_unstable();
+    terms.dedup();
+    terms
+}
+
+/// Terms under construction.
+///
+/// Both memories of what came before are direct-mapped: a sender who makes hashes collide makes
+/// them forget, which costs time, but neither a term nor a long search. Values are compared byte
+/// by byte, because equal hashes of different values can be made on purpose.
+struct Collector {
+    terms: Vec<u64>,
+    recent_terms: Box<[u64]>,
+    /// Indexes of values in the column, plus one.
+    recent_values: Box<[u32]>,
+    scratch: Vec<u8>,
+}
+
+impl Collector {
+    fn new() -> Self {
+        // No slot may hold a term that belongs there: the complement of the slot's number doesn't.
+        let recent_terms = (0..RECENT_TERMS as u64).map(|slot| !slot).collect();
+        Self {
+            terms: Vec::new(),
+            recent_terms,
+            recent_values: vec![0; RECENT_VALUES].into(),
+            scratch: Vec::new(),
+        }
+    }
+
+    fn column(&mut self, column: &RowColumn) {
+        let is_exact = field::is_exact(&field::display_name(&column.name));
+        self.recent_values.fill(0);
+        for index in 0..column.len() {
+            let value = column.value(index);
+            let slot = xxh3_64(value.text) as usize % RECENT_VALUES;
+            let recent = self.recent_values[slot].checked_sub(1);
+            if recent.is_some_and(|recent| column.value(recent as usize) == value) {
+                continue;
+            }
+            self.recent_values[slot] = index as u32 + 1;
+            self.value(value, is_exact);
+        }
+    }
+
+    fn value(&mut self, value: Value<'_>, is_exact: bool) {
+        if value.kind == Kind::Json {
+            // The very texts that a query is matched with.
+            any_leaf(value.text, |leaf| {
+                self.scalar(leaf, is_exact);
+                false
+            });
+        } else {
+            self.scalar(value, is_exact);
+        }
+    }
+
+    fn scalar(&mut self, value: Value<'_>, is_exact: bool) {
+        let Value { kind, text } = value;
+        let mut is_word = false;
+        for_each_token(text, |token| {
+            is_word |= token.kind == TokenKind::Word && token.end - token.start == text.len();
+            self.token(text, token);
+        });
+        // A word is its own term; most values of exact fields are one.
+        if is_exact
+            && !is_word
+            && let Some(whole) = whole_value_term(text, &mut self.scratch)
+        {
+            self.push(whole);
+        }
+        if matches!(kind, Kind::String | Kind::Number) {
+            self.number(text);
+        }
+    }
+
+    fn token(&mut self, text: &[u8], token: Token<'_>) {
+        self.push(token_term(token.kind, token.bytes));
+        if token.kind == TokenKind::Word && !token.is_letters() {
+            for_each_letter_run(&text[token.start..token.end], |run| {
+                self.push(term(TermKind::LetterRun, run));
+            });
+        }
+    }
+
+    /// A number in another form than the canonical one, which its tokens stand for.
+    fn number(&mut self, text: &[u8]) {
+        let Some(b'0'..=b'9' | b'-') = text.first() else { return };
+        if Number::is_canonical(text) {
+            return;
+        }
+        if let Some(number) = Number::parse(text) {
+            self.scratch.clear();
+            number.write_canonical(&mut self.scratch);
+            self.push(term(TermKind::Number, &self.scratch));
+        }
+    }
+
+    fn push(&mut self, term: u64) {
+        let recent = &mut self.recent_terms[term as usize % RECENT_TERMS];
+        if *recent != term {
+            *recent = term;
+            self.terms.push(term);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::index::testing::rows;
+
+    fn has(rows: &Rows, kind: TermKind, text: &str) -> bool {
+        collect(rows).binary_search(&term(kind, text.as_bytes())).is_ok()
+    }
+
+    #[test]
+    fn words_runs_and_bigrams_of_every_column_are_terms() {
+        let rows = rows(&[&[
+            ("message", Kind::String, b"Conn4711 closed \xe6\x97\xa5\xe6\x9c\xac"),
+            ("user_id", Kind::String, b"U-17"),
+            ("ok", Kind::Bool, b"true"),
+        ]]);
+        for word in ["conn4711", "closed", "u", "17", "true"] {
+            assert!(has(&rows, TermKind::Word, word), "{word}");
+        }
+        assert!(has(&rows, TermKind::LetterRun, "conn"));
+        assert!(has(&rows, TermKind::Bigram, "日本"));
+        assert!(has(&rows, TermKind::WholeValue, "u-17"));
+        // A run that is a word of its own, a field's name and a single character are no terms.
+        assert!(!has(&rows, TermKind::LetterRun, "closed"));
+        assert!(!has(&rows, TermKind::Word, "message"));
+        assert_eq!(collect(&rows).len(), 8);
+    }
+
+    #[test]
+    fn only_numbers_in_odd_forms_are_number_terms() {
+        let number = |kind, text: &[u8]| rows(&[&[("status", kind, text)]]);
+        assert!(has(&number(Kind::Number, b"5e2"), TermKind::Number, "500"));
+        assert!(has(&number(Kind::String, b"500.0"), TermKind::Number, "500"));
+        assert!(!has(&number(Kind::Number, b"500"), TermKind::Number, "500"));
+        assert!(!has(&number(Kind::String, b"500 ms"), TermKind::Number, "500"));
+        assert!(has(&number(Kind::Json, b"[5e2]"), TermKind::Number, "500"));
+    }
+
+    #[test]
+    fn json_gives_the_terms_of_its_leaves() {
+        let json = br#"{"k":["caf\u00e9 two",{"n":"10.0.0.7"}]}"#;
+        let rows = rows(&[&[("ip", Kind::Json, json)]]);
+        assert!(has(&rows, TermKind::Word, "café"));
+        assert!(has(&rows, TermKind::WholeValue, "10.0.0.7"));
+        assert!(has(&rows, TermKind::WholeValue, "café two"));
+    }
+
+    #[test]
+    fn a_value_that_comes_again_gives_nothing_new() {
+        let message: &[_] = &[("message", Kind::String, &b"same words here"[..])];
+        assert_eq!(collect(&rows(&[message; 100])).len(), 3);
+        assert_eq!(collect(&Rows::default()), [0; 0]);
+    }
+
+    /// The memory of values must compare the bytes and the kind.
+    #[test]
+    fn values_of_one_slot_are_told_apart() {
+        let texts: Vec<String> = (0..5 * RECENT_VALUES).map(|n| format!("w{n}")).collect();
+        let fields: Vec<_> =
+            texts.iter().map(|text| [("message", Kind::String, text.as_bytes())]).collect();
+        let events: Vec<_> = fields.iter().map(|fields| &fields[..]).collect();
+        assert_eq!(collect(&rows(&events)).len(), texts.len());
+        let twice = rows(&[&[("a", Kind::Null, b"5e2")], &[("a", Kind::Number, b"5e2")]]);
+        assert!(has(&twice, TermKind::Number, "500"));
+    }
+}
