@@ -1,0 +1,93 @@
+//! Directories of files, opened blocks and their filters, bounded by the bytes that they take.
+
+use super::format::{BlockPlace, Section};
+use crate::block::Block;
+use crate::index::Filter;
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
+use std::sync::Arc;
+
+/// The generation of the file, and the block's offset in it.
+pub(crate) type Key = (u64, u64);
+
+/// Directories, opened blocks and filters of all level-0 files of a store.
+#[derive(Debug)]
+pub(crate) struct BlockCache {
+    entries: Cache<(Key, Part), Entry, ByBytes>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Part {
+    Sections,
+    Block,
+    Filter,
+}
+
+#[derive(Debug, Clone)]
+enum Entry {
+    Sections(Arc<Vec<Section>>),
+    Block(Arc<Block>),
+    Filter(Arc<Filter>),
+}
+
+#[derive(Debug, Clone)]
+struct ByBytes;
+
+impl Weighter<(Key, Part), Entry> for ByBytes {
+    fn weight(&self, _: &(Key, Part), entry: &Entry) -> u64 {
+        match entry {
+            Entry::Sections(sections) => sections_bytes(sections) as u64,
+            Entry::Block(block) => block.heap_bytes() as u64,
+            Entry::Filter(filter) => filter.heap_bytes() as u64,
+        }
+    }
+}
+
+impl BlockCache {
+    /// A cache of at most this many bytes.
+    pub(crate) fn new(bytes_max: u64) -> Self {
+        const TYPICAL_ENTRY_BYTES: u64 = 32 << 10;
+        let entries = usize::try_from(bytes_max / TYPICAL_ENTRY_BYTES).unwrap_or(usize::MAX);
+        Self { entries: Cache::with_weighter(entries.max(16), bytes_max, ByBytes) }
+    }
+
+    pub(crate) fn sections(&self, generation: u64) -> Option<Arc<Vec<Section>>> {
+        match self.entries.get(&((generation, 0), Part::Sections))? {
+            Entry::Sections(sections) => Some(sections),
+            _ => unreachable!("the key says which part it is"),
+        }
+    }
+
+    pub(crate) fn block(&self, key: Key) -> Option<Arc<Block>> {
+        match self.entries.get(&(key, Part::Block))? {
+            Entry::Block(block) => Some(block),
+            _ => unreachable!("the key says which part it is"),
+        }
+    }
+
+    pub(crate) fn filter(&self, key: Key) -> Option<Arc<Filter>> {
+        match self.entries.get(&(key, Part::Filter))? {
+            Entry::Filter(filter) => Some(filter),
+            _ => unreachable!("the key says which part it is"),
+        }
+    }
+
+    pub(crate) fn put_sections(&self, generation: u64, sections: &Arc<Vec<Section>>) {
+        let key = ((generation, 0), Part::Sections);
+        self.entries.insert(key, Entry::Sections(Arc::clone(sections)));
+    }
+
+    pub(crate) fn put_block(&self, key: Key, block: &Arc<Block>) {
+        self.entries.insert((key, Part::Block), Entry::Block(Arc::clone(block)));
+    }
+
+    pub(crate) fn put_filter(&self, key: Key, filter: &Arc<Filter>) {
+        self.entries.insert((key, Part::Filter), Entry::Filter(Arc::clone(filter)));
+    }
+}
+
+fn sections_bytes(sections: &[Section]) -> usize {
+    let section =
+        |section: &Section| size_of::<Section>() + section.blocks.len() * size_of::<BlockPlace>();
+    sections.iter().map(section).sum()
+}

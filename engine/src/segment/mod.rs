@@ -1,0 +1,36 @@
+//! Immutable files of blocks. A level-0 file holds everything of one generation: one section for
+//! each partition, its blocks contiguous, a directory at the end.
+
+mod cache;
+mod format;
+#[cfg(any(test, feature = "testing"))]
+mod fuzzing;
+#[cfg(test)]
+mod golden;
+mod handles;
+mod reader;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+pub(crate) use cache::BlockCache;
+pub(crate) use format::{BlockPlace, Header};
+#[cfg(feature = "testing")]
+pub(crate) use fuzzing::fuzz;
+pub(crate) use handles::Handles;
+pub(crate) use reader::{SegmentFile, read_directory};
+pub(crate) use writer::{SectionBlocks, write};
+
+use crate::block::Block;
+use crate::codec::slice::Slice;
+use crate::error::Result;
+use crate::index::Filter;
+use std::path::Path;
+
+/// The filter of a block; one that rules nothing out if the block has none.
+pub(crate) fn filter_of(block: &Block, path: &Path) -> Result<Filter> {
+    match block.filter()? {
+        Some(bytes) => Ok(Filter::decode(Slice::new(&bytes, 0, "block filter", path))?),
+        None => Ok(Filter::Everything),
+    }
+}

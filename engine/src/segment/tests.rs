@@ -1,0 +1,169 @@
+use super::*;
+use crate::batch::BatchBuilder;
+use crate::block;
+use crate::error::ErrorKind;
+use crate::event::{Kind, Level};
+use crate::index;
+use crate::io::{Io, ManualClock, MemoryStorage, SeededEntropy};
+use crate::limits::Limits;
+use crate::manifest::FileMeta;
+use crate::names;
+use crate::timestamp::Timestamp;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+pub(super) const GENERATION: u64 = 3;
+pub(super) const STORE: [u8; 16] = [7; 16];
+
+pub(super) fn store() -> (MemoryStorage, Io, PathBuf) {
+    let storage = MemoryStorage::new();
+    let io = Io {
+        storage: Arc::new(storage.clone()),
+        clock: Arc::new(ManualClock::new(Timestamp(0))),
+        entropy: Arc::new(SeededEntropy::new(1)),
+    };
+    let dir = PathBuf::from("store");
+    io.storage.create_dir_all(&names::segments_dir(&dir)).unwrap();
+    (storage, io, dir)
+}
+
+pub(super) fn handles(io: &Io) -> Arc<Handles> {
+    Arc::new(Handles::new(Arc::clone(&io.storage), 4))
+}
+
+pub(super) fn sample_sections() -> Vec<SectionBlocks> {
+    let mut builder = BatchBuilder::new(&Limits::default(), Timestamp(1_700_000_000_000_000_000));
+    for (level, message) in [(Level::Info, "one"), (Level::Error, "two"), (Level::Info, "three")] {
+        let mut event = builder.event();
+        event.level = level;
+        event.field("message", Kind::String, message.as_bytes());
+        event.finish().unwrap();
+    }
+    let mut batch = builder.build();
+    batch.number(10);
+    batch
+        .parts()
+        .iter()
+        .map(|part| {
+            let encoded = block::encode(&part.rows, &index::filter_bytes(&part.rows));
+            let blocks = vec![(encoded.meta, encoded.bytes.into())];
+            SectionBlocks { key: part.key.clone(), blocks }
+        })
+        .collect()
+}
+
+pub(super) fn write_sample(io: &Io, dir: &Path) -> FileMeta {
+    let header = Header { store: STORE, incarnation: 5, generation: GENERATION, seqs: (10, 13) };
+    write(io, dir, &header, &sample_sections(), ["message".to_owned()]).unwrap()
+}
+
+#[test]
+fn a_file_gives_back_its_sections_and_says_what_it_is() {
+    let (storage, io, dir) = store();
+    let meta = write_sample(&io, &dir);
+    let path = names::level_zero(&dir, GENERATION);
+    assert_eq!(meta.sections.len(), 2);
+    assert_eq!(meta.sections.iter().map(|section| section.rows).sum::<u64>(), 3);
+    assert_eq!(meta.len, storage.read(&path).unwrap().len() as u64);
+    assert_eq!(meta.checksum, Some(*blake3::hash(&storage.read(&path).unwrap()).as_bytes()));
+    // Durable under its name when `write` returns.
+    assert_eq!(storage.power_cut().read(&path), storage.read(&path));
+
+    let file = SegmentFile::new(&handles(&io), &path, STORE, Arc::new(meta));
+    let cache = BlockCache::new(1 << 20);
+    let sections = file.sections(&cache).unwrap();
+    let mut messages = Vec::new();
+    for section in sections.iter() {
+        for place in &section.blocks {
+            let rows = block::decode(&file.block(place, &cache).unwrap()).unwrap();
+            let column = rows.column("message").unwrap();
+            messages.extend((0..column.len()).map(|i| column.value(i).text.to_vec()));
+            let filter = file.filter(place, &cache).unwrap();
+            let absent = index::need(&crate::query::parse("nowhere").unwrap());
+            assert!(!absent.is_met(&filter));
+        }
+    }
+    messages.sort();
+    assert_eq!(messages, [b"one".to_vec(), b"three".to_vec(), b"two".to_vec()]);
+}
+
+#[test]
+fn damage_is_named_and_never_a_panic() {
+    let (storage, io, dir) = store();
+    let meta = Arc::new(write_sample(&io, &dir));
+    let path = names::level_zero(&dir, GENERATION);
+    let good = storage.read(&path).unwrap();
+    let read_all = |bytes: Vec<u8>| -> Result<Vec<crate::batch::Rows>> {
+        storage.overwrite(&path, bytes);
+        let file = SegmentFile::new(&handles(&io), &path, STORE, Arc::clone(&meta));
+        let cache = BlockCache::new(1 << 20);
+        let mut all = Vec::new();
+        for section in file.sections(&cache)?.iter() {
+            for place in &section.blocks {
+                file.filter(place, &cache)?;
+                all.push(block::decode(&*file.block(place, &cache)?)?);
+            }
+        }
+        Ok(all)
+    };
+    let expected = read_all(good.clone()).unwrap();
+    for at in 0..good.len() {
+        let mut bad = good.clone();
+        bad[at] ^= 0x40;
+        match read_all(bad) {
+            Ok(rows) => assert_eq!(rows, expected, "a flip at {at} changed what was read"),
+            Err(error) => assert!(
+                matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Unsupported),
+                "a flip at {at}: {error}"
+            ),
+        }
+    }
+    for len in 0..good.len() {
+        let error = read_all(good[..len].to_vec()).expect_err("a cut file is damaged");
+        assert!(matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Io), "{len}: {error}");
+    }
+}
+
+#[test]
+fn another_files_bytes_under_this_name_are_refused() {
+    let (_, io, dir) = store();
+    let meta = write_sample(&io, &dir);
+    let path = names::level_zero(&dir, GENERATION);
+    let refused = |store, meta: FileMeta| {
+        let file = SegmentFile::new(&handles(&io), &path, store, Arc::new(meta));
+        file.sections(&BlockCache::new(1 << 20)).unwrap_err().to_string()
+    };
+    let error = refused(STORE, FileMeta { generation: GENERATION + 1, ..meta.clone() });
+    assert!(error.contains("generation 4"), "{error}");
+    let error = refused(STORE, FileMeta { seqs: 10..14, ..meta.clone() });
+    assert!(error.contains("events 10..14"), "{error}");
+    let error = refused(STORE, FileMeta { len: meta.len + 1, ..meta.clone() });
+    assert!(error.contains(&format!("{} bytes", meta.len + 1)), "{error}");
+    let error = refused([8; 16], meta);
+    assert!(error.contains("of this store"), "{error}");
+}
+
+#[test]
+fn a_flush_that_was_cut_off_does_not_hinder_the_next() {
+    let (storage, io, dir) = store();
+    let temporary = names::temporary(&names::level_zero(&dir, GENERATION));
+    storage.overwrite(&temporary, vec![1, 2, 3]);
+    write_sample(&io, &dir);
+    assert_eq!(storage.read(&temporary), None);
+}
+
+/// A query failed for a damaged filter that it would have been answered without.
+#[test]
+fn a_damaged_filter_rules_nothing_out() {
+    let (_, io, dir) = store();
+    let meta = Arc::new(write_sample(&io, &dir));
+    let path = names::level_zero(&dir, GENERATION);
+    let file = SegmentFile::new(&handles(&io), &path, STORE, Arc::clone(&meta));
+    let cache = BlockCache::new(1 << 20);
+    let place = file.sections(&cache).unwrap()[0].blocks[0].clone();
+    // The filter is the last part of a block.
+    let last = place.offset + u64::from(place.meta.len) - 1;
+    io.storage.open_for_write(&path).unwrap().write_all_at(&[0x5a], last).unwrap();
+    assert_eq!(*file.filter(&place, &cache).unwrap(), crate::index::Filter::Everything);
+    block::decode(&file.block(&place, &cache).unwrap()).unwrap();
+}
