@@ -9,10 +9,12 @@
 mod batch;
 mod block;
 mod codec;
+mod engine;
 mod error;
 mod event;
 pub mod field;
 mod index;
+mod inspect;
 pub mod io;
 mod limits;
 mod manifest;
@@ -22,13 +24,18 @@ mod options;
 mod partition;
 pub mod query;
 mod segment;
+#[cfg(feature = "testing")]
+#[doc(hidden)]
+pub mod testing;
 mod timestamp;
 mod value;
 mod wal;
 
 pub use batch::{Batch, BatchBuilder, EventBuilder};
+pub use engine::{Appended, Engine, Status};
 pub use error::{Corruption, Error, ErrorKind, Result};
 pub use event::{EventId, Kind, Level, Seq, Value};
+pub use inspect::inspect;
 pub use limits::Limits;
 pub use options::Options;
 pub use partition::PartitionKey;

@@ -1,0 +1,156 @@
+//! The flusher thread: a frozen memtable becomes a level-0 file, then a manifest edit, and only
+//! then its log goes. The order is the point:
+//!
+//! - `I1` the file is durable under its name before the edit names it;
+//! - `I2` the edit is durable before the log of its generation is retired;
+//! - `I3` readers see the rows in the memtable until they see them in the file, and never twice.
+
+use super::queue::Queue;
+use super::state::{LiveFile, Shared};
+use crate::error::{ErrorKind, Result};
+use crate::field;
+use crate::manifest::{Edit, FileMeta, Manifest};
+use crate::names;
+use crate::segment::{self, Header, SectionBlocks, SegmentFile};
+use parking_lot::{Condvar, Mutex};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+/// How long after a failure a flush is tried again.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Tells the flusher thread that the frozen memtable is ready.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct FlushQueue {
+    inner: Arc<(Mutex<Orders>, Condvar)>,
+}
+
+#[derive(Debug, Default)]
+struct Orders {
+    ready: usize,
+    closing: bool,
+}
+
+impl FlushQueue {
+    pub(crate) fn push(&self) {
+        self.inner.0.lock().ready += 1;
+        self.inner.1.notify_one();
+    }
+
+    /// Ends the wait before a retry.
+    pub(crate) fn retry_now(&self) {
+        self.inner.1.notify_one();
+    }
+
+    /// Lets the thread end after what is ready.
+    pub(crate) fn close(&self) {
+        self.inner.0.lock().closing = true;
+        self.inner.1.notify_one();
+    }
+
+    /// Waits for a frozen memtable; `false` if none will come.
+    fn next(&self) -> bool {
+        let mut orders = self.inner.0.lock();
+        while orders.ready == 0 {
+            if orders.closing {
+                return false;
+            }
+            self.inner.1.wait(&mut orders);
+        }
+        orders.ready -= 1;
+        true
+    }
+
+    /// Waits before a retry; `false` if the thread is to end instead.
+    fn wait_to_retry(&self) -> bool {
+        let mut orders = self.inner.0.lock();
+        if !orders.closing {
+            self.inner.1.wait_for(&mut orders, RETRY_AFTER);
+        }
+        !orders.closing
+    }
+}
+
+/// Works until the queue is closed.
+pub(crate) fn run(shared: &Shared, flushes: &FlushQueue, queue: &Queue, mut manifest: Manifest) {
+    while flushes.next() {
+        loop {
+            match flush(shared, &mut manifest) {
+                Ok(generation) => {
+                    shared.counters.flushes.fetch_add(1, Relaxed);
+                    queue.order_retire(generation);
+                    shared.notify();
+                    break;
+                }
+                Err(error) if error.kind() == ErrorKind::Closed => {
+                    return shared.close(error.to_string());
+                }
+                Err(error) => {
+                    shared.state().flush_error = Some(error);
+                    shared.notify();
+                }
+            }
+            if !flushes.wait_to_retry() {
+                return;
+            }
+        }
+    }
+}
+
+/// Writes the frozen memtable to a file and makes it live. Returns the generation whose log is no
+/// longer needed.
+fn flush(shared: &Shared, manifest: &mut Manifest) -> Result<u64> {
+    let (header, sections, names) = frozen_sections(shared);
+    let generation = header.generation;
+    let meta = segment::write(&shared.io, &shared.dir, &header, &sections, names)?;
+    let clock_high_water = manifest.state().clock_high_water.max(shared.io.clock.now().0);
+    manifest.commit(Edit::AddFile { file: meta.clone(), clock_high_water })?;
+    let live = live_file(shared, meta);
+    let mut state = shared.state();
+    let mut files = Vec::clone(&state.files);
+    files.push(live);
+    state.files = Arc::new(files);
+    let flushed = state.frozen.take().expect("only the flusher takes it");
+    state.flushed = flushed.memtable.id;
+    state.flush_error = None;
+    drop(state);
+    // Thousands of blocks: nobody should wait while they are freed.
+    drop(flushed);
+    Ok(generation)
+}
+
+fn frozen_sections(shared: &Shared) -> (Header, Vec<SectionBlocks>, BTreeSet<String>) {
+    let state = shared.state();
+    let frozen = state.frozen.as_ref().expect("a flush is ordered after a cut");
+    let header = Header {
+        store: shared.store,
+        incarnation: shared.incarnation,
+        generation: frozen.generation,
+        seqs: frozen.memtable.seqs,
+    };
+    let mut sections: Vec<_> = frozen
+        .memtable
+        .partitions
+        .iter()
+        .map(|(key, partition)| {
+            assert!(partition.pending.is_empty() && partition.tail.is_empty(), "all rows sealed");
+            let blocks = partition.blocks.iter().map(|b| (b.meta, Arc::clone(&b.bytes))).collect();
+            SectionBlocks { key: key.clone(), blocks }
+        })
+        .collect();
+    sections.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+    let names = Arc::clone(&frozen.memtable.names);
+    drop(state);
+    let names = names.iter().map(|name| field::display_name(name).into_owned()).collect();
+    (header, sections, names)
+}
+
+/// The file that an entry of the manifest is about.
+pub(crate) fn live_file(shared: &Shared, meta: FileMeta) -> LiveFile {
+    let path = names::level_zero(&shared.dir, meta.generation);
+    let meta = Arc::new(meta);
+    let file = Arc::new(SegmentFile::new(&shared.handles, &path, shared.store, Arc::clone(&meta)));
+    LiveFile { meta, file }
+}

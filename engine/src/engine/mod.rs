@@ -1,0 +1,243 @@
+//! The engine: opens a store, wires the stages, decides nothing.
+
+mod flush;
+mod open;
+mod queue;
+mod sealer;
+mod state;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+pub(crate) use state::{LiveFile, Shared, Snapshot};
+
+use crate::batch::Batch;
+use crate::error::{Error, Result};
+use crate::event::EventId;
+use crate::io::Lock;
+use crate::options::Options;
+use crate::query::{self, EventRecord, SearchPage, SearchRequest, StatsRequest, StatsTable};
+use crate::wal::EncodedRecord;
+use flush::FlushQueue;
+use queue::{Queue, Submission};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::thread::JoinHandle;
+
+/// An open store. Dropping it closes it; [`Engine::close`] also tells whether that went well.
+#[derive(Debug)]
+pub struct Engine {
+    shared: Arc<Shared>,
+    queue: Arc<Queue>,
+    flushes: FlushQueue,
+    /// Writer, sealer, preparer and flusher, in the order in which they end.
+    threads: Vec<JoinHandle<()>>,
+    _lock: Box<dyn Lock>,
+}
+
+/// What became of a batch: stored, synced and visible.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Appended {
+    /// The number of events.
+    pub count: usize,
+    /// The ids of the first and the last event; `None` for a batch without events.
+    pub ids: Option<(EventId, EventId)>,
+}
+
+/// The state of a store, for readiness and metrics. Counters are since the store was opened.
+#[derive(Debug, Clone, Default)]
+pub struct Status {
+    /// Why nothing can be appended, if so.
+    pub not_writable: Option<String>,
+    /// Why the last attempt to flush failed, if it did; it is tried again every second.
+    pub flush_failing: Option<String>,
+    /// Events that the log gave back when the store was opened.
+    pub events_recovered: u64,
+    /// Events appended.
+    pub events_appended: u64,
+    /// Groups synced to the log.
+    pub wal_groups: u64,
+    /// Bytes written to the log.
+    pub wal_bytes_written: u64,
+    /// Bytes of the log's files now.
+    pub wal_bytes: u64,
+    /// Bytes of level-0 files now.
+    pub segment_bytes: u64,
+    /// Level-0 files now.
+    pub segment_files: u64,
+    /// Live sections now.
+    pub sections: u64,
+    /// Events in live sections and memtables.
+    pub events: u64,
+    /// Raw and encoded bytes in memtables now.
+    pub memtable_bytes: u64,
+    /// Generations flushed.
+    pub flushes: u64,
+}
+
+impl Engine {
+    /// Opens a store, recovering what its log holds.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Busy`] if another process has it open, `Corrupt`, `Unsupported`, `Io`.
+    pub fn open(options: Options) -> Result<Self> {
+        open::open(options)
+    }
+
+    /// Stores a batch. Returns once every event is synced and visible to queries.
+    ///
+    /// # Errors
+    /// `Busy`, `Full`, `Io`, `Closed`: nothing of the batch is stored.
+    pub fn append(&self, batch: Batch) -> Result<Appended> {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        self.submit(batch, move |result| {
+            // The receiver waits below for as long as there is a sender.
+            let _ = sender.send(result);
+        });
+        receiver.recv().unwrap_or_else(|_| Err(Error::closed("the writer thread has ended")))
+    }
+
+    /// Stores a batch without waiting: `done` is called, on a thread of the engine, with what
+    /// [`Engine::append`] would have returned. Encoding is done before this returns.
+    pub fn submit(&self, batch: Batch, done: impl FnOnce(Result<Appended>) + Send + 'static) {
+        if batch.is_empty() {
+            return done(Ok(Appended { count: 0, ids: None }));
+        }
+        if let Err(error) = self.shared.state().check_open() {
+            return done(Err(error));
+        }
+        let record = match EncodedRecord::new(&batch) {
+            Ok(record) => record,
+            Err(error) => return done(Err(error)),
+        };
+        let raw_bytes = batch.raw_bytes();
+        let submission = Submission { batch, record, raw_bytes, done: Box::new(done) };
+        if let Err(refused) = self.queue.push(submission) {
+            let (submission, error) = *refused;
+            (submission.done)(Err(error));
+        }
+    }
+
+    /// A page of events.
+    ///
+    /// # Errors
+    /// `Invalid` for a cursor that is not of this query, `Corrupt`, `Io`.
+    pub fn search(&self, request: &SearchRequest) -> Result<SearchPage> {
+        query::search(&self.shared, request)
+    }
+
+    /// The event of this id.
+    ///
+    /// # Errors
+    /// `Corrupt`, `Io`.
+    pub fn get(&self, id: EventId) -> Result<Option<EventRecord>> {
+        query::get(&self.shared, id)
+    }
+
+    /// A table of figures.
+    ///
+    /// # Errors
+    /// `Invalid` for too many groups, `Corrupt`, `Io`.
+    pub fn stats(&self, request: &StatsRequest) -> Result<StatsTable> {
+        query::stats(&self.shared, request)
+    }
+
+    /// Writes everything in memory to a level-0 file and retires its log. Returns when that is
+    /// durable.
+    ///
+    /// # Errors
+    /// `Full`, `Io`, `Closed`.
+    pub fn flush(&self) -> Result<()> {
+        let mut state = self.shared.state();
+        let target = match (&state.active, &state.frozen) {
+            (active, _) if !active.is_empty() => active.id,
+            (_, Some(frozen)) => frozen.memtable.id,
+            _ => return Ok(()),
+        };
+        state.flush_error = None;
+        state.cut_wanted = state.cut_wanted.max(target);
+        drop(state);
+        self.flushes.retry_now();
+        self.queue.order_cut();
+        let mut state = self.shared.state();
+        while state.flushed < target {
+            state.check_open()?;
+            if let Some(error) = &state.flush_error {
+                return Err(error.clone());
+            }
+            self.shared.wait(&mut state);
+        }
+        Ok(())
+    }
+
+    /// Whether queries leave out what statistics and filters rule out, as they do unless told
+    /// otherwise here. No answer depends on it: that is what tests switch it off for.
+    #[cfg(feature = "testing")]
+    pub fn set_pruning(&self, prunes: bool) {
+        self.shared.prunes.store(prunes, Relaxed);
+    }
+
+    /// The state of the store.
+    pub fn status(&self) -> Status {
+        let counters = &self.shared.counters;
+        let state = self.shared.state();
+        let frozen = state.frozen.as_ref().map(|frozen| &frozen.memtable);
+        let memtables = || frozen.into_iter().chain([&state.active]);
+        let sections = || state.files.iter().flat_map(|file| &file.meta.sections);
+        let flush_failing = state.flush_error.as_ref().map(ToString::to_string);
+        let wal_bytes = counters.wal_bytes.load(Relaxed);
+        // Until memory or log are full, events are accepted although they can't be flushed.
+        let limits = &self.shared.limits;
+        let refuses = wal_bytes >= limits.wal_bytes_max
+            || state.active.bytes() >= 2 * limits.memtable_bytes_max;
+        let failed = flush_failing.as_ref().filter(|_| refuses);
+        let failed =
+            failed.map(|error| format!("memory or log are full, and flushing fails: {error}"));
+        Status {
+            not_writable: state.closed.clone().or(failed),
+            flush_failing,
+            events_recovered: counters.events_recovered.load(Relaxed),
+            events_appended: counters.events_appended.load(Relaxed),
+            wal_groups: counters.wal_groups.load(Relaxed),
+            wal_bytes_written: counters.wal_bytes_written.load(Relaxed),
+            wal_bytes,
+            segment_bytes: state.files.iter().map(|file| file.meta.len).sum(),
+            segment_files: state.files.len() as u64,
+            sections: sections().count() as u64,
+            events: sections().map(|section| section.rows).sum::<u64>()
+                + memtables().map(|table| table.rows()).sum::<u64>(),
+            memtable_bytes: memtables().map(|table| table.bytes() as u64).sum(),
+            flushes: counters.flushes.load(Relaxed),
+        }
+    }
+
+    /// Finishes what was submitted, syncs and closes. Submissions meanwhile are refused.
+    ///
+    /// # Errors
+    /// `Closed` if the store had to close before, with the reason.
+    pub fn close(mut self) -> Result<()> {
+        self.end_threads();
+        self.shared.state().check_open()
+    }
+
+    fn end_threads(&mut self) {
+        self.queue.close();
+        let mut threads = self.threads.drain(..);
+        // The writer's end closes the queues of the next two; the flusher is told once nothing more
+        // can come.
+        for thread in threads.by_ref().take(3) {
+            // A panic has closed the store with a reason already.
+            let _ = thread.join();
+        }
+        self.flushes.close();
+        for thread in threads {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.end_threads();
+    }
+}

@@ -1,0 +1,165 @@
+//! Opens a store: lock, manifest, log, threads.
+
+use super::Engine;
+use super::flush::{self, FlushQueue};
+use super::queue::Queue;
+use super::sealer::{self, SealQueue};
+use super::state::{ClosesOnPanic, Shared, State};
+use super::writer::Writer;
+use crate::error::{Error, Result};
+use crate::io::{Io, Lock};
+use crate::manifest::{Manifest, ManifestState};
+use crate::memtable::Memtable;
+use crate::names::{self, Name};
+use crate::options::Options;
+use crate::wal::{self, Wal};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::mpsc::channel;
+use std::thread::JoinHandle;
+
+/// Opens a store, recovering what its log holds.
+pub(crate) fn open(options: Options) -> Result<Engine> {
+    let Options { dir, limits, io } = options;
+    for needed in [dir.clone(), names::wal_dir(&dir), names::segments_dir(&dir)] {
+        io.storage.create_dir_all(&needed).map_err(|e| match e.kind() {
+            std::io::ErrorKind::AlreadyExists => {
+                Error::invalid(format!("{} is not a directory", needed.display()))
+            }
+            _ => Error::io("create", &needed, e),
+        })?;
+    }
+    let lock = lock(&io, &dir)?;
+    let manifest = Manifest::open_or_create(&io, &dir, &limits)?;
+    let live = manifest.state().clone();
+    let state = State {
+        active: Memtable::new(1, live.next_seq),
+        frozen: None,
+        files: Arc::default(),
+        cut_wanted: 0,
+        flushed: 0,
+        flush_error: None,
+        closed: None,
+    };
+    let identity = (live.store_uuid, live.incarnation);
+    let shared = Arc::new(Shared::new(dir, io, limits, identity, state));
+    let files = live.files.values().map(|meta| flush::live_file(&shared, meta.clone()));
+    shared.state().files = Arc::new(files.collect());
+
+    let flushes = FlushQueue::default();
+    let queue = Arc::new(Queue::new(shared.limits.queue_bytes_max));
+    let (seals, tasks) = SealQueue::new();
+    let sealer = {
+        let flushes = flushes.clone();
+        spawn(&shared, "sealer", move |shared| sealer::run(shared, &tasks, &flushes))
+    };
+    // The sealer works while the log is read: encoding takes longer than reading.
+    // Orphans go last: one may hold what a damaged log can't give back.
+    let recovered = recover(&shared, &seals, &live)
+        .and_then(|wal| remove_orphans(&shared.io, &shared.dir, &live).map(|()| wal));
+    let wal = match recovered {
+        Ok(wal) => wal,
+        Err(error) => {
+            drop(seals);
+            let _ = sealer.join();
+            return Err(error);
+        }
+    };
+    let (wanted, orders) = channel::<()>();
+    let spares = Arc::clone(wal.spares());
+    let preparer = spawn(&shared, "preparer", move |_| {
+        while orders.recv().is_ok() {
+            // On a full disk the log does with files that grow.
+            let _ = spares.refill();
+        }
+    });
+    let flusher = {
+        let (flushes, queue) = (flushes.clone(), Arc::clone(&queue));
+        spawn(&shared, "flusher", move |shared| flush::run(shared, &flushes, &queue, manifest))
+    };
+    let writer = {
+        let writer = Writer::new(Arc::clone(&shared), Arc::clone(&queue), seals, wal, wanted);
+        spawn(&shared, "writer", move |_| writer.run())
+    };
+    Ok(Engine {
+        shared,
+        queue,
+        flushes,
+        threads: vec![writer, sealer, preparer, flusher],
+        _lock: lock,
+    })
+}
+
+fn lock(io: &Io, dir: &Path) -> Result<Box<dyn Lock>> {
+    let path = names::lock(dir);
+    io.storage.lock(&path).map_err(|e| match e.kind() {
+        std::io::ErrorKind::WouldBlock => {
+            Error::busy(format!("{} is open in another process; stop that first", dir.display()))
+        }
+        _ => Error::io("lock", &path, e),
+    })
+}
+
+/// Removes what a flush that was cut off left behind: files that the manifest does not name.
+fn remove_orphans(io: &Io, dir: &Path, live: &ManifestState) -> Result<()> {
+    let segments = names::segments_dir(dir);
+    let found = io.storage.list(&segments).map_err(|e| Error::io("list", &segments, e))?;
+    for name in found {
+        let orphan = match Name::parse(&name) {
+            Some(Name::LevelZero(generation)) => !live.files.contains_key(&generation),
+            Some(Name::Temporary) => true,
+            _ => false,
+        };
+        if orphan {
+            let path = segments.join(&name);
+            io.storage.remove(&path).map_err(|e| Error::io("remove", &path, e))?;
+        }
+    }
+    Ok(())
+}
+
+/// Applies what the log holds beyond the files. Rows that wait for the sealer are bounded as they
+/// are for appends; the blocks of all generations together are bounded by `wal_bytes_max`.
+fn recover(shared: &Shared, seals: &SealQueue, live: &ManifestState) -> Result<Wal> {
+    let apply = |_generation, batch| {
+        let mut state = shared.state();
+        while state.active.pending_bytes > shared.limits.unsealed_bytes_max {
+            state.check_open()?;
+            shared.wait(&mut state);
+        }
+        let jobs = state.active.apply(batch, &shared.limits);
+        drop(state);
+        seals.extend(jobs);
+        Ok(())
+    };
+    wal::recover(
+        &shared.io,
+        &shared.dir,
+        &shared.limits,
+        live.store_uuid,
+        live.committed_generation,
+        live.next_seq,
+        apply,
+    )
+    .map(|recovered| {
+        shared.counters.events_recovered.store(recovered.report.events, Relaxed);
+        recovered.wal
+    })
+}
+
+fn spawn(
+    shared: &Arc<Shared>,
+    name: &'static str,
+    work: impl FnOnce(&Arc<Shared>) + Send + 'static,
+) -> JoinHandle<()> {
+    let shared = Arc::clone(shared);
+    std::thread::Builder::new()
+        .name(format!("logstrata-{name}"))
+        .spawn(move || {
+            let guard = ClosesOnPanic(Arc::clone(&shared), name);
+            work(&shared);
+            drop(guard);
+        })
+        .expect("the system has room for a thread")
+}

@@ -1,0 +1,162 @@
+//! Batches waiting for the log, bounded by bytes.
+
+use super::Appended;
+use crate::batch::Batch;
+use crate::error::{Error, Result};
+use crate::wal::EncodedRecord;
+use parking_lot::{Condvar, Mutex};
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// Batches and orders waiting for the writer thread.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    inner: Mutex<Inner>,
+    arrived: Condvar,
+    bytes_max: usize,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    waiting: VecDeque<Submission>,
+    bytes: usize,
+    cut: bool,
+    retire: Vec<u64>,
+    closing: bool,
+}
+
+/// A batch on its way, encoded.
+pub(crate) struct Submission {
+    pub(crate) batch: Batch,
+    pub(crate) record: EncodedRecord,
+    /// The bytes that the batch takes in memory.
+    pub(crate) raw_bytes: usize,
+    pub(crate) done: Box<dyn FnOnce(Result<Appended>) + Send>,
+}
+
+impl std::fmt::Debug for Submission {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Submission").field("events", &self.batch.len()).finish_non_exhaustive()
+    }
+}
+
+/// What the writer thread is to do next.
+#[derive(Debug)]
+pub(crate) enum Work {
+    /// Write these as one group.
+    Group(Vec<Submission>),
+    /// These generations are flushed: their log goes.
+    Retire(Vec<u64>),
+    /// Cut the generation.
+    Cut,
+    /// Nothing came for as long as the writer was ready to wait.
+    Idle,
+    /// Nothing more will come.
+    Stop,
+}
+
+impl Submission {
+    fn bytes(&self) -> usize {
+        self.raw_bytes + self.record.len()
+    }
+}
+
+impl Queue {
+    pub(crate) fn new(bytes_max: usize) -> Self {
+        Self { inner: Mutex::default(), arrived: Condvar::new(), bytes_max }
+    }
+
+    /// Queues a batch, or gives it back with the reason. A batch that finds the queue empty is
+    /// taken whatever its size.
+    pub(crate) fn push(&self, submission: Submission) -> Result<(), Box<(Submission, Error)>> {
+        let mut inner = self.inner.lock();
+        if inner.closing {
+            return Err(Box::new((submission, Error::closed("the store is closing"))));
+        }
+        let bytes = submission.bytes();
+        if inner.bytes > 0 && inner.bytes + bytes > self.bytes_max {
+            let waiting = inner.bytes;
+            let reason = format!("{waiting} bytes are waiting for the log; retry in a second");
+            return Err(Box::new((submission, Error::busy(reason))));
+        }
+        inner.bytes += bytes;
+        inner.waiting.push_back(submission);
+        self.arrived.notify_one();
+        Ok(())
+    }
+
+    /// Orders a cut of the generation.
+    pub(crate) fn order_cut(&self) {
+        self.inner.lock().cut = true;
+        self.arrived.notify_one();
+    }
+
+    /// Orders that a flushed generation's log be retired.
+    pub(crate) fn order_retire(&self, generation: u64) {
+        self.inner.lock().retire.push(generation);
+        self.arrived.notify_one();
+    }
+
+    /// The generations to retire, without waiting.
+    pub(crate) fn take_retired(&self) -> Vec<u64> {
+        std::mem::take(&mut self.inner.lock().retire)
+    }
+
+    /// Refuses everything from now on; what is queued is still done.
+    pub(crate) fn close(&self) {
+        self.inner.lock().closing = true;
+        self.arrived.notify_one();
+    }
+
+    /// Gives up what is queued, and refuses everything from now on.
+    pub(crate) fn abandon(&self) -> VecDeque<Submission> {
+        let mut inner = self.inner.lock();
+        inner.closing = true;
+        inner.bytes = 0;
+        std::mem::take(&mut inner.waiting)
+    }
+
+    /// The next work; waits for it at most `patience`.
+    pub(crate) fn next(&self, group_bytes_max: usize, patience: Option<Duration>) -> Work {
+        let mut inner = self.inner.lock();
+        loop {
+            if !inner.retire.is_empty() {
+                return Work::Retire(std::mem::take(&mut inner.retire));
+            }
+            if std::mem::take(&mut inner.cut) {
+                return Work::Cut;
+            }
+            if !inner.waiting.is_empty() {
+                return Work::Group(inner.take_group(group_bytes_max));
+            }
+            if inner.closing {
+                return Work::Stop;
+            }
+            match patience {
+                None => self.arrived.wait(&mut inner),
+                Some(patience) => {
+                    if self.arrived.wait_for(&mut inner, patience).timed_out() {
+                        return Work::Idle;
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Inner {
+    fn take_group(&mut self, bytes_max: usize) -> Vec<Submission> {
+        let mut group = Vec::new();
+        let mut bytes = 0;
+        while let Some(next) = self.waiting.front() {
+            if !group.is_empty() && bytes + next.record.len() > bytes_max {
+                break;
+            }
+            bytes += next.record.len();
+            let next = self.waiting.pop_front().expect("there is a front");
+            self.bytes -= next.bytes();
+            group.push(next);
+        }
+        group
+    }
+}

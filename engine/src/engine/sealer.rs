@@ -1,0 +1,70 @@
+//! The sealer thread: turns rows that left a tail into finished blocks, in order.
+
+use super::flush::FlushQueue;
+use super::state::Shared;
+use crate::block;
+use crate::error::Result;
+use crate::index;
+use crate::memtable::{MemBlock, PendingBlock, SealJob};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+/// What the sealer thread is to do.
+#[derive(Debug)]
+pub(crate) enum Task {
+    /// Encode these rows.
+    Seal(SealJob),
+    /// Every row of the frozen memtable is in a block once this is reached: flush it.
+    Flush,
+}
+
+/// Hands tasks to the sealer thread.
+#[derive(Debug, Clone)]
+pub(crate) struct SealQueue {
+    sender: Sender<Task>,
+}
+
+impl SealQueue {
+    pub(crate) fn new() -> (Self, Receiver<Task>) {
+        let (sender, receiver) = channel();
+        (Self { sender }, receiver)
+    }
+
+    pub(crate) fn push(&self, task: Task) {
+        // The receiver is gone only if the sealer panicked, and then the store is closed.
+        let _ = self.sender.send(task);
+    }
+
+    pub(crate) fn extend(&self, jobs: impl IntoIterator<Item = SealJob>) {
+        jobs.into_iter().for_each(|job| self.push(Task::Seal(job)));
+    }
+}
+
+/// Works until every [`SealQueue`] is gone.
+pub(crate) fn run(shared: &Shared, tasks: &Receiver<Task>, flushes: &FlushQueue) {
+    while let Ok(task) = tasks.recv() {
+        match task {
+            Task::Seal(job) => {
+                let block = seal(&job.pending).expect("what was just encoded can be read");
+                let mut state = shared.state();
+                let memtable = state.memtable(job.memtable);
+                memtable.expect("a memtable is flushed after its blocks").sealed(&job, block);
+                drop(state);
+                shared.notify();
+            }
+            Task::Flush => flushes.push(),
+        }
+    }
+}
+
+fn seal(pending: &PendingBlock) -> Result<MemBlock> {
+    let rows = pending.gather();
+    let filter = index::filter_bytes(&rows);
+    let encoded = block::encode(&rows, &filter);
+    let bytes: Arc<[u8]> = encoded.bytes.into();
+    let source = block::Source::Memory(Arc::clone(&bytes));
+    let block = block::Block::open(source, &encoded.meta)?;
+    let filter = crate::segment::filter_of(&block, Path::new(""))?;
+    Ok(MemBlock { meta: encoded.meta, bytes, block: Arc::new(block), filter: Arc::new(filter) })
+}

@@ -1,0 +1,186 @@
+//! What the threads of an engine share, and the snapshots that queries read.
+
+use crate::error::{Error, Result};
+use crate::event::Seq;
+use crate::io::Io;
+use crate::limits::Limits;
+use crate::manifest::FileMeta;
+use crate::memtable::{MemPartition, Memtable};
+use crate::partition::PartitionKey;
+use crate::segment::{BlockCache, Handles, SegmentFile};
+use parking_lot::{Condvar, Mutex, MutexGuard};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+
+/// What the threads of an engine share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) dir: PathBuf,
+    pub(crate) io: Io,
+    pub(crate) limits: Limits,
+    pub(crate) store: [u8; 16],
+    pub(crate) incarnation: u16,
+    pub(crate) cache: BlockCache,
+    pub(crate) handles: Arc<Handles>,
+    pub(crate) counters: Counters,
+    /// Whether queries leave out what statistics and filters rule out. Always, but for tests.
+    pub(crate) prunes: AtomicBool,
+    state: Mutex<State>,
+    /// Signalled when a block is sealed, a generation is flushed, or the store closes.
+    progress: Condvar,
+}
+
+/// Counts since the store was opened.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) events_recovered: AtomicU64,
+    pub(crate) events_appended: AtomicU64,
+    pub(crate) wal_groups: AtomicU64,
+    pub(crate) wal_bytes_written: AtomicU64,
+    pub(crate) wal_bytes: AtomicU64,
+    pub(crate) flushes: AtomicU64,
+}
+
+/// What there is to read, and how far it has come.
+#[derive(Debug)]
+pub(crate) struct State {
+    /// Takes in what the log has synced.
+    pub(crate) active: Memtable,
+    /// The generation that is being flushed.
+    pub(crate) frozen: Option<Frozen>,
+    /// Everything flushed, oldest generation first.
+    pub(crate) files: Arc<Vec<LiveFile>>,
+    /// The last memtable whose flush was ordered: it is cut as soon as it can be.
+    pub(crate) cut_wanted: u64,
+    /// The last memtable that has a file.
+    pub(crate) flushed: u64,
+    /// Why the last attempt to flush failed; it is tried again.
+    pub(crate) flush_error: Option<Error>,
+    /// Why the store accepts nothing more.
+    pub(crate) closed: Option<String>,
+}
+
+/// A memtable that takes in nothing more, and the generation of the log that it stands for.
+#[derive(Debug)]
+pub(crate) struct Frozen {
+    pub(crate) memtable: Memtable,
+    pub(crate) generation: u64,
+}
+
+/// A file that the manifest names.
+#[derive(Debug, Clone)]
+pub(crate) struct LiveFile {
+    pub(crate) meta: Arc<FileMeta>,
+    pub(crate) file: Arc<SegmentFile>,
+}
+
+/// What a query sees: everything acknowledged when it began, whatever happens meanwhile.
+#[derive(Debug)]
+pub(crate) struct Snapshot {
+    /// The last sequence number that is visible.
+    pub(crate) as_of: Seq,
+    pub(crate) memtables: Vec<(PartitionKey, Arc<MemPartition>)>,
+    pub(crate) files: Arc<Vec<LiveFile>>,
+    pub(crate) memtable_names: Vec<Arc<BTreeSet<Arc<str>>>>,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        dir: PathBuf,
+        io: Io,
+        limits: Limits,
+        identity: ([u8; 16], u16),
+        state: State,
+    ) -> Self {
+        let cache = BlockCache::new(limits.cache_bytes_max);
+        let handles = Handles::new(Arc::clone(&io.storage), limits.files_open_max);
+        let (store, incarnation) = identity;
+        Self {
+            dir,
+            io,
+            limits,
+            store,
+            incarnation,
+            cache,
+            handles: Arc::new(handles),
+            counters: Counters::default(),
+            prunes: AtomicBool::new(true),
+            state: Mutex::new(state),
+            progress: Condvar::new(),
+        }
+    }
+
+    /// Whether queries may rule out what they need not read. Off only in tests.
+    pub(crate) fn prunes(&self) -> bool {
+        self.prunes.load(Relaxed)
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock()
+    }
+
+    /// Waits for the next progress.
+    pub(crate) fn wait(&self, state: &mut MutexGuard<'_, State>) {
+        self.progress.wait(state);
+    }
+
+    /// Tells all who wait that something has changed.
+    pub(crate) fn notify(&self) {
+        self.progress.notify_all();
+    }
+
+    /// From now on nothing is accepted; reads go on.
+    pub(crate) fn close(&self, reason: String) {
+        self.state().closed.get_or_insert(reason);
+        self.notify();
+    }
+
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        let state = self.state();
+        let tables = state.frozen.iter().map(|frozen| &frozen.memtable).chain([&state.active]);
+        let mut memtables = Vec::new();
+        let mut memtable_names = Vec::new();
+        for table in tables {
+            let partitions = table.partitions.iter();
+            memtables.extend(partitions.map(|(key, part)| (key.clone(), Arc::clone(part))));
+            memtable_names.push(Arc::clone(&table.names));
+        }
+        Snapshot {
+            as_of: Seq(state.active.seqs.1 - 1),
+            memtables,
+            files: Arc::clone(&state.files),
+            memtable_names,
+        }
+    }
+}
+
+impl State {
+    /// The memtable of this id, if it is still in memory.
+    pub(crate) fn memtable(&mut self, id: u64) -> Option<&mut Memtable> {
+        let frozen = self.frozen.as_mut().map(|frozen| &mut frozen.memtable);
+        [Some(&mut self.active), frozen].into_iter().flatten().find(|table| table.id == id)
+    }
+
+    /// An error if the store accepts nothing more.
+    pub(crate) fn check_open(&self) -> Result<()> {
+        match &self.closed {
+            Some(reason) => Err(Error::closed(reason.clone())),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Closes the store if the thread that holds it panics: nobody would do its work.
+#[derive(Debug)]
+pub(crate) struct ClosesOnPanic(pub(crate) Arc<Shared>, pub(crate) &'static str);
+
+impl Drop for ClosesOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.close(format!("the {} thread panicked; restart the server", self.1));
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! The writer thread: the only one that writes the log and feeds the memtable.
+//!
+//! - `I1` a batch is applied after the sync of its group, before its sender is told.
+//! - `I2` batches are numbered, written and applied in one order.
+//! - `I3` no artificial delay: whatever is queued when a sync ends is the next group.
+
+use super::Appended;
+use super::queue::{Queue, Submission, Work};
+use super::sealer::{SealQueue, Task};
+use super::state::{Frozen, Shared};
+use crate::error::{Error, Result};
+use crate::event::{EventId, Seq};
+use crate::memtable::Memtable;
+use crate::wal::Wal;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::mpsc::Sender;
+use std::time::Duration;
+
+/// An idle log writes an empty group after this time, so that damage to the last acknowledged one
+/// can be told from a tear.
+const SUCCESSOR_AFTER: Duration = Duration::from_millis(100);
+
+/// The state of the writer thread.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    shared: Arc<Shared>,
+    queue: Arc<Queue>,
+    seals: SealQueue,
+    wal: Wal,
+    /// Asks for a zero-filled file ahead of its need.
+    spares: Sender<()>,
+    /// When the first event of the active memtable came, in monotonic time.
+    generation_began: Option<Duration>,
+}
+
+impl Writer {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        queue: Arc<Queue>,
+        seals: SealQueue,
+        wal: Wal,
+        spares: Sender<()>,
+    ) -> Self {
+        let began = (!shared.state().active.is_empty()).then(|| shared.io.clock.monotonic());
+        shared.counters.wal_bytes.store(wal.bytes(), Relaxed);
+        // The first file of this life may have taken the last spare.
+        let _ = spares.send(());
+        Self { shared, queue, seals, wal, spares, generation_began: began }
+    }
+
+    /// Works until the queue is closed and empty.
+    pub(crate) fn run(mut self) {
+        loop {
+            if self.generation_is_due() {
+                self.cut_or_note();
+            }
+            self.note_log_size();
+            match self.queue.next(self.shared.limits.group_bytes_max, self.patience()) {
+                Work::Group(group) => self.append(group),
+                Work::Retire(generations) => self.retire(&generations),
+                // Ordered cuts are done above, as soon as the generation before is flushed.
+                Work::Cut => {}
+                Work::Idle => self.idle(),
+                Work::Stop => break,
+            }
+        }
+    }
+
+    /// Cuts; a failure is told to those who wait for a flush, and tried again at the next work.
+    fn cut_or_note(&mut self) {
+        if let Err(error) = self.cut() {
+            self.shared.state().flush_error.get_or_insert(error);
+            self.shared.notify();
+        }
+    }
+
+    fn note_log_size(&self) {
+        let bytes = self.wal.bytes();
+        if self.shared.counters.wal_bytes.swap(bytes, Relaxed) < bytes {
+            // A file was taken. Without its thread the log does with files that grow.
+            let _ = self.spares.send(());
+        }
+    }
+
+    fn patience(&self) -> Option<Duration> {
+        if self.wal.needs_successor() {
+            return Some(SUCCESSOR_AFTER);
+        }
+        let began = self.generation_began?;
+        let age = self.shared.io.clock.monotonic().saturating_sub(began);
+        // Not zero: an overdue cut that has to wait for a flush must not spin.
+        Some(self.generation_age_max().saturating_sub(age).max(SUCCESSOR_AFTER))
+    }
+
+    fn generation_age_max(&self) -> Duration {
+        Duration::from_millis(self.shared.limits.generation_age_ms_max)
+    }
+
+    fn idle(&mut self) {
+        if self.wal.append_empty_group().is_err() {
+            self.close_if_poisoned();
+        }
+    }
+
+    fn append(&mut self, group: Vec<Submission>) {
+        let first = match self.wait_for_room() {
+            Ok(first) => first,
+            Err(error) => return refuse(group, &error),
+        };
+        assert_eq!(first, self.wal.next_seq(), "I2: log and memtable count alike");
+        let mut next = first;
+        let mut records = Vec::with_capacity(group.len());
+        for submission in &group {
+            records.push((&submission.record, next));
+            next += submission.batch.len() as u64;
+        }
+        let bytes: usize = records.iter().map(|(record, _)| record.len()).sum();
+        match self.wal.append_group(records) {
+            Ok(()) => {
+                let counters = &self.shared.counters;
+                counters.wal_groups.fetch_add(1, Relaxed);
+                counters.wal_bytes_written.fetch_add(bytes as u64, Relaxed);
+                self.apply(group, first);
+            }
+            Err(error) => {
+                self.close_if_poisoned();
+                refuse(group, &error);
+            }
+        }
+    }
+
+    /// Makes synced batches visible and tells their senders.
+    fn apply(&mut self, group: Vec<Submission>, first: u64) {
+        let incarnation = self.shared.incarnation;
+        let mut next = first;
+        let mut told = Vec::with_capacity(group.len());
+        let mut jobs = Vec::new();
+        let mut state = self.shared.state();
+        for Submission { mut batch, done, .. } in group {
+            let count = batch.len();
+            let last = next + count as u64 - 1;
+            let ids = batch.first_and_last().map(|(from, to)| {
+                let id = |time, seq| EventId::new(time, incarnation, Seq(seq));
+                (id(from, next), id(to, last))
+            });
+            batch.number(next);
+            jobs.extend(state.active.apply(batch, &self.shared.limits));
+            next += count as u64;
+            told.push((done, Appended { count, ids }));
+        }
+        drop(state);
+        self.shared.counters.events_appended.fetch_add(next - first, Relaxed);
+        self.generation_began.get_or_insert_with(|| self.shared.io.clock.monotonic());
+        self.seals.extend(jobs);
+        for (done, appended) in told {
+            done(Ok(appended));
+        }
+    }
+
+    /// Waits until memory and log have room for another group. Returns its sequence number.
+    fn wait_for_room(&mut self) -> Result<u64> {
+        loop {
+            let generations = self.queue.take_retired();
+            self.retire(&generations);
+            let mut state = self.shared.state();
+            state.check_open()?;
+            let limits = &self.shared.limits;
+            // Tails don't count: no seal makes them less, only a cut does.
+            let sealing_behind = state.active.pending_bytes > limits.unsealed_bytes_max;
+            let log_full = self.wal.bytes() >= limits.wal_bytes_max;
+            let memory_full = state.active.bytes() >= 2 * limits.memtable_bytes_max;
+            if !(sealing_behind || log_full || memory_full) {
+                return Ok(state.active.seqs.1);
+            }
+            let flushing = state.frozen.is_some();
+            if flushing && let Some(error) = &state.flush_error {
+                return Err(error.clone());
+            }
+            if sealing_behind || flushing {
+                self.shared.wait(&mut state);
+            } else if state.active.is_empty() {
+                return Ok(state.active.seqs.1);
+            } else {
+                drop(state);
+                self.cut()?;
+            }
+        }
+    }
+
+    fn retire(&mut self, generations: &[u64]) {
+        for generation in generations {
+            // What stays behind is ignored by recovery, and removed by it.
+            let _ = self.wal.retire(*generation);
+        }
+    }
+
+    fn generation_is_due(&self) -> bool {
+        let limits = &self.shared.limits;
+        let old = self.generation_began.is_some_and(|began| {
+            self.shared.io.clock.monotonic().saturating_sub(began) >= self.generation_age_max()
+        });
+        let state = self.shared.state();
+        let full = self.wal.generation_bytes() >= limits.generation_bytes_max
+            || state.active.bytes() >= limits.memtable_bytes_max
+            || state.active.partitions.len() >= limits.partitions_open_max;
+        let wanted = state.cut_wanted >= state.active.id;
+        (old || full || wanted) && state.frozen.is_none() && !state.active.is_empty()
+    }
+
+    /// Freezes the memtable and begins the next generation of the log.
+    fn cut(&mut self) -> Result<()> {
+        let generation = self.wal.cut().inspect_err(|_| self.close_if_poisoned())?;
+        self.generation_began = None;
+        let mut state = self.shared.state();
+        assert!(state.frozen.is_none(), "one generation is flushed at a time");
+        let next = Memtable::new(state.active.id + 1, state.active.seqs.1);
+        let mut memtable = std::mem::replace(&mut state.active, next);
+        let jobs = memtable.close_tails();
+        state.frozen = Some(Frozen { memtable, generation });
+        drop(state);
+        self.seals.extend(jobs);
+        self.seals.push(Task::Flush);
+        Ok(())
+    }
+
+    /// A log that can't be trusted any more closes the store; one that is only full does not.
+    fn close_if_poisoned(&self) {
+        if let Some(reason) = self.wal.closed() {
+            self.shared.close(reason.to_owned());
+        }
+    }
+}
+
+/// Whoever waits is answered, also if the thread panicked.
+impl Drop for Writer {
+    fn drop(&mut self) {
+        refuse(self.queue.abandon(), &Error::closed("the writer thread has ended"));
+    }
+}
+
+fn refuse(group: impl IntoIterator<Item = Submission>, error: &Error) {
+    for submission in group {
+        (submission.done)(Err(error.clone()));
+    }
+}

@@ -1,0 +1,189 @@
+//! A filter made ready to run, and its evaluation on a table.
+
+use super::ast::{Filter, Leaf};
+use super::matcher::{Matcher, level_mask};
+use super::selection::Selection;
+use super::table::Table;
+use crate::error::Result;
+use crate::field;
+use crate::index::{self, Filter as BlockFilter, Need};
+
+/// Bit per [`crate::Level`] code: every level.
+const ALL_LEVELS: u8 = 0b111_1110;
+
+/// A filter made ready to run.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    root: Node,
+    /// What a block's filter must hold for the block to be worth reading.
+    pub(crate) need: Need,
+    /// Whether a filter can tell anything, of the whole or of a part.
+    pub(crate) uses_filters: bool,
+    /// The levels that matching events can have, as bits of their codes.
+    pub(crate) levels: u8,
+}
+
+#[derive(Debug)]
+enum Node {
+    All,
+    And(Vec<Node>),
+    Or(Vec<Node>),
+    Not(Box<Node>),
+    /// The level is one of these.
+    Levels(u8),
+    /// A field passes, in blocks whose filter has what that needs.
+    Field(FieldTest, Need),
+    /// Any field but level and timestamp.
+    Anywhere(Matcher, Need),
+}
+
+/// A test of one field.
+#[derive(Debug)]
+pub(crate) struct FieldTest {
+    /// The field, by the name that people type.
+    pub(crate) name: String,
+    pub(crate) matcher: Matcher,
+}
+
+impl Plan {
+    pub(crate) fn new(filter: &Filter) -> Self {
+        let root = Node::new(filter);
+        let levels = root.levels();
+        let uses_filters = root.uses_filters();
+        Self { root, need: index::need(filter), uses_filters, levels }
+    }
+
+    /// Whether every event matches.
+    pub(crate) fn matches_all(&self) -> bool {
+        matches!(self.root, Node::All)
+    }
+
+    /// Whether the level alone decides.
+    pub(crate) fn decided_by_level(&self) -> bool {
+        matches!(self.root, Node::All | Node::Levels(_))
+    }
+
+    /// The rows of `candidates` that match.
+    pub(crate) fn evaluate(
+        &self,
+        table: &dyn Table,
+        filter: &BlockFilter,
+        candidates: Selection,
+    ) -> Result<Selection> {
+        self.root.evaluate(table, filter, candidates)
+    }
+}
+
+impl Node {
+    fn new(filter: &Filter) -> Self {
+        match filter {
+            Filter::All => Self::All,
+            Filter::And(parts) => {
+                let mut nodes: Vec<_> = parts.iter().map(Self::new).collect();
+                nodes.sort_by_key(Self::cost);
+                Self::And(nodes)
+            }
+            Filter::Or(parts) => Self::Or(parts.iter().map(Self::new).collect()),
+            Filter::Not(inner) => Self::Not(Box::new(Self::new(inner))),
+            Filter::Leaf(leaf) => Self::leaf(leaf),
+        }
+    }
+
+    fn leaf(leaf: &Leaf) -> Self {
+        let need = index::need(&Filter::Leaf(leaf.clone()));
+        let Some(field) = &leaf.field else {
+            return Self::Anywhere(Matcher::new(leaf), need);
+        };
+        if field.name == "level" {
+            return Self::Levels(level_mask(&leaf.test));
+        }
+        // An attribute that was sent as `id` is kept as `_id`: `id` is the event's own.
+        let name = if field.name == "id" { "_id".to_owned() } else { field.name.clone() };
+        let matcher = Matcher::new(leaf);
+        Self::Field(FieldTest { name, matcher }, need)
+    }
+
+    /// What is tested first narrows what the others have to look at.
+    fn cost(&self) -> u8 {
+        match self {
+            Self::All | Self::Levels(_) => 0,
+            Self::Field(test, _) if field::is_exact(&test.name) => 1,
+            Self::Field(test, _) if test.name != "message" => 2,
+            Self::And(_) | Self::Or(_) | Self::Not(_) => 3,
+            Self::Field(..) => 4,
+            Self::Anywhere(..) => 5,
+        }
+    }
+
+    fn uses_filters(&self) -> bool {
+        match self {
+            Self::All | Self::Levels(_) => false,
+            Self::And(nodes) | Self::Or(nodes) => nodes.iter().any(Self::uses_filters),
+            Self::Not(inner) => inner.uses_filters(),
+            Self::Field(_, need) | Self::Anywhere(_, need) => *need != Need::Nothing,
+        }
+    }
+
+    fn levels(&self) -> u8 {
+        match self {
+            Self::Levels(mask) => *mask,
+            Self::And(nodes) => nodes.iter().fold(ALL_LEVELS, |mask, node| mask & node.levels()),
+            Self::Or(nodes) => nodes.iter().fold(0, |mask, node| mask | node.levels()),
+            Self::Not(inner) => match **inner {
+                Self::Levels(mask) => ALL_LEVELS & !mask,
+                _ => ALL_LEVELS,
+            },
+            Self::All | Self::Field(..) | Self::Anywhere(..) => ALL_LEVELS,
+        }
+    }
+
+    /// The candidates that match. A term that the table's filter lacks is not looked for: in
+    /// `a OR b`, blocks that have only `a` are not searched for `b`.
+    fn evaluate(
+        &self,
+        table: &dyn Table,
+        filter: &BlockFilter,
+        candidates: Selection,
+    ) -> Result<Selection> {
+        if candidates.is_empty() {
+            return Ok(candidates);
+        }
+        match self {
+            Self::All => Ok(candidates),
+            Self::And(nodes) => {
+                nodes.iter().try_fold(candidates, |left, node| node.evaluate(table, filter, left))
+            }
+            Self::Or(nodes) => {
+                let mut found = Selection::none(candidates.rows());
+                let mut left = candidates;
+                for node in nodes {
+                    let more = node.evaluate(table, filter, left.clone())?;
+                    left.subtract(&more);
+                    found.union(&more);
+                }
+                Ok(found)
+            }
+            Self::Not(inner) => {
+                let mut left = candidates.clone();
+                left.subtract(&inner.evaluate(table, filter, candidates)?);
+                Ok(left)
+            }
+            Self::Levels(mask) => table.with_levels(*mask, candidates),
+            Self::Field(_, need) | Self::Anywhere(_, need) if !need.is_met(filter) => {
+                Ok(Selection::none(candidates.rows()))
+            }
+            Self::Field(test, _) => table.with_field(test, candidates),
+            Self::Anywhere(matcher, _) => table.with_any(matcher, candidates),
+        }
+    }
+}
+
+/// The fields that a filter names, as they were typed.
+pub(crate) fn fields_named(filter: &Filter) -> Vec<&str> {
+    match filter {
+        Filter::All => Vec::new(),
+        Filter::And(parts) | Filter::Or(parts) => parts.iter().flat_map(fields_named).collect(),
+        Filter::Not(inner) => fields_named(inner),
+        Filter::Leaf(leaf) => leaf.field.iter().map(|field| &*field.name).collect(),
+    }
+}

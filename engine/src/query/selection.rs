@@ -1,0 +1,156 @@
+//! Rows of a table that still match: one bit a row.
+
+use std::ops::Range;
+
+/// A set of rows of a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Selection {
+    words: Vec<u64>,
+    rows: usize,
+}
+
+impl Selection {
+    /// Every row.
+    pub(crate) fn all(rows: usize) -> Self {
+        let mut selection = Self { words: vec![u64::MAX; rows.div_ceil(64)], rows };
+        if !rows.is_multiple_of(64)
+            && let Some(last) = selection.words.last_mut()
+        {
+            *last = (1 << (rows % 64)) - 1;
+        }
+        selection
+    }
+
+    /// No row.
+    pub(crate) fn none(rows: usize) -> Self {
+        Self { words: vec![0; rows.div_ceil(64)], rows }
+    }
+
+    /// The rows for which `wanted` holds.
+    pub(crate) fn from_fn(rows: usize, mut wanted: impl FnMut(usize) -> bool) -> Self {
+        let mut selection = Self::none(rows);
+        for row in 0..rows {
+            selection.words[row / 64] |= u64::from(wanted(row)) << (row % 64);
+        }
+        selection
+    }
+
+    /// The number of rows of the table.
+    pub(crate) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Adds a row.
+    pub(crate) fn insert(&mut self, row: usize) {
+        debug_assert!(row < self.rows);
+        self.words[row / 64] |= 1 << (row % 64);
+    }
+
+    /// Whether a row is in.
+    pub(crate) fn contains(&self, row: usize) -> bool {
+        self.words[row / 64] >> (row % 64) & 1 == 1
+    }
+
+    /// Whether no row is in.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.words.iter().all(|word| *word == 0)
+    }
+
+    /// The number of rows that are in.
+    pub(crate) fn count(&self) -> usize {
+        self.words.iter().map(|word| word.count_ones() as usize).sum()
+    }
+
+    /// Keeps the rows that are in both.
+    pub(crate) fn intersect(&mut self, other: &Self) {
+        self.zip(other, |a, b| a & b);
+    }
+
+    /// Adds the rows of the other.
+    pub(crate) fn union(&mut self, other: &Self) {
+        self.zip(other, |a, b| a | b);
+    }
+
+    /// Removes the rows of the other.
+    pub(crate) fn subtract(&mut self, other: &Self) {
+        self.zip(other, |a, b| a & !b);
+    }
+
+    /// Whether any of the rows `range`, which must be rows of the table, is in.
+    pub(crate) fn any_in(&self, range: Range<usize>) -> bool {
+        if range.is_empty() {
+            return false;
+        }
+        let (first, last) = (range.start, range.end - 1);
+        let from = u64::MAX << (first % 64);
+        let to = u64::MAX >> (63 - last % 64);
+        let (first, last) = (first / 64, last / 64);
+        if first == last {
+            return self.words[first] & from & to != 0;
+        }
+        self.words[first] & from != 0
+            || self.words[first + 1..last].iter().any(|word| *word != 0)
+            || self.words[last] & to != 0
+    }
+
+    /// The rows that are in, rising.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = usize> + '_ {
+        self.words.iter().enumerate().flat_map(|(index, word)| {
+            let mut left = *word;
+            std::iter::from_fn(move || {
+                let bit = (left != 0).then(|| left.trailing_zeros() as usize)?;
+                left &= left - 1;
+                Some(index * 64 + bit)
+            })
+        })
+    }
+
+    fn zip(&mut self, other: &Self, combine: impl Fn(u64, u64) -> u64) {
+        assert_eq!(self.rows, other.rows, "selections of one table");
+        for (word, other) in self.words.iter_mut().zip(&other.words) {
+            *word = combine(*word, *other);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    proptest! {
+        #[test]
+        fn behaves_like_a_set(
+            rows in 0usize..200,
+            a in prop::collection::btree_set(0usize..200, 0..100),
+            b in prop::collection::btree_set(0usize..200, 0..100),
+        ) {
+            let cut = |set: &BTreeSet<usize>| set.iter().copied().filter(|row| *row < rows).collect::<BTreeSet<_>>();
+            let (a, b) = (cut(&a), cut(&b));
+            let select = |set: &BTreeSet<usize>| Selection::from_fn(rows, |row| set.contains(&row));
+            let same = |selection: &Selection, set: &BTreeSet<usize>| {
+                selection.iter().collect::<Vec<_>>() == set.iter().copied().collect::<Vec<_>>()
+                    && selection.count() == set.len()
+                    && selection.is_empty() == set.is_empty()
+            };
+            let mut both = select(&a);
+            both.intersect(&select(&b));
+            prop_assert!(same(&both, &(&a & &b)));
+            let mut either = select(&a);
+            either.union(&select(&b));
+            prop_assert!(same(&either, &(&a | &b)));
+            let mut without = select(&a);
+            without.subtract(&select(&b));
+            prop_assert!(same(&without, &(&a - &b)));
+            let mut none = Selection::none(rows);
+            a.iter().for_each(|row| none.insert(*row));
+            prop_assert_eq!(none, select(&a));
+            prop_assert!(same(&Selection::all(rows), &(0..rows).collect()));
+            for range in [0..rows, rows / 3..rows / 2, rows / 2..rows, rows..rows] {
+                let any = a.iter().any(|row| range.contains(row));
+                prop_assert_eq!(select(&a).any_in(range), any);
+            }
+        }
+    }
+}

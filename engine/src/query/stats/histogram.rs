@@ -1,0 +1,136 @@
+//! A log-linear histogram of numbers: each power of two in 128 equal steps, so a quantile is off
+//! by at most 1/256 of its value. Adding is a shift and an increment; histograms merge by adding.
+
+/// Steps between a power of two and the next, as a power of two.
+const STEP_BITS: u32 = 7;
+const STEPS: usize = 1 << STEP_BITS;
+/// Bits of a double below its exponent.
+const MANTISSA_BITS: u32 = 52;
+
+/// Places of pages that are remembered.
+const RECENT: usize = 16;
+
+/// Counts of numbers, by their nearness.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Histogram {
+    /// By sign and exponent, rising; each the counts of its steps.
+    pages: Vec<(u16, Box<[u64; STEPS]>)>,
+    /// Where pages were last found, by their last bits: numbers of one field lie in few of them.
+    recent: [u16; RECENT],
+    count: u64,
+    min: f64,
+    max: f64,
+}
+
+impl Histogram {
+    /// Counts a number, which must be finite. Returns the bytes that it took.
+    pub(crate) fn add(&mut self, number: f64) -> usize {
+        if self.count == 0 {
+            (self.min, self.max) = (number, number);
+        }
+        self.min = self.min.min(number);
+        self.max = self.max.max(number);
+        self.count += 1;
+        let ordered = ordered_bits(number) >> (MANTISSA_BITS - STEP_BITS);
+        let page = (ordered >> STEP_BITS) as u16;
+        let step = ordered as usize & (STEPS - 1);
+        let pages = self.pages.len();
+        let at = usize::from(self.recent[usize::from(page) % RECENT]);
+        match self.pages.get_mut(at) {
+            Some((recent, counts)) if *recent == page => counts[step] += 1,
+            _ => self.page(page)[step] += 1,
+        }
+        (self.pages.len() - pages) * size_of::<[u64; STEPS]>()
+    }
+
+    /// The counts of a page, found by search.
+    fn page(&mut self, page: u16) -> &mut [u64; STEPS] {
+        let at = self.pages.binary_search_by_key(&page, |(page, _)| *page).unwrap_or_else(|at| {
+            self.pages.insert(at, (page, Box::new([0; STEPS])));
+            at
+        });
+        // There are 2^12 pages.
+        self.recent[usize::from(page) % RECENT] = at as u16;
+        &mut self.pages[at].1
+    }
+
+    /// The number of rank `floor(quantile * (count - 1))`, nearly; `None` without numbers.
+    pub(crate) fn quantile(&self, quantile: f64) -> Option<f64> {
+        let rank = (quantile * self.count.checked_sub(1)? as f64).floor() as u64;
+        let mut below = 0;
+        for (page, counts) in &self.pages {
+            for (step, count) in counts.iter().enumerate() {
+                below += count;
+                if below > rank {
+                    return Some(middle(*page, step).clamp(self.min, self.max));
+                }
+            }
+        }
+        Some(self.max)
+    }
+}
+
+/// The bits of a double so that integers are in the order of the numbers.
+fn ordered_bits(number: f64) -> u64 {
+    let bits = number.to_bits();
+    if bits >> 63 == 1 { !bits } else { bits | 1 << 63 }
+}
+
+fn number_of(ordered: u64) -> f64 {
+    f64::from_bits(if ordered >> 63 == 1 { ordered & !(1 << 63) } else { !ordered })
+}
+
+fn middle(page: u16, step: usize) -> f64 {
+    let shift = MANTISSA_BITS - STEP_BITS;
+    let low = (u64::from(page) << STEP_BITS | step as u64) << shift;
+    let (low, high) = (number_of(low), number_of(low | ((1 << shift) - 1)));
+    let middle = low + (high - low) / 2.0;
+    // Zero has no neighbours at its own scale: what is nearer to it than that is zero.
+    if middle.abs() < f64::MIN_POSITIVE { 0.0 } else { middle }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn quantiles_are_near_the_exact_ones(
+            numbers in prop::collection::vec(-1e6f64..1e6, 1..300),
+            quantile in 0.0f64..=1.0,
+        ) {
+            let mut histogram = Histogram::default();
+            for number in &numbers {
+                histogram.add(*number);
+            }
+            let mut sorted = numbers;
+            sorted.sort_by(f64::total_cmp);
+            let exact = sorted[(quantile * (sorted.len() - 1) as f64).floor() as usize];
+            let got = histogram.quantile(quantile).unwrap();
+            prop_assert!((got - exact).abs() <= exact.abs() / 256.0, "{got} for {exact}");
+        }
+    }
+
+    /// The step of zero reaches to the least doubles, and its middle was shown: `8.7e-311`.
+    #[test]
+    fn the_median_of_numbers_around_zero_is_zero() {
+        for zero in [0.0, -0.0] {
+            let mut histogram = Histogram::default();
+            for number in [-2.0, -1.0, zero, 1.0, 2.0] {
+                histogram.add(number);
+            }
+            assert_eq!(histogram.quantile(0.5), Some(0.0));
+        }
+    }
+
+    #[test]
+    fn empty_and_single() {
+        assert_eq!(Histogram::default().quantile(0.5), None);
+        for number in [0.0, -0.0, 1e-300, -3.5, f64::MAX, f64::MIN] {
+            let mut histogram = Histogram::default();
+            histogram.add(number);
+            assert_eq!(histogram.quantile(0.99), Some(number));
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! A block, in memory or on disk: columns are decoded when a test needs them, once each, and text
+//! frames only where a candidate lies.
+
+use super::scan::{add_matching, visit};
+use super::{Codes, Table};
+use crate::block::{Block, Column, ColumnData, ColumnEntry, Levels, Rest};
+use crate::error::Result;
+use crate::event::{EventId, Seq, Value};
+use crate::field;
+use crate::query::filter::FieldTest;
+use crate::query::matcher::Matcher;
+use crate::query::request::{EventField, EventRecord};
+use crate::query::selection::Selection;
+use crate::timestamp::Timestamp;
+use crate::value::Number;
+use std::borrow::Cow;
+use std::cell::{OnceCell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// A block and the columns of it that were decoded.
+#[derive(Debug)]
+pub(crate) struct BlockTable<'a> {
+    block: &'a Block,
+    columns: RefCell<HashMap<usize, Rc<Column>>>,
+    rest: OnceCell<Option<Rest>>,
+}
+
+impl<'a> BlockTable<'a> {
+    pub(crate) fn new(block: &'a Block) -> Self {
+        Self { block, columns: RefCell::default(), rest: OnceCell::new() }
+    }
+
+    fn column(&self, index: usize) -> Result<Rc<Column>> {
+        if let Some(column) = self.columns.borrow().get(&index) {
+            return Ok(Rc::clone(column));
+        }
+        let column = Rc::new(self.block.column(index)?);
+        self.columns.borrow_mut().insert(index, Rc::clone(&column));
+        Ok(column)
+    }
+
+    fn rest(&self) -> Result<Option<&Rest>> {
+        if self.rest.get().is_none() {
+            let rest = self.block.rest()?;
+            return Ok(self.rest.get_or_init(|| rest).as_ref());
+        }
+        Ok(self.rest.get().and_then(Option::as_ref))
+    }
+
+    fn columns_named(&self, name: &str) -> impl Iterator<Item = (usize, &'a ColumnEntry)> {
+        let columns = self.block.columns().iter().enumerate();
+        columns.filter(move |(_, column)| field::display_name(&column.name) == name)
+    }
+
+    /// The rest column if it has a field of this name.
+    fn rest_with(&self, name: &str) -> Result<Option<&Rest>> {
+        let has = |rest: &&Rest| rest.names().iter().any(|n| field::display_name(n) == name);
+        Ok(self.rest()?.filter(has))
+    }
+
+    /// Adds the candidates whose value in a column passes.
+    fn test(
+        &self,
+        (index, entry): (usize, &ColumnEntry),
+        matcher: &Matcher,
+        from: &Selection,
+        to: &mut Selection,
+    ) -> Result<()> {
+        if entry.numbers.is_some_and(|range| !matcher.number_test().may_pass(&range)) {
+            return Ok(());
+        }
+        if entry.is_ids() && matcher.passes_no_id() {
+            return Ok(());
+        }
+        let column = self.column(index)?;
+        add_matching(&column, entry.kinds, matcher, from, to)
+    }
+
+    /// The columns that have a field, and the rest column if it has it too.
+    fn places(&self, name: &str) -> Result<(Vec<Rc<Column>>, Option<&Rest>)> {
+        let columns = self.columns_named(name).map(|(index, _)| self.column(index));
+        Ok((columns.collect::<Result<_>>()?, self.rest_with(name)?))
+    }
+}
+
+impl Table for BlockTable<'_> {
+    fn rows(&self) -> usize {
+        self.block.rows()
+    }
+
+    fn timestamps(&self) -> Result<Cow<'_, [i64]>> {
+        self.block.timestamps().map(Cow::Owned)
+    }
+
+    fn seqs(&self) -> Result<Cow<'_, [u64]>> {
+        self.block.seqs().map(Cow::Owned)
+    }
+
+    fn levels(&self) -> Result<Cow<'_, [u8]>> {
+        let levels = self.block.levels()?;
+        Ok((0..self.rows()).map(|row| levels.level(row) as u8).collect())
+    }
+
+    fn with_levels(&self, mask: u8, mut candidates: Selection) -> Result<Selection> {
+        let passes = |level: crate::Level| mask >> level as u8 & 1 == 1;
+        match self.block.levels()? {
+            Levels::Constant(level) if passes(level) => {}
+            Levels::Constant(_) => candidates = Selection::none(self.rows()),
+            Levels::PerRow(levels) => {
+                let rows = levels.len();
+                candidates.intersect(&Selection::from_fn(rows, |row| passes(levels[row])));
+            }
+        }
+        Ok(candidates)
+    }
+
+    fn with_field(&self, test: &FieldTest, candidates: Selection) -> Result<Selection> {
+        let mut found = Selection::none(self.rows());
+        for column in self.columns_named(&test.name) {
+            self.test(column, &test.matcher, &candidates, &mut found)?;
+        }
+        if let Some(rest) = self.rest_with(&test.name)? {
+            rest.for_each(|row, name, value| {
+                if candidates.contains(row)
+                    && field::display_name(&rest.names()[name]) == test.name
+                    && test.matcher.matches(value)
+                {
+                    found.insert(row);
+                }
+            })?;
+        }
+        Ok(found)
+    }
+
+    fn with_any(&self, matcher: &Matcher, candidates: Selection) -> Result<Selection> {
+        let mut found = Selection::none(self.rows());
+        for column in self.block.columns().iter().enumerate() {
+            self.test(column, matcher, &candidates, &mut found)?;
+        }
+        if let Some(rest) = self.rest()? {
+            rest.for_each(|row, _, value| {
+                if candidates.contains(row) && matcher.matches(value) {
+                    found.insert(row);
+                }
+            })?;
+        }
+        Ok(found)
+    }
+
+    fn for_each_value(
+        &self,
+        name: &str,
+        selected: &Selection,
+        each: &mut dyn FnMut(usize, Value<'_>),
+    ) -> Result<()> {
+        let (columns, rest) = self.places(name)?;
+        if let ([column], None) = (&*columns, rest) {
+            return visit(column, selected, each);
+        }
+        let entries: Vec<_> = self.columns_named(name).map(|(_, entry)| entry).collect();
+        let mut scratch = Vec::new();
+        for row in selected.iter() {
+            let holder = columns.iter().position(|column| column.value_index(row).is_some());
+            // The first by column name counts, wherever it is kept.
+            let mut seen = false;
+            if let Some(rest) = rest {
+                rest.row(row, |other, value| {
+                    let first = !seen && holder.is_none_or(|at| *other < *entries[at].name);
+                    if first && field::display_name(other) == name {
+                        seen = true;
+                        each(row, value);
+                    }
+                })?;
+            }
+            if let Some(at) = holder.filter(|_| !seen)
+                && let Some(value) = columns[at].get(row, &mut scratch)?
+            {
+                each(row, value);
+            }
+        }
+        Ok(())
+    }
+
+    fn codes(&self, name: &str, selected: &Selection) -> Result<Codes> {
+        let mut out = Codes { codes: vec![0; self.rows()], values: Vec::new() };
+        let (columns, rest) = self.places(name)?;
+        if let ([column], None) = (&*columns, rest) {
+            let rows = column.presence().rows();
+            let owned = |value: Value<'_>| (value.kind, value.text.to_vec());
+            match column.data() {
+                ColumnData::Constant(values) => {
+                    out.values = vec![owned(values.value(0))];
+                    rows.for_each(|row| out.codes[row] = 1);
+                    return Ok(out);
+                }
+                ColumnData::Dictionary { values, codes } => {
+                    out.values = values.iter().map(owned).collect();
+                    rows.zip(codes.get()?)
+                        .for_each(|(row, code)| out.codes[row] = u32::from(*code) + 1);
+                    return Ok(out);
+                }
+                ColumnData::Numbers(_) | ColumnData::Ids(_) | ColumnData::Text(_) => {}
+            }
+        }
+        let mut distinct = super::Distinct::default();
+        self.for_each_value(name, selected, &mut |row, value| {
+            out.codes[row] = distinct.code(value);
+        })?;
+        out.values = distinct.into_values();
+        Ok(out)
+    }
+
+    fn for_each_number(
+        &self,
+        name: &str,
+        selected: &Selection,
+        each: &mut dyn FnMut(usize, f64),
+    ) -> Result<()> {
+        let (columns, rest) = self.places(name)?;
+        if let ([column], None) = (&*columns, rest)
+            && let ColumnData::Numbers(numbers) = column.data()
+        {
+            let unit = 10f64.powi(i32::from(numbers.scale));
+            for (index, row) in column.presence().rows().enumerate() {
+                if !selected.contains(row) {
+                    continue;
+                }
+                match numbers.exception(index) {
+                    Some(value) => {
+                        if let Some(number) = Number::parse(value.text) {
+                            each(row, number.to_f64());
+                        }
+                    }
+                    None => each(row, scaled_to_f64(numbers.mantissas[index], numbers.scale, unit)),
+                }
+            }
+            return Ok(());
+        }
+        self.for_each_value(name, selected, &mut |row, value| {
+            if let Some(number) = Number::parse(value.text) {
+                each(row, number.to_f64());
+            }
+        })
+    }
+
+    fn fetch(&self, rows: &[usize], incarnation: u16) -> Result<Vec<EventRecord>> {
+        let (timestamps, seqs, levels) =
+            (self.block.timestamps()?, self.block.seqs()?, self.block.levels()?);
+        let record = |row: &usize| {
+            let timestamp = Timestamp(timestamps[*row]);
+            let id = EventId::new(timestamp, incarnation, Seq(seqs[*row]));
+            EventRecord { id, timestamp, level: levels.level(*row), fields: Vec::new() }
+        };
+        let mut records: Vec<_> = rows.iter().map(record).collect();
+        let mut scratch = Vec::new();
+        for (index, entry) in self.block.columns().iter().enumerate() {
+            let column = self.column(index)?;
+            let name: Arc<str> = (&*entry.name).into();
+            for (record, row) in records.iter_mut().zip(rows) {
+                if let Some(value) = column.get(*row, &mut scratch)? {
+                    let (kind, text) = (value.kind, value.text.to_vec());
+                    record.fields.push(EventField { name: Arc::clone(&name), kind, text });
+                }
+            }
+        }
+        if let Some(rest) = self.rest()? {
+            for (record, row) in records.iter_mut().zip(rows) {
+                rest.row(*row, |name, value| {
+                    let (kind, text) = (value.kind, value.text.to_vec());
+                    record.fields.push(EventField { name: name.into(), kind, text });
+                })?;
+            }
+        }
+        Ok(records)
+    }
+}
+
+/// A scaled decimal as the nearest double; `unit` is ten to the power of `scale`.
+fn scaled_to_f64(mantissa: i64, scale: u8, unit: f64) -> f64 {
+    const EXACT_MAX: u64 = 1 << 53;
+    if mantissa.unsigned_abs() <= EXACT_MAX {
+        // Both are exact, so the quotient is the nearest double.
+        return mantissa as f64 / unit;
+    }
+    Number::from_scaled(mantissa, scale).to_f64()
+}

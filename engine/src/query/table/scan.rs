@@ -1,0 +1,158 @@
+//! How the values of one column of a block are gone through: in each encoding the way that costs
+//! least.
+
+use crate::block::{Column, ColumnData, Numbers, Presence, Text};
+use crate::error::Result;
+use crate::event::{Kind, Value};
+use crate::query::matcher::{Finder, IdTest, Matcher, NumberTest};
+use crate::query::selection::Selection;
+use crate::value::Number;
+
+/// Adds the rows of `from` whose value passes. `kinds` are those that occur, `1 << code` each.
+pub(super) fn add_matching(
+    column: &Column,
+    kinds: u8,
+    matcher: &Matcher,
+    from: &Selection,
+    to: &mut Selection,
+) -> Result<()> {
+    let rows = column.presence().rows();
+    let mut add = |row: usize| {
+        if from.contains(row) {
+            to.insert(row);
+        }
+    };
+    match column.data() {
+        _ if matches!(matcher, Matcher::Any) => {
+            rows.for_each(add);
+            return Ok(());
+        }
+        ColumnData::Constant(values) => {
+            if matcher.matches(values.value(0)) {
+                rows.for_each(add);
+            }
+            return Ok(());
+        }
+        ColumnData::Dictionary { values, codes } => {
+            let passes: Vec<bool> = values.iter().map(|value| matcher.matches(value)).collect();
+            if passes.contains(&true) {
+                let passing =
+                    rows.zip(codes.get()?).filter(|(_, code)| passes[usize::from(**code)]);
+                passing.for_each(|(row, _)| add(row));
+            }
+            return Ok(());
+        }
+        ColumnData::Numbers(numbers) => {
+            let test = matcher.number_test();
+            if !matches!(test, NumberTest::Text) {
+                let passes = |index: usize| passes_as_number(numbers, index, &test, matcher);
+                rows.enumerate().filter(|(index, _)| passes(*index)).for_each(|(_, row)| add(row));
+                return Ok(());
+            }
+        }
+        ColumnData::Ids(ids) => match matcher.id_test(ids.width) {
+            IdTest::None => return Ok(()),
+            IdTest::All => {
+                rows.for_each(add);
+                return Ok(());
+            }
+            IdTest::Equal(wanted) => {
+                let equal = rows.enumerate().filter(|(index, _)| ids.id(*index) == wanted);
+                equal.for_each(|(_, row)| add(row));
+                return Ok(());
+            }
+            IdTest::Text => {}
+        },
+        ColumnData::Text(text) => {
+            // The texts of JSON values are escaped.
+            if kinds >> Kind::Json as u8 & 1 == 0
+                && let Some(finder) = matcher.finder()
+            {
+                return find_in_frames(text, column.presence(), &finder, matcher, from, to);
+            }
+        }
+    }
+    visit(column, from, |row, value| {
+        if matcher.matches(value) {
+            to.insert(row);
+        }
+    })
+}
+
+fn passes_as_number(
+    numbers: &Numbers,
+    index: usize,
+    test: &NumberTest<'_>,
+    matcher: &Matcher,
+) -> bool {
+    match numbers.exception(index) {
+        Some(value) => matcher.matches(value),
+        None => test.passes(&Number::from_scaled(numbers.mantissas[index], numbers.scale)),
+    }
+}
+
+/// Searches whole frames, and looks closer only at the values in which something was found.
+fn find_in_frames(
+    text: &Text,
+    presence: &Presence,
+    finder: &Finder<'_>,
+    matcher: &Matcher,
+    from: &Selection,
+    to: &mut Selection,
+) -> Result<()> {
+    for index in 0..text.frame_count() {
+        let values = text.frame_values(index);
+        let first = presence.row_of(values.start);
+        let last = values.end.checked_sub(1).and_then(|last| presence.row_of(last));
+        let (Some(first), Some(last)) = (first, last) else { continue };
+        if !from.any_in(first..last + 1) {
+            continue;
+        }
+        let frame = text.frame(index)?;
+        frame.values.for_each_found(
+            |texts| finder.find(texts),
+            |index, value| {
+                if let Some(row) = presence.row_of(frame.first + index)
+                    && from.contains(row)
+                    && matcher.matches(value)
+                {
+                    to.insert(row);
+                }
+            },
+        );
+    }
+    Ok(())
+}
+
+/// Calls `each` with the selected rows that have a value, in order. Text frames without a selected
+/// row stay compressed.
+pub(super) fn visit(
+    column: &Column,
+    selected: &Selection,
+    mut each: impl FnMut(usize, Value<'_>),
+) -> Result<()> {
+    let mut rows = column.presence().rows();
+    if let ColumnData::Text(text) = column.data() {
+        for index in 0..text.frame_count() {
+            let count = text.frame_values(index).len();
+            let of_frame = rows.clone().take(count);
+            if let Some(last) = count.checked_sub(1) {
+                rows.nth(last);
+            }
+            let mut wanted =
+                of_frame.enumerate().filter(|(_, row)| selected.contains(*row)).peekable();
+            if wanted.peek().is_some() {
+                let frame = text.frame(index)?;
+                wanted.for_each(|(value, row)| each(row, frame.values.value(value)));
+            }
+        }
+        return Ok(());
+    }
+    let mut scratch = Vec::new();
+    for (index, row) in rows.enumerate() {
+        if selected.contains(row) {
+            each(row, column.value(index, &mut scratch)?);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,33 @@
+//! Internal doors for fuzz targets, benches and the test crate. Not for products.
+
+pub mod bench;
+
+/// Everything that reads the log. Must not panic, whatever the bytes.
+pub fn wal_group(bytes: &[u8]) {
+    crate::wal::fuzz(bytes);
+}
+
+/// Everything that reads a manifest. Must not panic, whatever the bytes.
+pub fn manifest(bytes: &[u8]) {
+    crate::manifest::fuzz(bytes);
+}
+
+/// Decodes any bytes as a block, and as the parts behind its checksums; must not panic.
+pub fn block_decode(bytes: &[u8]) {
+    crate::block::fuzz::decode_any(bytes);
+}
+
+/// Decodes any bytes as a filter and asks it for a term; must not panic.
+pub fn filter_decode(bytes: &[u8], term: u64) {
+    crate::index::decode_any(bytes, term);
+}
+
+/// Reads any bytes as a level-0 file, and as a footer behind its checksum; must not panic.
+pub fn segment_directory(bytes: &[u8]) {
+    crate::segment::fuzz(bytes);
+}
+
+/// Reads any bytes as a cursor, and as the body of one behind its checksum; must not panic.
+pub fn cursor(bytes: &[u8]) {
+    crate::query::fuzz_cursor(bytes);
+}
