@@ -1,0 +1,3 @@
+//! The Logstrata server.
+
+pub mod ingest;
