@@ -1,0 +1,23 @@
+//! `GET /api/v1/logs/{id}`: one event.
+
+use super::{Call, Outcome};
+use crate::status::{ApiError, json};
+use logstrata_client::wire::ErrorKind;
+use logstrata_engine::EventId;
+
+pub(super) async fn get(call: Call) -> Outcome {
+    call.params(&[])?;
+    let id = call.id.as_deref().unwrap_or_default();
+    let id: EventId =
+        id.parse().map_err(|error| ApiError::invalid(format!("not an event id: {error}")))?;
+    let state = call.state.clone();
+    let work = move || match state.engine.get(id)? {
+        Some(event) => {
+            let mut body = Vec::new();
+            event.write_json(&mut body);
+            Ok(json(body))
+        }
+        None => Err(ApiError::new(ErrorKind::NotFound, "there is no event of this id")),
+    };
+    call.state.queries.run(work).await?
+}

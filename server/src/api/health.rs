@@ -1,0 +1,28 @@
+//! `GET /healthz` and `GET /readyz`.
+
+use super::{Call, Outcome};
+use crate::status::{ApiError, json};
+use logstrata_client::wire::ErrorKind;
+
+/// The process is there.
+pub(super) async fn live(call: Call) -> Outcome {
+    call.params(&[])?;
+    Ok(json(b"{\"status\":\"ok\"}".to_vec()))
+}
+
+/// Events can be written. Nothing else makes a server unready: it would be restarted, or cut off
+/// from its senders, for what a restart does not mend.
+pub(super) async fn ready(call: Call) -> Outcome {
+    call.params(&[])?;
+    let state = call.state.clone();
+    let status = call.state.status.run(move || state.engine.status()).await?;
+    match status.not_writable {
+        None => {
+            let warning = status.flush_failing.map(|why| format!("flushing fails: {why}"));
+            let warnings: Vec<String> = warning.into_iter().collect();
+            let body = serde_json::json!({ "status": "ready", "warnings": warnings });
+            Ok(json(body.to_string().into_bytes()))
+        }
+        Some(reason) => Err(ApiError::new(ErrorKind::Closed, reason)),
+    }
+}

@@ -1,0 +1,187 @@
+//! `POST /api/v1/logs`: events come in. Answered once every accepted event is synced and visible.
+//!
+//! Events that can't be read are listed in the answer, and the others stored. A body of which
+//! nothing was stored is refused as a whole, so that its sender does not send it for ever; one
+//! without any event is fine.
+
+use super::body::{self, Received};
+use super::{Call, Outcome};
+use crate::ingest::body::{BodyError, decompress};
+use crate::ingest::json::{Decoded, decode_json, decode_ndjson};
+use crate::ingest::{Format, detect};
+use crate::serve::State;
+use crate::status::{ApiError, json};
+use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName};
+use logstrata_client::wire::{ErrorKind, IngestAnswer, RejectedLine};
+use logstrata_engine::{Appended, Result as EngineResult, Timestamp};
+use tokio::sync::oneshot;
+
+/// Enough of a body to tell its form.
+const SNIFFED_BYTES: usize = 64 << 10;
+
+/// The form of a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// One JSON object a line.
+    Lines,
+    /// One JSON document.
+    Document,
+}
+
+pub(super) async fn post(call: Call) -> Outcome {
+    let params = call.params(&["atomic"])?;
+    let atomic = params.switch("atomic")?;
+    let form = declared_form(&call.head.headers)?;
+    let encoding = single(&call.head.headers, CONTENT_ENCODING)?.map(str::to_owned);
+    let state = call.state;
+    let received = body::read(call.body, state.limits.body_bytes_max, &state.bodies).await?;
+    let arrival = state.clock.now();
+
+    let (answered, appended) = oneshot::channel();
+    let decoding = {
+        let state = state.clone();
+        move || {
+            let decoded = decode(&state, &received, form, encoding.as_deref(), arrival)?;
+            // The body's memory is free for others while the log is synced.
+            drop(received);
+            submit(&state, decoded, atomic, answered)
+        }
+    };
+    let mut answer = state.decodes.run(decoding).await??;
+    if answer.accepted > 0 {
+        let appended = appended.await.map_err(|_| {
+            ApiError::new(ErrorKind::Closed, "the store was closed before the events were synced")
+        })??;
+        if let Some((first, last)) = appended.ids {
+            answer.first_id = Some(first.to_string());
+            answer.last_id = Some(last.to_string());
+        }
+    }
+    state.metrics.ingest_events.inc_by(answer.accepted);
+    Ok(json(serde_json::to_vec(&answer).expect("plain values always serialize")))
+}
+
+/// Turns a body into a batch.
+fn decode(
+    state: &State,
+    received: &Received,
+    form: Option<Form>,
+    encoding: Option<&str>,
+    arrival: Timestamp,
+) -> Result<Decoded, ApiError> {
+    let max = state.limits.body_bytes_max;
+    let body = decompress(&received.bytes, encoding, max).map_err(|error| match error {
+        BodyError::TooLarge { max } => body::too_large(max),
+        BodyError::Unsupported => ApiError::new(ErrorKind::UnsupportedMediaType, error.to_string()),
+        BodyError::Broken { .. } => ApiError::invalid(error.to_string()),
+    })?;
+    state.metrics.ingest_bytes.inc_by(body.len() as u64);
+    match form.unwrap_or_else(|| sniff(&body)) {
+        Form::Lines => Ok(decode_ndjson(&body, &state.limits, arrival)),
+        Form::Document => decode_json(&body, &state.limits, arrival)
+            .map_err(|error| ApiError::invalid(error.to_string())),
+    }
+}
+
+/// Hands a batch to the engine, unless there is nothing to store.
+fn submit(
+    state: &State,
+    decoded: Decoded,
+    atomic: bool,
+    answered: oneshot::Sender<EngineResult<Appended>>,
+) -> Result<IngestAnswer, ApiError> {
+    let rejected_count = decoded.rejected_count;
+    let line =
+        |line: crate::ingest::json::Rejected| RejectedLine { line: line.line, error: line.error };
+    let mut answer = IngestAnswer {
+        accepted: decoded.batch.len() as u64,
+        rejected: decoded.rejected.into_iter().map(line).collect(),
+        rejected_count,
+        ..IngestAnswer::default()
+    };
+    state.metrics.ingest_rejected.inc_by(rejected_count);
+    let refused = rejected_count > 0 && (atomic || answer.accepted == 0);
+    if refused {
+        answer.accepted = 0;
+        let why = if atomic { " and all or none were wanted" } else { "" };
+        let message = format!("no event was stored: {rejected_count} can't be read{why}");
+        return Err(ApiError::invalid(message).with_lines(answer));
+    }
+    if answer.accepted > 0 {
+        // A request that was given up has nobody to hear the answer.
+        state.engine.submit(decoded.batch, move |result| drop(answered.send(result)));
+    }
+    Ok(answer)
+}
+
+/// The form that the headers declare; `None` if they declare none.
+fn declared_form(headers: &HeaderMap) -> Result<Option<Form>, ApiError> {
+    let Some(declared) = single(headers, CONTENT_TYPE)? else { return Ok(None) };
+    let media_type = declared.split(';').next().unwrap_or_default().trim();
+    match media_type.to_ascii_lowercase().as_str() {
+        "application/x-ndjson" | "application/ndjson" | "application/jsonl" => {
+            Ok(Some(Form::Lines))
+        }
+        "application/json" => Ok(Some(Form::Document)),
+        _ => Err(ApiError::new(
+            ErrorKind::UnsupportedMediaType,
+            "unknown Content-Type: application/x-ndjson (one JSON object a line) and \
+             application/json are known",
+        )),
+    }
+}
+
+/// The value of a header that may be there once.
+fn single(headers: &HeaderMap, name: HeaderName) -> Result<Option<&str>, ApiError> {
+    let mut values = headers.get_all(&name).iter();
+    match (values.next(), values.next()) {
+        (None, _) => Ok(None),
+        (Some(value), None) => match value.to_str() {
+            Ok(value) => Ok(Some(value)),
+            Err(_) => Err(ApiError::invalid(format!("the header {name} is not ASCII"))),
+        },
+        (Some(_), Some(_)) => Err(ApiError::invalid(format!("the header {name} is there twice"))),
+    }
+}
+
+/// The form of a body that declares none.
+fn sniff(body: &[u8]) -> Form {
+    match detect(body.get(..SNIFFED_BYTES).unwrap_or(body)) {
+        Format::Json => Form::Document,
+        // Of text, every line is refused and its sender told so.
+        Format::Ndjson | Format::Text => Form::Lines,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hyper::StatusCode;
+
+    fn declared(content_type: &str) -> Result<Option<Form>, StatusCode> {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, content_type.parse().expect("valid"));
+        declared_form(&headers).map_err(|error| error.into_answer().status())
+    }
+
+    #[test]
+    fn the_form_is_declared() {
+        for text in ["application/x-ndjson", "Application/NDJSON; charset=utf-8"] {
+            assert_eq!(declared(text), Ok(Some(Form::Lines)), "{text}");
+        }
+        assert_eq!(declared("application/json;charset=utf-8"), Ok(Some(Form::Document)));
+        for text in ["text/plain", "", "application/x-www-form-urlencoded", "application/jsonx"] {
+            assert_eq!(declared(text), Err(StatusCode::UNSUPPORTED_MEDIA_TYPE), "{text}");
+        }
+        assert_eq!(declared_form(&HeaderMap::new()).expect("absent is fine"), None);
+    }
+
+    #[test]
+    fn a_header_that_is_there_twice_is_refused() {
+        let mut headers = HeaderMap::new();
+        headers.append(CONTENT_TYPE, "application/json".parse().expect("valid"));
+        headers.append(CONTENT_TYPE, "text/html".parse().expect("valid"));
+        let error = declared_form(&headers).expect_err("ambiguous");
+        assert_eq!(error.into_answer().status(), StatusCode::BAD_REQUEST);
+    }
+}

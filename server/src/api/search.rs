@@ -1,0 +1,64 @@
+//! `GET /api/v1/logs`: a page of events.
+
+use super::hints::hints;
+use super::query::{millis, parse_filter, parse_range, resolved, scanned};
+use super::{Call, Outcome};
+use crate::status::{ApiError, json};
+use logstrata_client::wire::{self, QueryMeta, SearchQuery};
+use logstrata_engine::Engine;
+use logstrata_engine::io::Clock;
+use logstrata_engine::query::{Order, SearchRequest};
+
+const LIMIT_DEFAULT: usize = 100;
+/// Events of a page at most.
+const LIMIT_MAX: usize = 10_000;
+
+pub(super) async fn get(call: Call) -> Outcome {
+    let params = call.params(SearchQuery::PARAMETERS)?;
+    let owned = |name: &str| params.get(name).map(str::to_owned);
+    let query = SearchQuery {
+        q: owned("q").unwrap_or_default(),
+        from: owned("from"),
+        to: owned("to"),
+        limit: params.number("limit", 1, LIMIT_MAX)?,
+        order: owned("order"),
+        cursor: owned("cursor"),
+    };
+    let state = call.state.clone();
+    let work = move || answer(&state.engine, &*state.clock, &query).map(json);
+    call.state.queries.run(work).await?
+}
+
+/// Answers a query with a [`wire::SearchAnswer`] in JSON.
+pub(crate) fn answer(
+    engine: &Engine,
+    clock: &dyn Clock,
+    query: &SearchQuery,
+) -> Result<Vec<u8>, ApiError> {
+    let began = clock.monotonic();
+    let order = match query.order.as_deref() {
+        None | Some("desc") => Order::NewestFirst,
+        Some("asc") => Order::OldestFirst,
+        Some(_) => return Err(ApiError::invalid("order has to be desc or asc")),
+    };
+    let request = SearchRequest {
+        filter: parse_filter(&query.q)?,
+        query: query.q.clone(),
+        range: parse_range(query.from.as_deref(), query.to.as_deref(), clock.now())?,
+        limit: query.limit.unwrap_or(LIMIT_DEFAULT),
+        order,
+        cursor: query.cursor.clone(),
+    };
+    let page = engine.search(&request)?;
+    let mut warnings = page.warnings;
+    warnings.extend(hints(&request.filter, page.events.is_empty()));
+    let meta = QueryMeta {
+        took_ms: millis(clock.monotonic().saturating_sub(began)),
+        warnings,
+        range: resolved(request.range),
+        scanned: scanned(page.scanned),
+    };
+    let write = |event: usize, out: &mut Vec<u8>| page.events[event].write_json(out);
+    let next_cursor = page.next_cursor.as_deref();
+    Ok(wire::write_search_answer(page.events.len(), write, next_cursor, &meta))
+}

@@ -1,0 +1,155 @@
+//! `GET /api/v1/logs/stats`: a table of figures.
+
+use super::aggregate::{Column, parse_aggregates, parse_group_by};
+use super::hints::hints;
+use super::query::{millis, parse_filter, parse_range, resolved, scanned};
+use super::{Call, Outcome};
+use crate::status::{ApiError, json};
+use crate::units::parse_duration;
+use logstrata_client::wire::{self, QueryMeta, StatsQuery};
+use logstrata_engine::io::Clock;
+use logstrata_engine::query::{StatsRequest, StatsRow};
+use logstrata_engine::{Engine, Kind};
+
+pub(super) async fn get(call: Call) -> Outcome {
+    let params = call.params(StatsQuery::PARAMETERS)?;
+    let owned = |name: &str| params.get(name).map(str::to_owned);
+    let query = StatsQuery {
+        q: owned("q").unwrap_or_default(),
+        from: owned("from"),
+        to: owned("to"),
+        group_by: owned("group_by"),
+        interval: owned("interval"),
+        agg: owned("agg"),
+        top: params.number("top", 1, usize::MAX)?,
+    };
+    let state = call.state.clone();
+    let work = move || answer(&state.engine, &*state.clock, &query).map(json);
+    call.state.queries.run(work).await?
+}
+
+/// Answers a query with a [`wire::StatsAnswer`] in JSON.
+pub(crate) fn answer(
+    engine: &Engine,
+    clock: &dyn Clock,
+    query: &StatsQuery,
+) -> Result<Vec<u8>, ApiError> {
+    let began = clock.monotonic();
+    let interval = query.interval.as_deref().map(parse_interval).transpose()?;
+    let group_by = query.group_by.as_deref().unwrap_or_default();
+    let columns = parse_aggregates(query.agg.as_deref().unwrap_or_default())?;
+    let request = StatsRequest {
+        filter: parse_filter(&query.q)?,
+        range: parse_range(query.from.as_deref(), query.to.as_deref(), clock.now())?,
+        group_by: parse_group_by(group_by, interval.is_some())?,
+        interval,
+        aggregates: columns.iter().map(|column| column.aggregate.clone()).collect(),
+        top: query.top,
+    };
+    let table = engine.stats(&request)?;
+    let mut warnings = table.warnings;
+    warnings.extend(hints(&request.filter, table.rows.iter().all(|row| row.count == 0)));
+    let meta = QueryMeta {
+        took_ms: millis(clock.monotonic().saturating_sub(began)),
+        warnings,
+        range: resolved(request.range),
+        scanned: scanned(table.scanned),
+    };
+    let write = |row: usize, out: &mut Vec<u8>| {
+        write_row(&table.rows[row], &request.group_by, &columns, out);
+    };
+    Ok(wire::write_stats_answer(table.rows.len(), write, &meta))
+}
+
+/// Nanoseconds of `30s`, `5m`, `1h`, `1d`.
+fn parse_interval(text: &str) -> Result<i64, ApiError> {
+    let wrong = |why: String| ApiError::invalid(format!("interval: {why}"));
+    let duration = parse_duration(text).map_err(wrong)?;
+    match i64::try_from(duration.as_nanos()) {
+        Ok(nanos) if nanos > 0 => Ok(nanos),
+        _ => Err(wrong(format!("{text:?} is not above 0 and below 292 years"))),
+    }
+}
+
+/// Appends a row as a JSON object: time, groups, count, figures.
+fn write_row(row: &StatsRow, group_by: &[String], columns: &[Column], out: &mut Vec<u8>) {
+    out.push(b'{');
+    if let Some(time) = row.time {
+        out.extend_from_slice(format!("\"time\":\"{time}\",").as_bytes());
+    }
+    for (name, value) in group_by.iter().zip(&row.group) {
+        write_string(name, out);
+        out.push(b':');
+        match value {
+            None => out.extend_from_slice(b"null"),
+            Some((Kind::String, text)) => write_string(&String::from_utf8_lossy(text), out),
+            // The other kinds' lexemes are JSON already.
+            Some((_, text)) => out.extend_from_slice(text),
+        }
+        out.push(b',');
+    }
+    out.extend_from_slice(format!("\"count\":{}", row.count).as_bytes());
+    for (column, value) in columns.iter().zip(&row.values) {
+        out.push(b',');
+        write_string(&column.name, out);
+        out.push(b':');
+        write_figure(*value, out);
+    }
+    out.push(b'}');
+}
+
+/// Appends a figure. Whole numbers have no fraction; what is not finite becomes null, for JSON has
+/// no other word for it.
+fn write_figure(value: Option<f64>, out: &mut Vec<u8>) {
+    /// Up to here every whole number is exact.
+    const WHOLE_MAX: f64 = (1u64 << 53) as f64;
+    match value {
+        Some(value) if value.fract() == 0.0 && value.abs() <= WHOLE_MAX => {
+            out.extend_from_slice((value as i64).to_string().as_bytes());
+        }
+        value => serde_json::to_writer(out, &value).expect("a number can be written to memory"),
+    }
+}
+
+fn write_string(text: &str, out: &mut Vec<u8>) {
+    serde_json::to_writer(out, text).expect("a string can be written to memory");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use logstrata_engine::Timestamp;
+
+    #[test]
+    fn rows_keep_the_type_of_their_groups() {
+        let row = StatsRow {
+            time: Some(Timestamp(0)),
+            group: vec![
+                Some((Kind::String, b"a\"\xff".to_vec())),
+                Some((Kind::Number, b"1e400".to_vec())),
+                Some((Kind::Json, b"[1]".to_vec())),
+                None,
+            ],
+            count: 7,
+            values: vec![Some(2.5), Some(3.0), None, Some(f64::INFINITY)],
+        };
+        let group_by = ["s", "n", "j", "no\"ne"].map(String::from);
+        let columns = parse_aggregates("sum(a),avg(a),min(a),max(a)").expect("valid");
+        let mut out = Vec::new();
+        write_row(&row, &group_by, &columns, &mut out);
+        let expected = "{\"time\":\"1970-01-01T00:00:00Z\",\"s\":\"a\\\"\u{fffd}\",\"n\":1e400,\
+                        \"j\":[1],\"no\\\"ne\":null,\"count\":7,\"sum(a)\":2.5,\"avg(a)\":3,\
+                        \"min(a)\":null,\"max(a)\":null}";
+        assert_eq!(String::from_utf8(out).expect("UTF-8"), expected);
+    }
+
+    #[test]
+    fn intervals_are_above_zero() {
+        assert_eq!(parse_interval("30s").ok(), Some(30_000_000_000));
+        assert_eq!(parse_interval("1d").ok(), Some(86_400_000_000_000));
+        for text in ["0s", "5", "one hour", "99999w"] {
+            let error = parse_interval(text).expect_err(text).detail().message.clone();
+            assert!(error.starts_with("interval: "), "{error}");
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! `logstrata config`: the effective configuration; also where the sources are read.
+#![expect(clippy::disallowed_methods, reason = "the configuration is read before there is a store")]
+
+use super::Failure;
+use super::output::print;
+use crate::config::{Config, Sources};
+use std::path::PathBuf;
+
+/// Print the effective configuration, each value with its origin
+///
+/// Flags override the environment, which overrides the file, which overrides the defaults. What is
+/// printed is a valid configuration file.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+/// Where the configuration comes from.
+#[derive(Debug, Default, clap::Args)]
+pub(super) struct ConfigArgs {
+    /// The configuration file (TOML)
+    #[arg(long, value_name = "FILE", env = "LOGSTRATA_CONFIG")]
+    pub(super) config: Option<PathBuf>,
+    /// The store's directory, created if needed [default: logstrata-data]
+    #[arg(long, value_name = "DIR")]
+    pub(super) data: Option<String>,
+    /// Where to listen; loopback only [default: 127.0.0.1:7600]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(super) listen: Option<String>,
+}
+
+impl ConfigArgs {
+    /// Reads the file and the environment, and lays them over each other.
+    pub(super) fn resolve(&self) -> Result<Config, Failure> {
+        let mut sources = Sources::default();
+        if let Some(path) = &self.config {
+            let text = std::fs::read_to_string(path).map_err(|error| {
+                Failure::Usage(format!("cannot read {}: {error}", path.display()))
+            })?;
+            sources.file = Some((path.clone(), text));
+        }
+        sources.env = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .filter(|(name, value)| name.starts_with("LOGSTRATA_") && !value.is_empty())
+            .collect();
+        let flags =
+            [("storage.data", "--data", &self.data), ("server.listen", "--listen", &self.listen)];
+        for (key, flag, value) in flags {
+            sources.flags.extend(value.iter().map(|value| (key, flag, value.clone())));
+        }
+        Ok(Config::resolve(&sources)?)
+    }
+}
+
+pub(super) fn run(args: &Args) -> Result<(), Failure> {
+    Ok(print(&args.config.resolve()?.to_toml())?)
+}

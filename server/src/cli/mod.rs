@@ -1,0 +1,158 @@
+//! The command line: one subcommand a file.
+
+mod config;
+mod demo;
+mod ingest;
+mod inspect;
+mod output;
+mod search;
+mod serve;
+mod show;
+mod stats;
+mod table;
+mod target;
+
+use clap::{Parser, Subcommand};
+use std::io;
+use std::process::ExitCode;
+
+const EXAMPLES: &str = "\
+Examples:
+  logstrata serve --demo                         try it with built-in logs
+  logstrata serve --data /var/lib/logstrata      run it
+  logstrata ingest app.ndjson /var/log/*.log     store files
+  logstrata search 'level:error timeout' --from now-1h
+  logstrata stats --group-by service --agg 'p95(duration_ms)'";
+
+/// A log server in one binary.
+#[derive(Debug, Parser)]
+#[command(name = "logstrata", version, after_help = EXAMPLES, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Serve(serve::Args),
+    Ingest(ingest::Args),
+    Search(search::Args),
+    Stats(stats::Args),
+    Inspect(inspect::Args),
+    Config(config::Args),
+}
+
+/// Why a command ends early.
+#[derive(Debug)]
+enum Failure {
+    /// It can't be done as it was asked for: exit code 2.
+    Usage(String),
+    /// It went wrong: exit code 1.
+    Failed(String),
+    /// Nobody reads the output any more: no failure, nothing to say.
+    PipeClosed,
+}
+
+impl From<io::Error> for Failure {
+    /// Of writing to the output.
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::PipeClosed,
+            _ => Self::Failed(format!("cannot write the output: {error}")),
+        }
+    }
+}
+
+impl From<crate::config::ConfigError> for Failure {
+    fn from(error: crate::config::ConfigError) -> Self {
+        Self::Usage(error.to_string())
+    }
+}
+
+impl From<logstrata_engine::Error> for Failure {
+    fn from(error: logstrata_engine::Error) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+impl From<logstrata_client::Error> for Failure {
+    fn from(error: logstrata_client::Error) -> Self {
+        let hint = match &error {
+            logstrata_client::Error::Transport { connecting: true, .. } => {
+                " (is a server running? `logstrata serve` starts one; --server names another)"
+            }
+            _ => "",
+        };
+        Self::Failed(format!("{error}{hint}"))
+    }
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Serve(args) => serve::run(args),
+        Command::Ingest(args) => ingest::run(args),
+        Command::Search(args) => search::run(&args),
+        Command::Stats(args) => stats::run(&args),
+        Command::Inspect(args) => inspect::run(&args),
+        Command::Config(args) => config::run(&args),
+    };
+    let (message, code) = match result {
+        Ok(()) | Err(Failure::PipeClosed) => return ExitCode::SUCCESS,
+        Err(Failure::Failed(message)) => (message, 1),
+        Err(Failure::Usage(message)) => (message, 2),
+    };
+    output::complain("error", &message);
+    ExitCode::from(code)
+}
+
+/// The argument that is a query. It may begin with `-`, which is NOT; what begins with two is
+/// rather an option that does not exist.
+fn query_text(text: &str) -> Result<String, String> {
+    if text.starts_with("--") {
+        return Err("there is no such option; text to search for is quoted: '\"--text\"'".into());
+    }
+    Ok(text.to_owned())
+}
+
+/// A runtime for a command that talks to a server.
+fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::Failed(format!("cannot start: {error}")))?;
+    runtime.block_on(work)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_query_may_begin_with_a_minus_but_no_option_is_taken_for_one() {
+        for arguments in [["search", "-level:info"], ["stats", "-health"], ["search", "-a b"]] {
+            let parsed = Cli::try_parse_from(["logstrata"].iter().chain(&arguments));
+            let query = match parsed.expect("a query").command {
+                Command::Search(args) => args.query,
+                Command::Stats(args) => args.query,
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(query, arguments[1]);
+        }
+        for option in ["--limt", "--jsn"] {
+            assert!(Cli::try_parse_from(["logstrata", "search", option]).is_err(), "{option}");
+        }
+    }
+
+    #[test]
+    fn a_closed_pipe_is_no_failure() {
+        let pipe = Failure::from(io::Error::from(io::ErrorKind::BrokenPipe));
+        assert!(matches!(pipe, Failure::PipeClosed));
+        let disk = Failure::from(io::Error::from(io::ErrorKind::StorageFull));
+        assert!(matches!(disk, Failure::Failed(_)));
+    }
+}

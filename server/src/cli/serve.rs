@@ -1,0 +1,119 @@
+//! `logstrata serve`: the server, from its configuration to its end.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the demo's directory is made before there is a store"
+)]
+
+use super::config::ConfigArgs;
+use super::output::{colours_on, print};
+use super::{Failure, block_on, demo};
+use crate::config::Config;
+use logstrata_engine::{Engine, Options};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+const EXAMPLES: &str = "\
+Examples:
+  logstrata serve --demo
+  logstrata serve --data /var/lib/logstrata
+  logstrata serve --config /etc/logstrata.toml --listen 127.0.0.1:7700
+
+Once it accepts requests, it prints `listening on http://ADDRESS` on the standard output. Its log
+goes to the standard error. SIGTERM and SIGINT make it finish what is in flight, sync and exit.";
+
+/// Run the server
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// Use a fresh directory with a small set of logs in it, and say what to try
+    #[arg(long, conflicts_with = "data")]
+    demo: bool,
+}
+
+pub(super) fn run(mut args: Args) -> Result<(), Failure> {
+    if args.demo {
+        args.config.data = Some(fresh_directory()?);
+    }
+    let config = args.config.resolve()?;
+    let filter = EnvFilter::try_new(&config.log)
+        .map_err(|error| Failure::Usage(format!("server.log: {error}")))?;
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(colours_on(&std::io::stderr()))
+        .init();
+    block_on(serve(&config, args.demo))
+}
+
+async fn serve(config: &Config, demo: bool) -> Result<(), Failure> {
+    // Signals that come while the store is opened are kept for later.
+    let failed = |error: std::io::Error| Failure::Failed(format!("cannot handle signals: {error}"));
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    let shutdown = async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    // Bound before the store is opened: a port that is taken is known at once, and whoever
+    // connects meanwhile waits instead of being refused.
+    let listener = TcpListener::bind(config.listen)
+        .await
+        .map_err(|error| Failure::Failed(format!("cannot listen on {}: {error}", config.listen)))?;
+    let address = listener.local_addr()?;
+    let mut options = Options::new(&config.data);
+    options.limits = config.limits.clone();
+    options.limits.files_open_max = crate::files::raise_limit();
+    let (limits, clock) = (options.limits.clone(), options.io.clock.clone());
+    let opening = tokio::task::spawn_blocking(move || {
+        let engine = Engine::open(options.clone())?;
+        if demo {
+            demo::load(&engine, &options)?;
+        }
+        Ok::<_, logstrata_engine::Error>(engine)
+    });
+    let engine = opening
+        .await
+        .map_err(|_| Failure::Failed("opening the store failed by a defect".into()))??;
+    tracing::info!(%address, data = %config.data.display(), "serving");
+    announce(config, address, demo);
+    crate::run(listener, engine, limits, clock, shutdown).await?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Says where the server is. That nobody listens is no reason not to serve.
+fn announce(config: &Config, address: SocketAddr, demo: bool) {
+    if demo {
+        let _ = print(&demo::introduction(address, &config.data));
+    }
+    let _ = print(&format!("listening on http://{address}\n"));
+}
+
+/// A new directory for the demo. It stays, so that one can go on with it.
+fn fresh_directory() -> Result<String, Failure> {
+    let base = std::env::temp_dir();
+    let mut number = std::process::id();
+    loop {
+        let path: PathBuf = base.join(format!("logstrata-demo-{number}"));
+        match std::fs::create_dir(&path) {
+            Ok(()) => {
+                return path.into_os_string().into_string().map_err(|_| {
+                    Failure::Failed("the directory for temporary files is not UTF-8".into())
+                });
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                number = number.wrapping_add(1);
+            }
+            Err(error) => {
+                return Err(Failure::Failed(format!("cannot create {}: {error}", path.display())));
+            }
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! `logstrata stats`: figures of a query as a table.
+
+use super::output::{Style, complain, print};
+use super::target::TargetArgs;
+use super::{Failure, table};
+use logstrata_client::wire::{StatsQuery, StatsRow};
+use std::fmt::Write as _;
+
+const EXAMPLES: &str = "\
+Examples:
+  logstrata stats --group-by level
+  logstrata stats 'level:error' --group-by service --interval 1h --from now-1d
+  logstrata stats 'duration_ms:*' --group-by service --agg 'p50(duration_ms),p99(duration_ms)'
+  logstrata stats 'level:error' --group-by user_id --top 10
+
+Figures: count (always), sum avg min max p50 p95 p99 uniq of a field.";
+
+/// Count and compute over the events that a query wants
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    /// What the events must be like; every event if left out
+    #[arg(default_value = "", hide_default_value = true, allow_hyphen_values = true,
+        value_parser = super::query_text)]
+    pub(super) query: String,
+    /// Only events since then: RFC 3339, epoch, or like now-15m
+    #[arg(long, value_name = "TIME")]
+    from: Option<String>,
+    /// Only events before then
+    #[arg(long, value_name = "TIME")]
+    to: Option<String>,
+    /// One row for each value of these fields, separated by commas
+    #[arg(long, value_name = "FIELDS")]
+    group_by: Option<String>,
+    /// One row for each stretch of time: 30s, 5m, 1h, 1d
+    #[arg(long, value_name = "DURATION")]
+    interval: Option<String>,
+    /// Figures besides the count, separated by commas: p95(duration_ms)
+    #[arg(long, value_name = "FIGURES")]
+    agg: Option<String>,
+    /// Only the N groups with the highest counts, over all stretches of time
+    #[arg(long, value_name = "N")]
+    top: Option<usize>,
+    /// One JSON object a row
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    target: TargetArgs,
+}
+
+pub(super) fn run(args: &Args) -> Result<(), Failure> {
+    let target = args.target.open_existing()?;
+    let query = StatsQuery {
+        q: args.query.clone(),
+        from: args.from.clone(),
+        to: args.to.clone(),
+        group_by: args.group_by.clone(),
+        interval: args.interval.clone(),
+        agg: args.agg.clone(),
+        top: args.top,
+    };
+    let answer = target.stats(&query)?;
+    answer.meta.warnings.iter().for_each(|warning| complain("warning", warning));
+    let columns = columns(args)?;
+    if args.json {
+        let mut out = String::new();
+        answer.rows.iter().for_each(|row| push_json(&mut out, &columns, row));
+        print(&out)?;
+    } else {
+        print(&table::render(&columns, &answer.rows, Style::of_stdout()))?;
+    }
+    target.close()
+}
+
+/// The columns in the order in which they were asked for.
+fn columns(args: &Args) -> Result<Vec<String>, Failure> {
+    use crate::api::aggregate::{parse_aggregates, parse_group_by};
+    let usage = |error: crate::status::ApiError| Failure::Usage(error.detail().message.clone());
+    let mut columns = Vec::new();
+    if args.interval.is_some() {
+        columns.push("time".to_owned());
+    }
+    let group_by = args.group_by.as_deref().unwrap_or_default();
+    columns.extend(parse_group_by(group_by, args.interval.is_some()).map_err(usage)?);
+    columns.push("count".to_owned());
+    let figures = parse_aggregates(args.agg.as_deref().unwrap_or_default()).map_err(usage)?;
+    columns.extend(figures.into_iter().map(|column| column.name));
+    Ok(columns)
+}
+
+/// A row as a line of JSON, its members in the order of the columns.
+fn push_json(out: &mut String, columns: &[String], row: &StatsRow) {
+    let mut mark = '{';
+    for column in columns {
+        if let Some(value) = row.get(column) {
+            let name = serde_json::Value::from(column.as_str());
+            write!(out, "{mark}{name}:{}", value.get()).expect("a string takes everything");
+            mark = ',';
+        }
+    }
+    out.push_str("}\n");
+}

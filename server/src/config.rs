@@ -1,0 +1,334 @@
+//! What an operator sets: flags override the environment, which overrides the TOML file, which
+//! overrides the defaults. Every value knows where it came from, so that a wrong one can be named.
+//!
+//! All settings stand in [`KEYS`]; a key of the file that is not there is an error.
+
+use crate::units::{format_bytes, format_duration, parse_bytes, parse_duration};
+use logstrata_engine::Limits;
+use std::collections::HashMap;
+use std::fmt::{self, Write as _};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// A batch is one record of the log, and the engine takes records of at most 256 MiB; a batch can
+/// take three times the bytes of the body that it came in.
+const BODY_BYTES_MAX: u64 = 80 << 20;
+
+/// A setting.
+#[derive(Debug)]
+struct Key {
+    /// Section and name in the file.
+    name: &'static str,
+    /// The environment variable.
+    env: &'static str,
+    /// What it does, for `logstrata config`.
+    about: &'static str,
+}
+
+const fn key(name: &'static str, env: &'static str, about: &'static str) -> Key {
+    Key { name, env, about }
+}
+
+/// Every setting, in the order in which it is printed; the same sections lie together.
+const KEYS: [Key; 11] = [
+    key(
+        "server.listen",
+        "LOGSTRATA_LISTEN",
+        "Where the server listens. Loopback only: there is no authentication yet.",
+    ),
+    key(
+        "server.log",
+        "LOGSTRATA_LOG",
+        "The server's own log: off, error, warn, info, debug or trace, also for single targets.",
+    ),
+    key("storage.data", "LOGSTRATA_DATA", "The store's directory."),
+    key(
+        "limits.body_bytes",
+        "LOGSTRATA_BODY_BYTES",
+        "A request's body after decompression, at most.",
+    ),
+    key("limits.event_bytes", "LOGSTRATA_EVENT_BYTES", "One event, at most."),
+    key(
+        "limits.memtable_bytes",
+        "LOGSTRATA_MEMTABLE_BYTES",
+        "Recent events in memory before they become a file.",
+    ),
+    key(
+        "limits.generation_bytes",
+        "LOGSTRATA_GENERATION_BYTES",
+        "Write-ahead log before recent events become a file.",
+    ),
+    key(
+        "limits.generation_age",
+        "LOGSTRATA_GENERATION_AGE",
+        "How long recent events stay out of files, at most.",
+    ),
+    key(
+        "limits.wal_bytes",
+        "LOGSTRATA_WAL_BYTES",
+        "The whole write-ahead log, at most; bounds the time of recovery.",
+    ),
+    key(
+        "limits.queue_bytes",
+        "LOGSTRATA_QUEUE_BYTES",
+        "Batches that wait for the log; beyond it, requests are answered 429.",
+    ),
+    key(
+        "limits.cache_bytes",
+        "LOGSTRATA_CACHE_BYTES",
+        "Memory for the directories and filters of files.",
+    ),
+];
+
+/// Where a value came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Origin {
+    Default,
+    File(PathBuf),
+    Env(&'static str),
+    Flag(&'static str),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Env(name) => f.write_str(name),
+            Self::Flag(name) => f.write_str(name),
+        }
+    }
+}
+
+/// What the operator gave, before it is understood.
+#[derive(Debug, Default)]
+pub(crate) struct Sources {
+    /// The configuration file and its text.
+    pub(crate) file: Option<(PathBuf, String)>,
+    /// The environment, by variable.
+    pub(crate) env: HashMap<String, String>,
+    /// Flags as (key, flag, value).
+    pub(crate) flags: Vec<(&'static str, &'static str, String)>,
+}
+
+/// The effective configuration.
+#[derive(Debug, Clone)]
+pub(crate) struct Config {
+    /// Where the server listens; a loopback address.
+    pub(crate) listen: SocketAddr,
+    /// The filter of the server's own log.
+    pub(crate) log: String,
+    /// The store's directory.
+    pub(crate) data: PathBuf,
+    /// The engine's bounds.
+    pub(crate) limits: Limits,
+    origins: HashMap<&'static str, Origin>,
+}
+
+/// A configuration that can't be used: what is wrong and where it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ConfigError(pub(crate) String);
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Config {
+    /// The defaults.
+    fn initial() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 7600)),
+            log: "info".into(),
+            data: "logstrata-data".into(),
+            limits: Limits::default(),
+            origins: HashMap::new(),
+        }
+    }
+
+    /// Lays the sources over each other and over the defaults.
+    pub(crate) fn resolve(sources: &Sources) -> Result<Self, ConfigError> {
+        let file = match &sources.file {
+            Some((path, text)) => file_values(path, text)?,
+            None => HashMap::new(),
+        };
+        let mut config = Self::initial();
+        for key in &KEYS {
+            let flag = sources.flags.iter().find(|(name, _, _)| *name == key.name);
+            let (value, origin) = if let Some((_, flag, value)) = flag {
+                (value, Origin::Flag(flag))
+            } else if let Some(value) = sources.env.get(key.env) {
+                (value, Origin::Env(key.env))
+            } else if let (Some(value), Some((path, _))) = (file.get(key.name), &sources.file) {
+                (value, Origin::File(path.clone()))
+            } else {
+                continue;
+            };
+            config
+                .set(key.name, value)
+                .map_err(|why| ConfigError(format!("{} (from {origin}): {why}", key.name)))?;
+            config.origins.insert(key.name, origin);
+        }
+        config.validate()?;
+        Ok(config)
+    }
+
+    fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
+        let bytes = || parse_bytes(value);
+        let memory = || {
+            usize::try_from(parse_bytes(value)?).map_err(|_| format!("{value} is too much memory"))
+        };
+        match name {
+            "server.listen" => self.listen = parse_listen(value)?,
+            "server.log" => value.clone_into(&mut self.log),
+            "storage.data" if value.is_empty() => return Err("a directory is wanted".into()),
+            "storage.data" => self.data = value.into(),
+            "limits.body_bytes" => self.limits.body_bytes_max = memory()?,
+            "limits.event_bytes" => self.limits.event_bytes_max = memory()?,
+            "limits.memtable_bytes" => self.limits.memtable_bytes_max = memory()?,
+            "limits.generation_bytes" => self.limits.generation_bytes_max = bytes()?,
+            "limits.generation_age" => {
+                let age = parse_duration(value)?.as_millis();
+                self.limits.generation_age_ms_max = u64::try_from(age).unwrap_or(u64::MAX);
+            }
+            "limits.wal_bytes" => self.limits.wal_bytes_max = bytes()?,
+            "limits.queue_bytes" => self.limits.queue_bytes_max = memory()?,
+            "limits.cache_bytes" => self.limits.cache_bytes_max = bytes()?,
+            other => unreachable!("{other} is in KEYS, but nothing sets it"),
+        }
+        Ok(())
+    }
+
+    /// The value of a key as it is written in the file.
+    fn text(&self, name: &str) -> String {
+        let limits = &self.limits;
+        match name {
+            "server.listen" => self.listen.to_string(),
+            "server.log" => self.log.clone(),
+            "storage.data" => self.data.display().to_string(),
+            "limits.body_bytes" => format_bytes(limits.body_bytes_max as u64),
+            "limits.event_bytes" => format_bytes(limits.event_bytes_max as u64),
+            "limits.memtable_bytes" => format_bytes(limits.memtable_bytes_max as u64),
+            "limits.generation_bytes" => format_bytes(limits.generation_bytes_max),
+            "limits.generation_age" => {
+                format_duration(Duration::from_millis(limits.generation_age_ms_max))
+            }
+            "limits.wal_bytes" => format_bytes(limits.wal_bytes_max),
+            "limits.queue_bytes" => format_bytes(limits.queue_bytes_max as u64),
+            "limits.cache_bytes" => format_bytes(limits.cache_bytes_max),
+            other => unreachable!("{other} is in KEYS, but nothing shows it"),
+        }
+    }
+
+    /// What the engine takes for granted between its bounds.
+    fn validate(&self) -> Result<(), ConfigError> {
+        let limits = &self.limits;
+        let rules = [
+            (limits.body_bytes_max >= 1 << 10, "limits.body_bytes has to be at least 1KiB"),
+            (
+                limits.body_bytes_max as u64 <= BODY_BYTES_MAX,
+                "limits.body_bytes can be at most 80MiB: a batch is one record of the log",
+            ),
+            (limits.event_bytes_max >= 1 << 10, "limits.event_bytes has to be at least 1KiB"),
+            (
+                limits.event_bytes_max <= limits.body_bytes_max,
+                "limits.event_bytes can't be above limits.body_bytes",
+            ),
+            (limits.memtable_bytes_max >= 1 << 20, "limits.memtable_bytes has to be at least 1MiB"),
+            (
+                limits.wal_file_bytes <= limits.generation_bytes_max,
+                "limits.generation_bytes has to be at least 64MiB, one file of the log",
+            ),
+            (
+                limits.generation_bytes_max <= limits.wal_bytes_max / 2,
+                "limits.wal_bytes has to be at least twice limits.generation_bytes",
+            ),
+            (limits.generation_age_ms_max >= 1_000, "limits.generation_age has to be at least 1s"),
+            (limits.queue_bytes_max >= 1 << 20, "limits.queue_bytes has to be at least 1MiB"),
+            (limits.cache_bytes_max >= 1 << 20, "limits.cache_bytes has to be at least 1MiB"),
+        ];
+        match rules.into_iter().find(|(holds, _)| !holds) {
+            Some((_, why)) => Err(ConfigError(why.into())),
+            None => Ok(()),
+        }
+    }
+
+    /// As TOML, each value with its origin.
+    pub(crate) fn to_toml(&self) -> String {
+        let mut out = String::new();
+        let mut section = "";
+        for key in &KEYS {
+            let (in_section, name) = split(key.name);
+            if in_section != section {
+                let gap = if section.is_empty() { "" } else { "\n" };
+                writeln!(out, "{gap}[{in_section}]").expect("a string takes everything");
+                section = in_section;
+            }
+            let value = toml::Value::String(self.text(key.name));
+            let origin = self.origins.get(key.name).unwrap_or(&Origin::Default);
+            writeln!(out, "# {} Environment: {}", key.about, key.env)
+                .and_then(|()| writeln!(out, "{name} = {value} # {origin}"))
+                .expect("a string takes everything");
+        }
+        out
+    }
+}
+
+fn split(name: &str) -> (&str, &str) {
+    name.split_once('.').expect("every key has a section")
+}
+
+/// The values of the file by key.
+fn file_values(path: &Path, text: &str) -> Result<HashMap<&'static str, String>, ConfigError> {
+    let wrong = |why: String| ConfigError(format!("{}: {why}", path.display()));
+    let root: toml::Table = text.parse().map_err(|error| wrong(format!("{error}")))?;
+    let mut values = HashMap::new();
+    for (section, content) in root {
+        let names = || KEYS.iter().filter_map(|key| key.name.strip_prefix(&format!("{section}.")));
+        if names().next().is_none() {
+            let known = "server, storage and limits";
+            return Err(wrong(format!("unknown section or key {section:?}; sections: {known}")));
+        }
+        let toml::Value::Table(content) = content else {
+            return Err(wrong(format!("{section:?} has to be a section: [{section}]")));
+        };
+        for (name, value) in content {
+            let full = format!("{section}.{name}");
+            let Some(key) = KEYS.iter().find(|key| key.name == full) else {
+                let known = names().collect::<Vec<_>>().join(", ");
+                return Err(wrong(format!("unknown key {full:?}; [{section}] knows: {known}")));
+            };
+            let value = match value {
+                toml::Value::String(text) => text,
+                toml::Value::Integer(number) => number.to_string(),
+                _ => return Err(wrong(format!("{full} has to be a string or a whole number"))),
+            };
+            values.insert(key.name, value);
+        }
+    }
+    Ok(values)
+}
+
+/// An address to listen on: `127.0.0.1:7600`, `[::1]:7600`, `localhost:7600`. Loopback only.
+fn parse_listen(text: &str) -> Result<SocketAddr, String> {
+    let numeric = match text.strip_prefix("localhost:") {
+        Some(port) => format!("{}:{port}", IpAddr::from(Ipv4Addr::LOCALHOST)),
+        None => text.to_owned(),
+    };
+    let address: SocketAddr = numeric.parse().map_err(|_| {
+        format!("{text:?} is no address: an IP address and a port are wanted, like 127.0.0.1:7600")
+    })?;
+    if !address.ip().is_loopback() {
+        return Err(format!(
+            "refusing to listen on {address}: this version has no authentication, so anyone who \
+             reaches it could read and write every log. Listen on a loopback address \
+             (127.0.0.1 or [::1]) and put a proxy with authentication in front of it"
+        ));
+    }
+    Ok(address)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,102 @@
+use super::*;
+
+fn sources(file: &str, env: &[(&str, &str)], flags: &[(&'static str, &str)]) -> Sources {
+    Sources {
+        file: Some((PathBuf::from("logstrata.toml"), file.to_owned())),
+        env: env.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect(),
+        flags: flags.iter().map(|(name, value)| (*name, "--flag", (*value).into())).collect(),
+    }
+}
+
+fn error_of(sources: &Sources) -> String {
+    Config::resolve(sources).expect_err("must be refused").0
+}
+
+#[test]
+fn flags_win_over_environment_over_file_over_defaults() {
+    let file = "[server]\nlisten = '127.0.0.1:1'\n[storage]\ndata = 'file'\n\
+                [limits]\nbody_bytes = '32MiB'\ncache_bytes = 2097152\n";
+    let env = [("LOGSTRATA_LISTEN", "127.0.0.1:2"), ("LOGSTRATA_DATA", "env")];
+    let config = Config::resolve(&sources(file, &env, &[("server.listen", "127.0.0.1:3")]));
+    let config = config.expect("valid");
+    assert_eq!(config.listen.port(), 3);
+    assert_eq!(config.data, PathBuf::from("env"));
+    assert_eq!(config.limits.body_bytes_max, 32 << 20);
+    assert_eq!(config.limits.cache_bytes_max, 2 << 20);
+    assert_eq!(config.limits.event_bytes_max, Limits::default().event_bytes_max);
+    let origin = |name| config.origins.get(name).cloned();
+    assert_eq!(origin("server.listen"), Some(Origin::Flag("--flag")));
+    assert_eq!(origin("storage.data"), Some(Origin::Env("LOGSTRATA_DATA")));
+    assert_eq!(origin("limits.body_bytes"), Some(Origin::File("logstrata.toml".into())));
+    assert_eq!(origin("limits.event_bytes"), None);
+}
+
+#[test]
+fn the_printed_configuration_is_the_same_configuration() {
+    let file = "[storage]\ndata = 'a \"quoted\" dir'\n[limits]\ngeneration_age = '90s'\n\
+                memtable_bytes = 10000000\n";
+    let config = Config::resolve(&sources(file, &[("LOGSTRATA_LOG", "debug")], &[]));
+    let printed = config.expect("valid").to_toml();
+    assert!(printed.contains("log = \"debug\" # LOGSTRATA_LOG"), "{printed}");
+    assert!(printed.contains("body_bytes = \"64MiB\" # default"), "{printed}");
+    assert!(printed.contains("generation_age = \"90s\" # logstrata.toml"), "{printed}");
+    let again = Config::resolve(&sources(&printed, &[], &[])).expect("own output is valid");
+    let values = |toml: &str| -> Vec<String> {
+        let is_value = |line: &&str| !line.starts_with('#') && line.contains(" # ");
+        toml.lines().filter(is_value).map(|l| l.split(" # ").next().unwrap().into()).collect()
+    };
+    assert_eq!(values(&again.to_toml()), values(&printed));
+    assert_eq!(values(&printed).len(), KEYS.len());
+}
+
+#[test]
+fn unknown_keys_are_named() {
+    let error = error_of(&sources("[server]\nlissten = 'x'\n", &[], &[]));
+    assert!(error.contains("\"server.lissten\"") && error.contains("listen, log"), "{error}");
+    let error = error_of(&sources("[sever]\nlisten = 'x'\n", &[], &[]));
+    assert!(error.contains("\"sever\""), "{error}");
+    let error = error_of(&sources("listen = 'x'\n", &[], &[]));
+    assert!(error.contains("\"listen\""), "{error}");
+    assert!(error_of(&sources("server = 1\n", &[], &[])).contains("[server]"));
+    assert!(error_of(&sources("[server]\nlog = true\n", &[], &[])).contains("server.log"));
+    assert!(error_of(&sources("[server\n", &[], &[])).starts_with("logstrata.toml: "));
+}
+
+#[test]
+fn a_wrong_value_is_named_with_its_origin() {
+    let error = error_of(&sources("", &[("LOGSTRATA_BODY_BYTES", "much")], &[]));
+    assert!(
+        error.starts_with("limits.body_bytes (from LOGSTRATA_BODY_BYTES): \"much\""),
+        "{error}"
+    );
+    for (key, value) in [
+        ("body_bytes", "1GiB"),
+        ("body_bytes", "2MiB"),
+        ("event_bytes", "10B"),
+        ("generation_bytes", "1GiB"),
+        ("generation_bytes", "1MiB"),
+        ("generation_age", "1ms"),
+        ("wal_bytes", "100MiB"),
+        ("queue_bytes", "0"),
+        ("cache_bytes", "0"),
+        ("memtable_bytes", "0"),
+    ] {
+        let error = error_of(&sources(&format!("[limits]\n{key} = '{value}'\n"), &[], &[]));
+        assert!(error.contains("limits."), "{key} = {value}: {error}");
+    }
+}
+
+#[test]
+fn only_loopback_is_listened_on() {
+    for good in ["127.0.0.1:0", "[::1]:7600", "localhost:80", "127.8.9.10:1"] {
+        assert!(parse_listen(good).is_ok(), "{good}");
+    }
+    for bad in ["0.0.0.0:7600", "[::]:7600", "192.168.1.5:7600", "[::ffff:10.0.0.1]:1"] {
+        let error = parse_listen(bad).expect_err(bad);
+        assert!(error.contains("no authentication"), "{error}");
+    }
+    for bad in ["", "7600", "localhost", "127.0.0.1", "logs.example.com:7600", "localhost:x"] {
+        let error = parse_listen(bad).expect_err(bad);
+        assert!(error.contains("is no address"), "{error}");
+    }
+}

@@ -1,0 +1,10 @@
+//! The `logstrata` program.
+
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    logstrata_server::cli::main()
+}

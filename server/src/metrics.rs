@@ -1,0 +1,165 @@
+//! What `/metrics` tells. Counters are since the process began.
+
+use logstrata_engine::{Engine, Status};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, text};
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+use std::fmt;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+/// The type of [`Metrics::encode`]'s text.
+pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Upper bounds of latency in seconds: a needle takes 0.2 ms, a cold scan seconds.
+const SECONDS: [f64; 14] =
+    [0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
+
+/// The labels of a request.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    method: &'static str,
+    route: &'static str,
+    status: u16,
+}
+
+/// The figures of the server; the engine's are read when asked for.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    registry: Registry,
+    requests: Family<RequestLabels, Counter>,
+    durations: Family<RequestLabels, Histogram, fn() -> Histogram>,
+    /// Requests that are being answered.
+    pub(crate) in_flight: Gauge,
+    /// Open connections.
+    pub(crate) connections: Gauge,
+    /// Events acknowledged.
+    pub(crate) ingest_events: Counter,
+    /// Events refused.
+    pub(crate) ingest_rejected: Counter,
+    /// Bytes of ingested bodies after decompression.
+    pub(crate) ingest_bytes: Counter,
+}
+
+impl Metrics {
+    /// Figures of the server around this engine.
+    pub(crate) fn new(engine: &Arc<Engine>) -> Self {
+        let histogram: fn() -> Histogram = || Histogram::new(SECONDS);
+        let metrics = Self {
+            registry: Registry::with_prefix("logstrata"),
+            requests: Family::default(),
+            durations: Family::new_with_constructor(histogram),
+            in_flight: Gauge::default(),
+            connections: Gauge::default(),
+            ingest_events: Counter::default(),
+            ingest_rejected: Counter::default(),
+            ingest_bytes: Counter::default(),
+        };
+        metrics.registered(engine)
+    }
+
+    fn registered(mut self, engine: &Arc<Engine>) -> Self {
+        let registry = &mut self.registry;
+        registry.register("http_requests", "Requests answered.", self.requests.clone());
+        registry.register_with_unit(
+            "http_request_duration",
+            "Time from a request's head to its answer.",
+            Unit::Seconds,
+            self.durations.clone(),
+        );
+        registry.register(
+            "http_requests_in_flight",
+            "Requests being answered.",
+            self.in_flight.clone(),
+        );
+        registry.register("http_connections", "Open connections.", self.connections.clone());
+        registry.register("ingest_events", "Events acknowledged.", self.ingest_events.clone());
+        registry.register(
+            "ingest_rejected_events",
+            "Events refused.",
+            self.ingest_rejected.clone(),
+        );
+        registry.register_with_unit(
+            "ingest_body",
+            "Bytes of ingested bodies after decompression.",
+            Unit::Bytes,
+            self.ingest_bytes.clone(),
+        );
+        // Weak: the registry must not keep the engine from being closed.
+        registry.register_collector(Box::new(EngineCollector(Arc::downgrade(engine))));
+        self
+    }
+
+    /// Counts an answer. `route` is the table's path, not the request's.
+    pub(crate) fn answered(
+        &self,
+        method: &'static str,
+        route: &'static str,
+        status: u16,
+        took: Duration,
+    ) {
+        let labels = RequestLabels { method, route, status };
+        self.requests.get_or_create(&labels).inc();
+        self.durations.get_or_create(&labels).observe(took.as_secs_f64());
+    }
+
+    /// All figures as OpenMetrics text.
+    pub(crate) fn encode(&self) -> String {
+        let mut out = String::new();
+        text::encode(&mut out, &self.registry).expect("a string takes everything");
+        out
+    }
+}
+
+#[derive(Debug)]
+struct EngineCollector(Weak<Engine>);
+
+impl Collector for EngineCollector {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        match self.0.upgrade() {
+            Some(engine) => encode_status(encoder, &engine.status()),
+            None => Ok(()),
+        }
+    }
+}
+
+fn encode_status(mut encoder: DescriptorEncoder<'_>, status: &Status) -> fmt::Result {
+    let counters = [
+        ("engine_events_appended", "Events appended.", None, status.events_appended),
+        ("wal_groups", "Groups synced to the write-ahead log.", None, status.wal_groups),
+        (
+            "wal_written",
+            "Bytes written to the write-ahead log.",
+            Some(Unit::Bytes),
+            status.wal_bytes_written,
+        ),
+        ("engine_flushes", "Generations written to files.", None, status.flushes),
+    ];
+    for (name, help, unit, value) in counters {
+        let counter = ConstCounter::new(value);
+        let metric = encoder.encode_descriptor(name, help, unit.as_ref(), counter.metric_type())?;
+        counter.encode(metric)?;
+    }
+    let writable = u64::from(status.not_writable.is_none());
+    let failing = u64::from(status.flush_failing.is_some());
+    let gauges = [
+        ("engine_flush_failing", "1 if the last flush failed, else 0.", None, failing),
+        ("engine_writable", "1 if events can be appended, else 0.", None, writable),
+        ("wal_size", "Bytes of the log's files.", Some(Unit::Bytes), status.wal_bytes),
+        ("segment_size", "Bytes of segment files.", Some(Unit::Bytes), status.segment_bytes),
+        ("segment_files", "Segment files.", None, status.segment_files),
+        ("sections", "Live sections.", None, status.sections),
+        ("engine_events", "Events stored.", None, status.events),
+        ("memtable_size", "Bytes in memtables.", Some(Unit::Bytes), status.memtable_bytes),
+    ];
+    for (name, help, unit, value) in gauges {
+        let gauge = ConstGauge::new(value);
+        let metric = encoder.encode_descriptor(name, help, unit.as_ref(), gauge.metric_type())?;
+        gauge.encode(metric)?;
+    }
+    Ok(())
+}

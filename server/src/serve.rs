@@ -1,0 +1,256 @@
+//! The edge to the network: connections, shutdown, and the way of a request from its head to its
+//! answer.
+//!
+//! I1: no engine call runs on a thread of the network (see [`Gate`]).
+//! I2: at the end, what is in flight is finished, then the engine is closed.
+
+use crate::api::{BodyMemory, Call, Handler, Outcome, routes};
+use crate::gate::Gate;
+use crate::guard;
+use crate::metrics::Metrics;
+use crate::router::Router;
+use crate::status::{Answer, ApiError};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use logstrata_engine::io::Clock;
+use logstrata_engine::{Engine, Limits, Result};
+use std::convert::Infallible;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+/// How long a request's head may take; also how long an idle connection is kept.
+const HEAD_TIME_MAX: Duration = Duration::from_secs(60);
+/// How long requests in flight have at the end.
+const DRAIN_TIME_MAX: Duration = Duration::from_secs(30);
+/// How long a connection without a request in flight has at the end: for the rest of an answer, or
+/// of a request's head.
+const IDLE_DRAIN_TIME_MAX: Duration = Duration::from_secs(2);
+/// Open connections at most; further ones wait to be accepted.
+const CONNECTIONS_MAX: usize = 1_024;
+/// Bytes of a request's head at most: a query in its URL, and headers.
+const HEAD_BYTES_MAX: usize = 256 << 10;
+/// The pause after a failed accept, most likely for want of file handles.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// Requests that wait for a slot at most, of each kind.
+const WAITING_MAX: usize = 512;
+
+/// What all requests share.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) limits: Limits,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) metrics: Metrics,
+    /// Memory for bodies.
+    pub(crate) bodies: BodyMemory,
+    /// Searches and statistics.
+    pub(crate) queries: Gate,
+    /// Bodies that become batches.
+    pub(crate) decodes: Gate,
+    /// Flushes that somebody asked for.
+    pub(crate) flushes: Gate,
+    /// Readiness and figures: these must not wait behind queries.
+    pub(crate) status: Gate,
+    router: Router<Handler>,
+}
+
+impl State {
+    fn new(engine: Engine, limits: Limits, clock: Arc<dyn Clock>) -> Self {
+        let engine = Arc::new(engine);
+        let cores = std::thread::available_parallelism().map_or(2, |n| n.get() as u32);
+        Self {
+            metrics: Metrics::new(&engine),
+            bodies: BodyMemory::new(limits.body_bytes_max.saturating_mul(4)),
+            // More than there are cores: one that waits for the disk leaves its core to another.
+            queries: Gate::new((cores * 2).max(4), WAITING_MAX),
+            decodes: Gate::new(cores.max(2), WAITING_MAX),
+            flushes: Gate::new(1, 16),
+            status: Gate::new(2, 64),
+            router: Router::new(&routes()),
+            engine,
+            limits,
+            clock,
+        }
+    }
+
+    async fn drained(&self) {
+        self.queries.drained().await;
+        self.decodes.drained().await;
+        self.flushes.drained().await;
+        self.status.drained().await;
+    }
+}
+
+/// Serves `engine` on `listener` until `shutdown`, then finishes what is in flight and closes the
+/// engine. Only for listeners on loopback: nobody is asked who they are.
+///
+/// # Errors
+/// The engine's, if it did not close well: something acknowledged may not be on the disk.
+pub async fn run(
+    listener: TcpListener,
+    engine: Engine,
+    limits: Limits,
+    clock: Arc<dyn Clock>,
+    shutdown: impl Future<Output = ()>,
+) -> Result<()> {
+    let state = Arc::new(State::new(engine, limits, clock));
+    let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let (stop, stopped) = watch::channel(());
+    let mut tasks = JoinSet::new();
+    let mut shutdown = pin!(shutdown);
+    loop {
+        while tasks.try_join_next().is_some() {}
+        let accepted = async {
+            let place = Arc::clone(&connections).acquire_owned().await;
+            (place.expect("the semaphore is never closed"), listener.accept().await)
+        };
+        let (place, accepted) = tokio::select! {
+            () = &mut shutdown => break,
+            accepted = accepted => accepted,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                let (state, stopped) = (Arc::clone(&state), stopped.clone());
+                tasks.spawn(async move {
+                    connection(stream, &state, stopped).await;
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    drop(listener);
+    tracing::info!(connections = tasks.len(), "shutting down");
+    drop(stopped);
+    let _ = stop.send(());
+    let all = async { while tasks.join_next().await.is_some() {} };
+    if timeout(DRAIN_TIME_MAX, all).await.is_err() {
+        tracing::warn!(connections = tasks.len(), "giving up requests that do not end");
+        tasks.shutdown().await;
+    }
+    state.drained().await;
+    close(state).await
+}
+
+async fn close(state: Arc<State>) -> Result<()> {
+    let state = Arc::into_inner(state).expect("I2: the connections and their work have ended");
+    let engine = Arc::into_inner(state.engine).expect("I2: only the state holds the engine");
+    let closing = tokio::task::spawn_blocking(move || engine.close()).await;
+    closing.unwrap_or_else(|_| Err(logstrata_engine::Error::closed("closing failed by a defect")))
+}
+
+async fn connection(stream: TcpStream, state: &Arc<State>, mut stopped: watch::Receiver<()>) {
+    state.metrics.connections.inc();
+    // Answers are written whole: waiting for more to send only delays them.
+    let _ = stream.set_nodelay(true);
+    let in_flight = AtomicUsize::new(0);
+    let service = service_fn(|request| {
+        in_flight.fetch_add(1, Relaxed);
+        let (state, in_flight) = (Arc::clone(state), &in_flight);
+        async move {
+            let answer = answer(state, request).await;
+            in_flight.fetch_sub(1, Relaxed);
+            Ok::<_, Infallible>(answer)
+        }
+    });
+    let serving = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIME_MAX)
+        .max_buf_size(HEAD_BYTES_MAX)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut serving = pin!(serving);
+    let served = tokio::select! {
+        served = serving.as_mut() => served,
+        _ = stopped.changed() => {
+            serving.as_mut().graceful_shutdown();
+            loop {
+                match timeout(IDLE_DRAIN_TIME_MAX, serving.as_mut()).await {
+                    Ok(served) => break served,
+                    // Half a head, or an answer that nobody reads: not worth waiting for.
+                    Err(_) if in_flight.load(Relaxed) == 0 => break Ok(()),
+                    Err(_) => {}
+                }
+            }
+        }
+    };
+    if let Err(error) = served {
+        tracing::debug!(%error, "a connection broke");
+    }
+    state.metrics.connections.dec();
+}
+
+/// Answers a request, counts and logs it. The log has the path, never the query: it can hold
+/// what must not be kept.
+async fn answer(state: Arc<State>, request: Request<Incoming>) -> Answer {
+    let began = state.clock.monotonic();
+    state.metrics.in_flight.inc();
+    let _in_flight = InFlight(&state.metrics);
+    let method = request.method().clone();
+    let mut route = "none";
+    let outcome = dispatch(Arc::clone(&state), request, &mut route).await;
+    let error = outcome.as_ref().err().map(|error| error.detail().clone());
+    let answer = outcome.unwrap_or_else(ApiError::into_answer);
+
+    let took = state.clock.monotonic().saturating_sub(began);
+    let status = answer.status().as_u16();
+    let method = label(&method);
+    state.metrics.answered(method, route, status, took);
+    let took_ms = took.as_secs_f64() * 1e3;
+    match error {
+        None => tracing::debug!(target: "access", method, route, status, took_ms),
+        Some(error) if status >= 500 => {
+            tracing::warn!(target: "access", method, route, status, took_ms, error = error.message);
+        }
+        Some(error) => {
+            tracing::info!(target: "access", method, route, status, took_ms, kind = ?error.kind);
+        }
+    }
+    answer
+}
+
+async fn dispatch(
+    state: Arc<State>,
+    request: Request<Incoming>,
+    route: &mut &'static str,
+) -> Outcome {
+    let (head, body) = request.into_parts();
+    guard::check(head.version, &head.uri, &head.headers)?;
+    let matched = state.router.find(&head.method, head.uri.path())?;
+    *route = matched.path;
+    (matched.handler)(Call { state, head, body, id: matched.id }).await
+}
+
+/// Counts a request as long as it is answered, also if its connection breaks.
+struct InFlight<'a>(&'a Metrics);
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.in_flight.dec();
+    }
+}
+
+/// The method as a label: senders must not be able to make as many as they like.
+fn label(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
+}

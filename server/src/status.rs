@@ -1,0 +1,153 @@
+//! Errors become HTTP answers here, and nowhere else.
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use hyper::{Response, StatusCode};
+use logstrata_client::wire::{ErrorBody, ErrorDetail, ErrorKind, IngestAnswer, JSON, Position};
+
+/// An answer with its whole body.
+pub(crate) type Answer = Response<Full<Bytes>>;
+
+/// Why a request is refused.
+#[derive(Debug, Clone)]
+pub(crate) struct ApiError {
+    body: Box<ErrorBody>,
+    allow: Option<String>,
+}
+
+impl ApiError {
+    /// A refusal of this kind.
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        let error = ErrorDetail::new(kind, message);
+        Self { body: Box::new(ErrorBody { error, ingest: None }), allow: None }
+    }
+
+    /// The request is wrong.
+    pub(crate) fn invalid(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Invalid, message)
+    }
+
+    /// The path knows only the methods `allow`.
+    pub(crate) fn method_not_allowed(allow: String) -> Self {
+        let message = format!("this path knows only {allow}");
+        Self { allow: Some(allow), ..Self::new(ErrorKind::MethodNotAllowed, message) }
+    }
+
+    /// A part of the query text is wrong.
+    pub(crate) fn at(mut self, position: Position, excerpt: String) -> Self {
+        self.body.error.position = Some(position);
+        self.body.error.excerpt = Some(excerpt);
+        self
+    }
+
+    /// The refused lines are why.
+    pub(crate) fn with_lines(mut self, ingest: IngestAnswer) -> Self {
+        self.body.ingest = Some(ingest);
+        self
+    }
+
+    /// What is wrong.
+    pub(crate) fn detail(&self) -> &ErrorDetail {
+        &self.body.error
+    }
+
+    /// The answer.
+    pub(crate) fn into_answer(self) -> Answer {
+        let kind = self.body.error.kind;
+        let body = serde_json::to_vec(&self.body).expect("plain values always serialize");
+        let mut answer = json(body);
+        *answer.status_mut() = status_of(kind);
+        if kind == ErrorKind::Busy {
+            answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        if let Some(allow) = self.allow.and_then(|allow| HeaderValue::try_from(allow).ok()) {
+            answer.headers_mut().insert(ALLOW, allow);
+        }
+        answer
+    }
+}
+
+impl From<logstrata_engine::Error> for ApiError {
+    fn from(error: logstrata_engine::Error) -> Self {
+        Self::new(kind_of(error.kind()), error.to_string())
+    }
+}
+
+/// A success with this JSON.
+pub(crate) fn json(body: Vec<u8>) -> Answer {
+    with_type(JSON, body)
+}
+
+/// A success with a body of this type.
+pub(crate) fn with_type(content_type: &'static str, body: Vec<u8>) -> Answer {
+    let mut answer = Response::new(Full::new(Bytes::from(body)));
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    // Logs are nothing for caches, and never a page.
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
+    answer
+}
+
+fn kind_of(kind: logstrata_engine::ErrorKind) -> ErrorKind {
+    use logstrata_engine::ErrorKind as Engine;
+    match kind {
+        Engine::Invalid => ErrorKind::Invalid,
+        Engine::Busy => ErrorKind::Busy,
+        Engine::Full => ErrorKind::Full,
+        Engine::Unsupported => ErrorKind::Unsupported,
+        Engine::Corrupt => ErrorKind::Corrupt,
+        Engine::Io => ErrorKind::Io,
+        Engine::Closed => ErrorKind::Closed,
+    }
+}
+
+fn status_of(kind: ErrorKind) -> StatusCode {
+    match kind {
+        ErrorKind::Invalid => StatusCode::BAD_REQUEST,
+        ErrorKind::NotFound => StatusCode::NOT_FOUND,
+        ErrorKind::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+        ErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        ErrorKind::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        ErrorKind::Forbidden => StatusCode::FORBIDDEN,
+        ErrorKind::Timeout => StatusCode::REQUEST_TIMEOUT,
+        ErrorKind::Busy => StatusCode::TOO_MANY_REQUESTS,
+        ErrorKind::Full | ErrorKind::Closed => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorKind::Unsupported
+        | ErrorKind::Corrupt
+        | ErrorKind::Io
+        | ErrorKind::Internal
+        | ErrorKind::Unknown => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use logstrata_engine::Error;
+
+    #[test]
+    fn every_engine_error_has_its_status() {
+        for (error, status) in [
+            (Error::invalid("x"), 400),
+            (Error::busy("x"), 429),
+            (Error::full("x"), 503),
+            (Error::unsupported("x"), 500),
+            (Error::closed("x"), 503),
+            (Error::io("read", "f".as_ref(), std::io::Error::other("x")), 500),
+        ] {
+            let what = format!("{error:?}");
+            let answer = ApiError::from(error).into_answer();
+            assert_eq!(answer.status().as_u16(), status, "{what}");
+            assert_eq!(answer.headers().contains_key(RETRY_AFTER), status == 429, "{what}");
+        }
+    }
+
+    #[test]
+    fn refused_methods_name_the_known_ones() {
+        let answer = ApiError::method_not_allowed("GET, HEAD".into()).into_answer();
+        assert_eq!(answer.status(), StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(answer.headers()[ALLOW], "GET, HEAD");
+    }
+}
