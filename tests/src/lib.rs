@@ -1,0 +1,10 @@
+//! What the tests of Logstrata share: a reference model of the store, random workloads, and the
+//! real binary with a plain HTTP client.
+
+pub mod dice;
+pub mod http;
+pub mod json;
+pub mod model;
+pub mod server;
+pub mod workload;
+pub mod world;

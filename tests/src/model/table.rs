@@ -1,0 +1,132 @@
+//! Figures by group, each from the list of its events.
+
+use super::{Model, contains, matches};
+use logstrata_engine::query::{EventRecord, Function, StatsRequest, StatsRow};
+use logstrata_engine::{Timestamp, field};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The bucket, and the lexeme of each field that groups.
+type Key = (Option<Timestamp>, Vec<Option<Vec<u8>>>);
+
+/// How far a quantile may be off: an engine's histogram has 128 steps between powers of two.
+const QUANTILE_ERROR: f64 = 1.0 / 256.0;
+/// How far a sum may be off, in parts of the sum of magnitudes.
+const SUM_ERROR: f64 = 1e-9;
+
+impl Model {
+    /// Panics unless `rows` is what the request asks for.
+    pub fn check_stats(&self, request: &StatsRequest, rows: &[StatsRow]) {
+        let groups = self.groups(request);
+        check_order(rows);
+        let mut seen = BTreeSet::new();
+        for row in rows {
+            let key = key_of_row(row);
+            let events = groups.get(&key).unwrap_or_else(|| panic!("no group {key:?}"));
+            assert_eq!(row.count, events.len() as u64, "count of {key:?}");
+            for (aggregate, value) in request.aggregates.iter().zip(&row.values) {
+                let values = events.iter().filter_map(|event| value_of(event, &aggregate.field));
+                check_figure(aggregate.function, values.collect(), *value, &key);
+            }
+            assert_eq!(row.values.len(), request.aggregates.len());
+            assert!(seen.insert(key), "a group twice");
+        }
+        check_groups(request, &groups, &seen);
+    }
+
+    fn groups(&self, request: &StatsRequest) -> BTreeMap<Key, Vec<&EventRecord>> {
+        let mut groups: BTreeMap<Key, Vec<&EventRecord>> = BTreeMap::new();
+        for event in self.events() {
+            if !contains(request.range, event.timestamp) || !matches(&request.filter, event) {
+                continue;
+            }
+            let time = request
+                .interval
+                .map(|width| Timestamp(event.timestamp.0.div_euclid(width).saturating_mul(width)));
+            let value = |name: &String| value_of(event, name).map(<[u8]>::to_vec);
+            let fields = request.group_by.iter().map(value);
+            groups.entry((time, fields.collect())).or_default().push(event);
+        }
+        groups
+    }
+}
+
+fn key_of_row(row: &StatsRow) -> Key {
+    (row.time, row.group.iter().map(|value| value.as_ref().map(|(_, text)| text.clone())).collect())
+}
+
+/// The first value of a field by the name that people type.
+fn value_of<'a>(event: &'a EventRecord, name: &str) -> Option<&'a [u8]> {
+    if name == "level" {
+        return Some(event.level.name().as_bytes());
+    }
+    let name = if name == "id" { "_id" } else { name };
+    let named = event.fields.iter().filter(|f| field::display_name(&f.name) == name);
+    named.min_by_key(|f| &f.name).map(|f| &*f.text)
+}
+
+/// By time, then by count, greatest first.
+fn check_order(rows: &[StatsRow]) {
+    for pair in rows.windows(2) {
+        let (a, b) = (&pair[0], &pair[1]);
+        assert!((a.time, u64::MAX - a.count) <= (b.time, u64::MAX - b.count), "{a:?} before {b:?}");
+    }
+}
+
+/// Every group is there; with `top`, those values of which no other has more events.
+fn check_groups(
+    request: &StatsRequest,
+    groups: &BTreeMap<Key, Vec<&EventRecord>>,
+    seen: &BTreeSet<Key>,
+) {
+    let Some(top) = request.top else {
+        let missing: Vec<_> = groups.keys().filter(|key| !seen.contains(key)).collect();
+        assert!(missing.is_empty(), "groups are missing: {missing:?}");
+        return;
+    };
+    let mut totals: BTreeMap<&Vec<Option<Vec<u8>>>, usize> = BTreeMap::new();
+    for ((_, values), events) in groups {
+        *totals.entry(values).or_default() += events.len();
+    }
+    let kept: BTreeSet<_> = seen.iter().map(|(_, values)| values).collect();
+    assert_eq!(kept.len(), top.min(totals.len()), "as many values as asked for");
+    let least_kept = kept.iter().map(|values| totals[values]).min();
+    let left_out = totals.iter().filter(|(values, _)| !kept.contains(*values));
+    let most_left_out = left_out.map(|(_, total)| *total).max();
+    assert!(least_kept >= most_left_out || kept.is_empty(), "{least_kept:?} {most_left_out:?}");
+    let missing = groups.keys().find(|key| kept.contains(&key.1) && !seen.contains(key));
+    assert_eq!(missing, None, "of a value that is kept, every bucket is");
+}
+
+fn check_figure(function: Function, values: Vec<&[u8]>, got: Option<f64>, key: &Key) {
+    if function == Function::Uniq {
+        let distinct: BTreeSet<&[u8]> = values.into_iter().collect();
+        assert_eq!(got, Some(distinct.len() as f64), "uniq of {key:?}");
+        return;
+    }
+    let is_number = |text: &&[u8]| super::number::Decimal::parse(text).is_some();
+    let numbers = values.into_iter().filter(is_number).map(|text| {
+        let text = std::str::from_utf8(text).expect("numbers are ASCII");
+        text.parse::<f64>().expect("a decimal literal")
+    });
+    let mut numbers: Vec<f64> = numbers.filter(|number| number.is_finite()).collect();
+    numbers.sort_by(f64::total_cmp);
+    let Some(last) = numbers.len().checked_sub(1) else {
+        assert_eq!(got, None, "{function:?} of no numbers, {key:?}");
+        return;
+    };
+    let sum: f64 = numbers.iter().sum();
+    let magnitude: f64 = numbers.iter().map(|number| number.abs()).sum();
+    let (expected, error) = match function {
+        Function::Sum => (sum, magnitude * SUM_ERROR),
+        Function::Avg => (sum / numbers.len() as f64, magnitude * SUM_ERROR),
+        Function::Min => (numbers[0], 0.0),
+        Function::Max => (numbers[last], 0.0),
+        Function::Percentile(rank) => {
+            let exact = numbers[(f64::from(rank) / 100.0 * last as f64).floor() as usize];
+            (exact, exact.abs() * QUANTILE_ERROR)
+        }
+        Function::Uniq => unreachable!("counted above"),
+    };
+    let got = got.unwrap_or_else(|| panic!("{function:?} of {key:?} is missing"));
+    assert!((got - expected).abs() <= error, "{function:?} of {key:?}: {got} for {expected}");
+}
