@@ -79,11 +79,6 @@ impl BatchBuilder {
         }
     }
 
-    /// When the batch's bytes came in.
-    pub fn arrival(&self) -> Timestamp {
-        self.arrival
-    }
-
     /// Begins the next event.
     pub fn event(&mut self) -> EventBuilder<'_> {
         self.staged.fields.clear();
@@ -159,17 +154,6 @@ impl EventBuilder<'_> {
             kind,
             value: value..staged.bytes.len(),
         });
-    }
-
-    /// Whether a field of this column name was added.
-    pub fn has(&self, name: &str) -> bool {
-        let staged = &self.batch.staged;
-        staged.fields.iter().any(|field| &staged.names[field.name.clone()] == name)
-    }
-
-    /// When the batch's bytes came in.
-    pub fn arrival(&self) -> Timestamp {
-        self.batch.arrival
     }
 
     /// Files the event.
