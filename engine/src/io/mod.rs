@@ -5,15 +5,18 @@
 mod faulty;
 mod file;
 mod memory;
+mod region;
 
 #[cfg(any(test, feature = "testing"))]
 pub use faulty::{Fault, FaultyStorage};
 pub use file::{FileStorage, SystemClock, SystemEntropy};
 pub use memory::{ManualClock, MemoryStorage, SeededEntropy};
+pub use region::Region;
 
 use crate::timestamp::Timestamp;
 use std::fmt;
 use std::io;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -76,6 +79,15 @@ pub trait File: Send + Sync + fmt::Debug {
     fn sync_data(&self) -> io::Result<()>;
     /// The length in bytes.
     fn len(&self) -> io::Result<u64>;
+
+    /// Bytes of a file that is never written to again; `UnexpectedEof` if it ends before.
+    fn region(&self, range: Range<u64>) -> io::Result<Region> {
+        let len = range.end.saturating_sub(range.start);
+        let len = usize::try_from(len).map_err(|_| io::ErrorKind::OutOfMemory)?;
+        let mut bytes = vec![0; len];
+        self.read_exact_at(&mut bytes, range.start)?;
+        Ok(Region::owned(bytes))
+    }
 
     /// Whether the file has no bytes.
     fn is_empty(&self) -> io::Result<bool> {
