@@ -2,7 +2,7 @@
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use logstrata_benches::Generator;
-use logstrata_engine::testing::bench::BlockBytes;
+use logstrata_engine::testing::bench::{BlockBytes, BlockTerms, MessageColumn, filter_of_split};
 use std::hint::black_box;
 use std::time::Duration;
 
@@ -14,6 +14,30 @@ fn encode(c: &mut Criterion) {
     let batch = Generator::default().batch_of_info(ROWS);
     group.throughput(Throughput::Elements(ROWS as u64));
     group.bench_function("encode", |b| b.iter(|| BlockBytes::encode_with(&batch, &[]).bytes()));
+    group.finish();
+}
+
+/// The messages alone, as templates and as the text that they would be otherwise.
+fn templates(c: &mut Criterion) {
+    let mut group = c.benchmark_group("messages");
+    let batch = Generator::default().batch_of_info(ROWS);
+    group.throughput(Throughput::Elements(ROWS as u64));
+    for (name, as_templates) in [("text", false), ("templates", true)] {
+        let column = MessageColumn::encode(&batch, as_templates);
+        group.bench_function(format!("encode as {name} ({} bytes)", column.bytes()), |b| {
+            b.iter(|| MessageColumn::encode(black_box(&batch), as_templates).bytes());
+        });
+        group.bench_function(format!("read all of {name}"), |b| b.iter(|| column.read()));
+        group.bench_function(format!("fetch one of {name}"), |b| {
+            b.iter(|| column.fetch(black_box([4_711])));
+        });
+    }
+    group.bench_function("filter of every text", |b| {
+        b.iter(|| BlockTerms::collect(black_box(&batch)).filter());
+    });
+    group.bench_function("split and filter of its parts", |b| {
+        b.iter(|| filter_of_split(black_box(&batch)));
+    });
     group.finish();
 }
 
@@ -50,6 +74,6 @@ criterion_group! {
     config = Criterion::default()
         .warm_up_time(Duration::from_secs(1))
         .measurement_time(Duration::from_secs(2));
-    targets = encode, columns, fetch
+    targets = encode, templates, columns, fetch
 }
 criterion_main!(benches);

@@ -8,6 +8,10 @@ pub(crate) const BLOCK_COLUMNS_MAX: usize = 256;
 pub(crate) const FRAME_ROWS_MAX: usize = 512;
 /// Raw bytes after which a text frame ends.
 pub(crate) const FRAME_BYTES_MAX: usize = 64 << 10;
+/// Sentences of a column of templates at most; further texts are stored as they are.
+pub(crate) const SENTENCES_MAX: usize = 4_096;
+/// Their bytes together: all are inflated to read one value.
+pub(crate) const SENTENCE_BYTES_MAX: usize = 256 << 10;
 /// An encoded WAL record is refused above this, so that a foreign length can't make us allocate.
 pub(crate) const WAL_RECORD_BYTES_MAX: usize = 256 << 20;
 /// The alignment of groups in the log, and so the step in which recovery looks for them.
@@ -141,6 +145,7 @@ impl Limits {
 }
 
 const _: () = assert!(BLOCK_ROWS_MAX <= u16::MAX as usize + 1, "row numbers of a block fit u16");
+const _: () = assert!(SENTENCES_MAX < u16::MAX as usize, "one code means that there is none");
 const _: () = assert!(FRAME_ROWS_MAX <= BLOCK_ROWS_MAX);
 const _: () = assert!(WAL_ALIGN.is_power_of_two());
 

@@ -1,7 +1,7 @@
 //! Decodes any bytes as a block and as the encodings behind its checksums, for the fuzz target and
 //! the property tests. Finding nothing wrong is the only result.
 
-use super::column::{Column, Rest};
+use super::column::{Column, ColumnData, Rest};
 use super::format::BlockMeta;
 use super::part::{Part, PartBytes, Shape};
 use super::reader::{Block, Source, decode};
@@ -61,5 +61,13 @@ fn part_of(part: Part, tag: u8, shape: Shape) -> Result<()> {
         values += 1;
     })?;
     assert_eq!(values, shape.values);
+    if let ColumnData::Templates(templates) = column.data() {
+        let mut values = 0;
+        for code in 0..templates.counts().len() as u16 {
+            templates.for_each_of(code, |_, _| values += 1)?;
+        }
+        templates.for_each_raw(|_, _| values += 1)?;
+        assert_eq!(values, shape.values);
+    }
     column.get(shape.rows / 2, &mut Vec::new()).map(|_| ())
 }

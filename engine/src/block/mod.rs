@@ -6,6 +6,8 @@
 //! - `B2` no bytes whatever make the reader panic: they give the rows that were written, or an error.
 //! - `B3` a checksum is verified before anything that it covers is believed, at each decode.
 
+#[cfg(feature = "testing")]
+pub(crate) mod bench;
 mod column;
 mod format;
 #[cfg(any(test, feature = "testing"))]
@@ -23,4 +25,6 @@ pub(crate) use format::{BlockMeta, ColumnEntry, NumberRange};
 pub(crate) use reader::{Block, Levels, Source, decode};
 #[cfg(test)]
 pub(crate) use writer::EncodedBlock;
+#[cfg(any(test, feature = "testing"))]
 pub(crate) use writer::encode;
+pub(crate) use writer::seal;

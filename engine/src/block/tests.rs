@@ -39,6 +39,8 @@ fn cells(rows: usize) -> BoxedStrategy<Vec<Cell>> {
         Just(vec![text("[0-9a-f]{16}", Kind::String)]),
         Just(vec![text("[0-9a-f]{2}0{30}", Kind::String)]),
         Just(vec![text("[a-z]{3,9}( [a-z]{3,9}){2,20}", Kind::String)]),
+        Just(vec![text("(get|put) /[0-9]{1,3} of u[0-9]{2}: [0-9]{1,6} ms", Kind::String)]),
+        Just(vec![text("[a-c]{2} é?[0-9]{1,4}", Kind::String), (kind(), lexeme()).boxed()]),
         Just(vec![(kind(), lexeme()).boxed()]),
     ];
     let shares = prop::sample::select(vec![None, Some(0.9), Some(0.05)]);
@@ -323,9 +325,9 @@ fn later_versions_and_encodings_are_named_not_called_damage() {
         let error = reopened(at, 9).expect_err("a later version");
         assert_eq!(error.kind(), crate::ErrorKind::Unsupported);
     }
-    // The first column's tag; 7 is kept for message templates.
-    let block = reopened(106, 7).expect("the other columns are readable");
-    assert_eq!(block.columns()[0].encoding, 7);
+    // The first column's tag.
+    let block = reopened(106, 8).expect("the other columns are readable");
+    assert_eq!(block.columns()[0].encoding, 8);
     assert_eq!(block.column(0).expect_err("unknown").kind(), crate::ErrorKind::Unsupported);
     block.column(1).expect("sound");
 }
@@ -358,6 +360,7 @@ fn encodings_are_chosen_by_what_the_values_are() {
         (name.to_owned(), (0..count).map(cell).collect::<Vec<Cell>>())
     };
     let mixed = |row: usize| row.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 8;
+    let letter = |byte: u8| char::from(b'a' + byte % 26);
     let columns = vec![
         column("constant", &|_| (Kind::String, "node".into())),
         column("dictionary", &|row| (Kind::Number, [200, 404, 500][mixed(row) % 3].to_string())),
@@ -368,14 +371,17 @@ fn encodings_are_chosen_by_what_the_values_are() {
         }),
         column("ids", &|row| (Kind::String, format!("{:016x}", mixed(row)))),
         column("repeated_ids", &|row| (Kind::String, format!("{:032x}", mixed(row / 4)))),
-        column("text", &|row| (Kind::String, format!("user {} logged in", mixed(row)))),
+        column("text", &|row| {
+            (Kind::String, format!("{:?}", mixed(row).to_le_bytes().map(letter)))
+        }),
+        column("templates", &|row| (Kind::String, format!("user {} logged in", mixed(row)))),
     ];
     let times = (0..count).map(|row| (0, row as i64, 3)).collect();
     let rows = rows_of(0, times, columns);
     let block = round_trip(&rows);
     let tag = |name| block.columns()[block.column_index(name).expect("a column")].encoding;
-    let tags = ["constant", "dictionary", "integers", "decimals", "ids", "text"].map(tag);
-    assert_eq!(tags, [1, 2, 3, 4, 5, 6]);
+    let names = ["constant", "dictionary", "integers", "decimals", "ids", "text", "templates"];
+    assert_eq!(names.map(tag), [1, 2, 3, 4, 5, 6, 7]);
     let ids = block.column(block.column_index("repeated_ids").expect("a column")).expect("sound");
     assert!(matches!(ids.data(), ColumnData::Ids(Ids { codes: Some(_), width: 16, .. })));
     let text = block.column(block.column_index("text").expect("a column")).expect("sound");

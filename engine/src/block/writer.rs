@@ -5,6 +5,7 @@ use super::column::{self, ValuesWriter, rest};
 use super::format::{BlockMeta, ColumnEntry, Header, NAME_BYTES_MAX, PartEntry, RAW_BYTES_MAX};
 use crate::batch::{RowColumn, Rows};
 use crate::codec::packed;
+use crate::index::{self, Split};
 use crate::limits::{BLOCK_COLUMNS_MAX, BLOCK_ROWS_MAX};
 use std::cmp::Reverse;
 
@@ -17,52 +18,91 @@ pub(crate) struct EncodedBlock {
     pub(crate) meta: BlockMeta,
 }
 
-/// Encodes rows of one partition, at least one, in sequence order. `filter` is what the index wants
-/// kept with the block; it may be empty.
+/// Encodes rows of one partition, at least one, in sequence order, with the filter of their terms.
+/// A column that is stored as templates is cut once, for both.
+pub(crate) fn seal(rows: &Rows) -> EncodedBlock {
+    let plan = Plan::new(rows);
+    let filter = index::filter_bytes_with(rows, |column| plan.split_of(column));
+    plan.encode(&filter)
+}
+
+/// The same with a filter that is given; it may be empty.
+#[cfg(any(test, feature = "testing"))]
 pub(crate) fn encode(rows: &Rows, filter: &[u8]) -> EncodedBlock {
-    assert!(!rows.is_empty() && rows.len() <= BLOCK_ROWS_MAX, "{} rows", rows.len());
-    let raw_bytes = rows.raw_bytes() as u64;
-    assert!(raw_bytes <= RAW_BYTES_MAX, "{raw_bytes} raw bytes in a block");
-    let mut writer = ValuesWriter::new();
-    let mut body = Vec::new();
-    let timestamps = part(&mut body, |out| Scaled::new(&rows.timestamps).encode(out));
-    let seqs = part(&mut body, |out| {
-        let offsets: Vec<i64> = rows.seq_offsets.iter().map(|o| i64::from(*o)).collect();
-        Scaled::new(&offsets).encode(out);
-    });
-    let levels = rows.levels.iter().fold(0, |bits, level| bits | 1u8 << level);
-    let level_part = part(&mut body, |out| {
-        if levels.count_ones() > 1 {
-            packed::encode(&rows.levels.iter().map(|l| u64::from(*l)).collect::<Vec<_>>(), out);
-        }
-    });
-    let (own, others) = share_out(rows);
-    let columns: Vec<_> =
-        own.iter().map(|column| encode_column(column, rows, &mut writer, &mut body)).collect();
-    let rest = part(&mut body, |out| {
-        if !others.is_empty() {
-            rest::encode(&others, rows.len(), &mut writer, out);
-        }
-    });
-    let filter = part(&mut body, |out| out.extend_from_slice(filter));
-    let names = columns.iter().map(|column| (&*column.name, column.numbers.is_some()));
-    let header_len = Header::len_of(names);
-    let meta = BlockMeta {
-        len: u32::try_from(header_len + body.len()).expect("raw bytes are bounded by 2^30"),
-        header_len: header_len as u32,
-        rows: rows.len() as u32,
-        levels,
-        min_ts: rows.timestamps.iter().copied().min().expect("at least one row"),
-        max_ts: rows.timestamps.iter().copied().max().expect("at least one row"),
-        min_seq: rows.seq(0).0,
-        max_seq: rows.seq(rows.len() - 1).0,
-        raw_bytes,
-    };
-    let mut header = Header { meta, timestamps, seqs, levels: level_part, columns, rest, filter };
-    assert_eq!(header.place(), Some(meta.len), "H2");
-    let mut bytes = header.encode();
-    bytes.append(&mut body);
-    EncodedBlock { bytes, meta }
+    Plan::new(rows).encode(filter)
+}
+
+/// Rows, and how each column of them will be encoded.
+#[derive(Debug)]
+struct Plan<'a> {
+    rows: &'a Rows,
+    /// The columns that get an entry of their own, by name.
+    own: Vec<(&'a RowColumn, column::Plan)>,
+    /// The others, by name.
+    others: Vec<&'a RowColumn>,
+}
+
+impl<'a> Plan<'a> {
+    /// Looks at rows of one partition, at least one, in sequence order.
+    fn new(rows: &'a Rows) -> Self {
+        assert!(!rows.is_empty() && rows.len() <= BLOCK_ROWS_MAX, "{} rows", rows.len());
+        let (own, others) = share_out(rows);
+        let own = own.into_iter().map(|column| (column, column::Plan::new(column))).collect();
+        Self { rows, own, others }
+    }
+
+    /// The sentences and variables of a column of the rows, if it will be stored as such.
+    fn split_of(&self, column: &RowColumn) -> Option<&Split> {
+        let at = self.own.binary_search_by(|(own, _)| own.name.cmp(&column.name)).ok()?;
+        self.own[at].1.split()
+    }
+
+    /// Encodes the rows. `filter` is what the index wants kept with the block.
+    fn encode(&self, filter: &[u8]) -> EncodedBlock {
+        let rows = self.rows;
+        let raw_bytes = rows.raw_bytes() as u64;
+        assert!(raw_bytes <= RAW_BYTES_MAX, "{raw_bytes} raw bytes in a block");
+        let mut writer = ValuesWriter::new();
+        let mut body = Vec::new();
+        let timestamps = part(&mut body, |out| Scaled::new(&rows.timestamps).encode(out));
+        let seqs = part(&mut body, |out| {
+            let offsets: Vec<i64> = rows.seq_offsets.iter().map(|o| i64::from(*o)).collect();
+            Scaled::new(&offsets).encode(out);
+        });
+        let levels = rows.levels.iter().fold(0, |bits, level| bits | 1u8 << level);
+        let level_part = part(&mut body, |out| {
+            if levels.count_ones() > 1 {
+                packed::encode(&rows.levels.iter().map(|l| u64::from(*l)).collect::<Vec<_>>(), out);
+            }
+        });
+        let encode = |planned| encode_column(planned, rows, &mut writer, &mut body);
+        let columns: Vec<_> = self.own.iter().map(encode).collect();
+        let rest = part(&mut body, |out| {
+            if !self.others.is_empty() {
+                rest::encode(&self.others, rows.len(), &mut writer, out);
+            }
+        });
+        let filter = part(&mut body, |out| out.extend_from_slice(filter));
+        let names = columns.iter().map(|column| (&*column.name, column.numbers.is_some()));
+        let header_len = Header::len_of(names);
+        let meta = BlockMeta {
+            len: u32::try_from(header_len + body.len()).expect("raw bytes are bounded by 2^30"),
+            header_len: header_len as u32,
+            rows: rows.len() as u32,
+            levels,
+            min_ts: rows.timestamps.iter().copied().min().expect("at least one row"),
+            max_ts: rows.timestamps.iter().copied().max().expect("at least one row"),
+            min_seq: rows.seq(0).0,
+            max_seq: rows.seq(rows.len() - 1).0,
+            raw_bytes,
+        };
+        let mut header =
+            Header { meta, timestamps, seqs, levels: level_part, columns, rest, filter };
+        assert_eq!(header.place(), Some(meta.len), "H2");
+        let mut bytes = header.encode();
+        bytes.append(&mut body);
+        EncodedBlock { bytes, meta }
+    }
 }
 
 /// Appends a part and returns its entry, whose offset is not known yet.
@@ -74,13 +114,13 @@ fn part(body: &mut Vec<u8>, encode: impl FnOnce(&mut Vec<u8>)) -> PartEntry {
 }
 
 fn encode_column(
-    column: &RowColumn,
+    (column, plan): &(&RowColumn, column::Plan),
     rows: &Rows,
     writer: &mut ValuesWriter,
     body: &mut Vec<u8>,
 ) -> ColumnEntry {
     let mut chosen = None;
-    let part = part(body, |out| chosen = Some(column::encode(column, rows.len(), writer, out)));
+    let part = part(body, |out| chosen = Some(plan.encode(column, rows.len(), writer, out)));
     let (encoding, numbers) = chosen.expect("the closure ran");
     ColumnEntry {
         name: (&*column.name).into(),

@@ -4,7 +4,6 @@ use super::flush::FlushQueue;
 use super::state::Shared;
 use crate::block;
 use crate::error::Result;
-use crate::index;
 use crate::memtable::{MemBlock, PendingBlock, SealJob};
 use std::path::Path;
 use std::sync::Arc;
@@ -60,8 +59,7 @@ pub(crate) fn run(shared: &Shared, tasks: &Receiver<Task>, flushes: &FlushQueue)
 
 fn seal(pending: &PendingBlock) -> Result<MemBlock> {
     let rows = pending.gather();
-    let filter = index::filter_bytes(&rows);
-    let encoded = block::encode(&rows, &filter);
+    let encoded = block::seal(&rows);
     let bytes: Arc<[u8]> = encoded.bytes.into();
     let source = block::Source::Memory(Arc::clone(&bytes));
     let block = block::Block::open(source, &encoded.meta)?;

@@ -3,6 +3,7 @@
 //! The contract is `index(rows) ⊇ need(query)` for every query that one of the rows answers. More
 //! terms than needed cost space, one too few loses rows.
 
+use super::split::{SLOT, Split};
 use super::term::{TermKind, term, token_term, whole_value_term};
 use super::tokens::{Token, TokenKind, for_each_letter_run, for_each_token};
 use crate::batch::{RowColumn, Rows};
@@ -17,11 +18,20 @@ const RECENT_TERMS: usize = 4_096;
 /// Values of a column remembered, to leave out those that come again.
 const RECENT_VALUES: usize = 1_024;
 
-/// All terms of the rows, rising, each once. Names of fields, levels and times have none.
-pub(crate) fn collect(rows: &Rows) -> Vec<u64> {
+/// All terms of the rows, rising, each once. Names of fields, levels and times have none. They are
+/// the same whether `split_of` knows a column or not.
+pub(crate) fn collect<'a>(
+    rows: &Rows,
+    split_of: impl Fn(&RowColumn) -> Option<&'a Split>,
+) -> Vec<u64> {
     let mut collector = Collector::new();
     for column in &rows.columns {
-        collector.column(column);
+        let is_exact = field::is_exact(&field::display_name(&column.name));
+        // A whole value is no sentence.
+        match split_of(column).filter(|_| !is_exact) {
+            Some(split) => collector.sentences_and_variables(column, split),
+            None => collector.column(column, is_exact),
+        }
     }
     let mut terms = collector.terms;
     terms.sort_unstable();
@@ -54,8 +64,7 @@ impl Collector {
         }
     }
 
-    fn column(&mut self, column: &RowColumn) {
-        let is_exact = field::is_exact(&field::display_name(&column.name));
+    fn column(&mut self, column: &RowColumn, is_exact: bool) {
         self.recent_values.fill(0);
         for index in 0..column.len() {
             let value = column.value(index);
@@ -66,6 +75,23 @@ impl Collector {
             }
             self.recent_values[slot] = index as u32 + 1;
             self.value(value, is_exact);
+        }
+    }
+
+    /// The words of a text are those of its sentence and its variables (`S1`).
+    fn sentences_and_variables(&mut self, column: &RowColumn, split: &Split) {
+        for text in split.sentences().chain(split.variables(column)) {
+            for_each_token(text, |token| self.token(text, token));
+        }
+        // A number's sentence is one of few; nearly always there is none.
+        let may_be_numbers: Vec<bool> = split.sentences().map(may_be_number).collect();
+        let have_numbers = may_be_numbers.contains(&true);
+        for (index, code) in split.codes().iter().enumerate() {
+            if *code == Split::RAW {
+                self.value(column.value(index), false);
+            } else if have_numbers && may_be_numbers[usize::from(*code)] {
+                self.number(column.value(index).text);
+            }
         }
     }
 
@@ -131,13 +157,22 @@ impl Collector {
     }
 }
 
+/// Whether a sentence has nothing but slots and what else a number can have.
+fn may_be_number(sentence: &[u8]) -> bool {
+    sentence.iter().all(|byte| matches!(*byte, SLOT | b'-' | b'+' | b'.' | b'e' | b'E'))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::index::testing::rows;
 
+    fn all(rows: &Rows) -> Vec<u64> {
+        collect(rows, |_| None)
+    }
+
     fn has(rows: &Rows, kind: TermKind, text: &str) -> bool {
-        collect(rows).binary_search(&term(kind, text.as_bytes())).is_ok()
+        all(rows).binary_search(&term(kind, text.as_bytes())).is_ok()
     }
 
     #[test]
@@ -156,7 +191,7 @@ mod tests {
         // A run that is a word of its own, a field's name and a single character are no terms.
         assert!(!has(&rows, TermKind::LetterRun, "closed"));
         assert!(!has(&rows, TermKind::Word, "message"));
-        assert_eq!(collect(&rows).len(), 8);
+        assert_eq!(all(&rows).len(), 8);
     }
 
     #[test]
@@ -181,8 +216,8 @@ mod tests {
     #[test]
     fn a_value_that_comes_again_gives_nothing_new() {
         let message: &[_] = &[("message", Kind::String, &b"same words here"[..])];
-        assert_eq!(collect(&rows(&[message; 100])).len(), 3);
-        assert_eq!(collect(&Rows::default()), [0; 0]);
+        assert_eq!(all(&rows(&[message; 100])).len(), 3);
+        assert_eq!(all(&Rows::default()), [0; 0]);
     }
 
     /// The memory of values must compare the bytes and the kind.
@@ -192,7 +227,7 @@ mod tests {
         let fields: Vec<_> =
             texts.iter().map(|text| [("message", Kind::String, text.as_bytes())]).collect();
         let events: Vec<_> = fields.iter().map(|fields| &fields[..]).collect();
-        assert_eq!(collect(&rows(&events)).len(), texts.len());
+        assert_eq!(all(&rows(&events)).len(), texts.len());
         let twice = rows(&[&[("a", Kind::Null, b"5e2")], &[("a", Kind::Number, b"5e2")]]);
         assert!(has(&twice, TermKind::Number, "500"));
     }

@@ -1,7 +1,7 @@
 //! Level-0 files.
 
 use super::Output;
-use crate::block::{self, Block, Source};
+use crate::block::{self, Block, ColumnData, Source};
 use crate::error::{Error, Result};
 use crate::io::{File, Io};
 use crate::query::BlockTable;
@@ -80,9 +80,15 @@ fn show_block(block: &Block, place: &BlockPlace, out: &mut Output<'_>) -> Result
             line(name, "", meta.rows, len)?;
         }
     }
-    for column in block.columns() {
+    let mut templates = Vec::new();
+    for (index, column) in block.columns().iter().enumerate() {
         let name = column.name.replace('\0', " repeated ").escape_debug().to_string();
         line(&name, column.encoding_name(), column.values, column.len())?;
+        if let ColumnData::Templates(data) = block.column(index)?.data() {
+            let sizes = data.sizes().map(|(what, bytes)| format!("{what} {bytes}"));
+            let sentences = data.counts().len();
+            templates.push(format!("    {name}: {sentences} sentences; {}", sizes.join(", ")));
+        }
     }
-    Ok(())
+    templates.into_iter().try_for_each(|line| out.line(line))
 }

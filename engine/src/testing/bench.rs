@@ -1,6 +1,6 @@
 //! What the benches time. The functions are thin, so that they time what is behind them.
 
-use crate::batch::{Batch, Rows};
+use crate::batch::{Batch, RowColumn, Rows};
 use crate::block::{self, Block, BlockMeta};
 use crate::error::Result;
 use crate::index;
@@ -32,7 +32,8 @@ pub struct BlockBytes {
 impl BlockBytes {
     /// Encodes the rows of a batch with the filter of their terms, as the sealer does.
     pub fn encode(batch: &Batch) -> Self {
-        Self::encode_with(batch, &index::filter_bytes(rows(batch)))
+        let encoded = block::seal(rows(batch));
+        Self { bytes: encoded.bytes.into(), meta: encoded.meta }
     }
 
     /// Encodes the rows of a batch with a filter that is given: the block alone.
@@ -94,9 +95,59 @@ pub fn count_tokens(text: &[u8]) -> usize {
 
 /// The messages of a batch of one partition.
 pub fn messages(batch: &Batch) -> Vec<&[u8]> {
-    let column = rows(batch).columns.iter().find(|column| &*column.name == "message");
-    let column = column.expect("events have messages");
+    let column = message_column(batch);
     (0..column.len()).map(|index| column.value(index).text).collect()
+}
+
+/// The messages of a batch of one partition, stored as one column in an encoding that is given.
+#[derive(Debug)]
+pub struct MessageColumn(block::bench::StoredColumn);
+
+impl MessageColumn {
+    /// Stores them as text, or as templates if those pay.
+    pub fn encode(batch: &Batch, as_templates: bool) -> Self {
+        Self(block::bench::StoredColumn::new(message_column(batch), as_templates))
+    }
+
+    /// The bytes that they take.
+    pub fn bytes(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Reads every message. Returns the bytes of their texts.
+    ///
+    /// # Errors
+    /// None, of what was just encoded.
+    pub fn read(&self) -> Result<usize> {
+        let mut bytes = 0;
+        self.0.open()?.for_each(|_, value| bytes += value.text.len())?;
+        Ok(bytes)
+    }
+
+    /// Reads the messages of some rows. Returns the bytes of their texts.
+    ///
+    /// # Errors
+    /// None, of what was just encoded.
+    pub fn fetch(&self, rows: impl IntoIterator<Item = usize>) -> Result<usize> {
+        let column = self.0.open()?;
+        let mut scratch = Vec::new();
+        let mut bytes = 0;
+        for row in rows {
+            bytes += column.get(row, &mut scratch)?.map_or(0, |value| value.text.len());
+        }
+        Ok(bytes)
+    }
+}
+
+/// Builds the filter of a batch of one partition, as the sealer does: messages that templates pay
+/// for are cut first, once. Returns its bytes.
+pub fn filter_of_split(batch: &Batch) -> usize {
+    block::bench::filter_of_split(rows(batch), message_column(batch))
+}
+
+fn message_column(batch: &Batch) -> &RowColumn {
+    let column = rows(batch).columns.iter().find(|column| &*column.name == "message");
+    column.expect("events have messages")
 }
 
 /// How many of the texts a phrase stands in.

@@ -168,7 +168,8 @@ impl Numbers {
 }
 
 /// A column that could be stored as numbers.
-pub(super) struct Plan {
+#[derive(Debug)]
+pub(in crate::block) struct Plan {
     pub(super) kind: Kind,
     scale: u8,
     style: Style,

@@ -20,7 +20,8 @@ const SAMPLE: usize = 1_024;
 const SAMPLE_DISTINCT_MAX: usize = SAMPLE / 16 * 15;
 
 /// The distinct values of a column.
-pub(super) struct Distinct {
+#[derive(Debug)]
+pub(in crate::block) struct Distinct {
     /// A code for each value.
     pub(super) codes: Vec<u64>,
     /// The index of the value that a code occurs at first.

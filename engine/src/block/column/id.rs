@@ -76,7 +76,8 @@ fn push_id(text: &[u8], out: &mut Vec<u8>) -> bool {
 }
 
 /// A column of ids, ready to be stored.
-pub(super) struct Plan {
+#[derive(Debug)]
+pub(in crate::block) struct Plan {
     width: usize,
     bytes: Vec<u8>,
     distinct: Option<Distinct>,

@@ -17,6 +17,7 @@ use crate::error::Corruption;
 use crate::event::Kind;
 
 /// Numbers prepared for packing.
+#[derive(Debug)]
 pub(crate) struct Scaled {
     base: i64,
     unit: u64,

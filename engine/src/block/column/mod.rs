@@ -9,8 +9,10 @@ pub(super) mod decimal;
 mod dictionary;
 mod id;
 pub(super) mod integer;
+mod plan;
 pub(super) mod presence;
 pub(super) mod rest;
+mod template;
 mod text;
 mod values;
 
@@ -18,15 +20,15 @@ pub(crate) use decimal::Numbers;
 pub(super) use decimal::SCALE_MAX;
 pub(crate) use dictionary::Codes;
 pub(crate) use id::Ids;
+pub(super) use plan::Plan;
 pub(crate) use presence::Presence;
 pub(crate) use rest::Rest;
+pub(crate) use template::Templates;
 pub(crate) use text::Text;
 pub(crate) use values::Values;
 pub(super) use values::ValuesWriter;
 
-use super::format::NumberRange;
 use super::part::{Part, Shape};
-use crate::batch::RowColumn;
 use crate::codec::slice::Slice;
 use crate::error::{Corruption, Error, Result};
 use crate::event::{Kind, Value};
@@ -34,7 +36,7 @@ use crate::event::{Kind, Value};
 /// A dictionary is inflated whole to read one value: more than this goes to text frames.
 const DICTIONARY_BYTES_MAX: usize = 256 << 10;
 
-/// The tags of encodings. 0 is never written, 7 is kept for message templates.
+/// The tags of encodings. 0 is never written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(in crate::block) enum Encoding {
@@ -44,11 +46,19 @@ pub(in crate::block) enum Encoding {
     Decimals = 4,
     Ids = 5,
     Text = 6,
+    Templates = 7,
 }
 
 impl Encoding {
-    const ALL: [Self; 6] =
-        [Self::Constant, Self::Dictionary, Self::Integers, Self::Decimals, Self::Ids, Self::Text];
+    const ALL: [Self; 7] = [
+        Self::Constant,
+        Self::Dictionary,
+        Self::Integers,
+        Self::Decimals,
+        Self::Ids,
+        Self::Text,
+        Self::Templates,
+    ];
 
     /// The name of an encoding, for people.
     pub(super) fn name_of(tag: u8) -> &'static str {
@@ -59,6 +69,7 @@ impl Encoding {
             Some(Self::Decimals) => "decimals",
             Some(Self::Ids) => "ids",
             Some(Self::Text) => "text",
+            Some(Self::Templates) => "templates",
             None => "unknown",
         }
     }
@@ -94,6 +105,8 @@ pub(crate) enum ColumnData {
     Ids(Ids),
     /// Compressed text.
     Text(Text),
+    /// Sentences and their variables.
+    Templates(Templates),
 }
 
 impl Column {
@@ -136,6 +149,7 @@ impl Column {
                 Value { kind: Kind::String, text: scratch }
             }
             ColumnData::Text(text) => text.value(index, scratch)?,
+            ColumnData::Templates(templates) => templates.value(index, scratch)?,
         })
     }
 
@@ -161,7 +175,7 @@ impl Column {
     pub(super) fn decode(part: Part, tag: u8, shape: Shape) -> Result<Self> {
         let Some(encoding) = Encoding::from_tag(tag) else {
             return Err(Error::unsupported(format!(
-                "{}: {part:?} has encoding {tag}, this program reads 1 to 6",
+                "{}: {part:?} has encoding {tag}, this program reads 1 to 7",
                 part.file.display()
             )));
         };
@@ -183,61 +197,14 @@ impl Column {
                 let text = Text::decode(part, start, shape)?;
                 return Ok(Self { values: shape.values, presence, data: ColumnData::Text(text) });
             }
+            Encoding::Templates => {
+                let start = slice.position();
+                let data = ColumnData::Templates(Templates::decode(part, start, shape)?);
+                return Ok(Self { values: shape.values, presence, data });
+            }
         };
         slice.finish()?;
         Ok(Self { values: shape.values, presence, data })
-    }
-}
-
-/// Appends a column in the encoding that takes least, or is faster to scan at nearly that.
-pub(super) fn encode(
-    column: &RowColumn,
-    rows: usize,
-    writer: &mut ValuesWriter,
-    out: &mut Vec<u8>,
-) -> (Encoding, Option<NumberRange>) {
-    if let Some(present) = &column.rows
-        && present.len() < rows
-    {
-        presence::encode(present, rows, out);
-    }
-    if constant::is_constant(column) {
-        constant::encode(column, writer, out);
-        return (Encoding::Constant, decimal::range_of_values(std::iter::once(column.value(0))));
-    }
-    if let Some(ids) = id::Plan::new(column) {
-        ids.encode(out);
-        return (Encoding::Ids, None);
-    }
-    let numbers = decimal::Plan::new(column);
-    let distinct = dictionary::Distinct::of(column, column.len() / 2);
-    let listed = |index: &u32| column.value(*index as usize);
-    let distinct_bytes = |distinct: &dictionary::Distinct| {
-        distinct.firsts.iter().map(|first| listed(first).text.len() + 1).sum::<usize>()
-    };
-    let dictionary = distinct.filter(|distinct| distinct_bytes(distinct) <= DICTIONARY_BYTES_MAX);
-    let numbers_pay = numbers.as_ref().is_some_and(|numbers| {
-        dictionary.as_ref().is_none_or(|distinct| {
-            numbers.size() <= distinct_bytes(distinct) + crate::codec::packed::size(&distinct.codes)
-        })
-    });
-    match (numbers.filter(|_| numbers_pay), dictionary) {
-        (Some(numbers), _) if numbers.is_integer() => {
-            integer::encode(numbers.kind, &numbers.numbers, out);
-            (Encoding::Integers, numbers.range)
-        }
-        (Some(numbers), _) => {
-            numbers.encode(column, writer, out);
-            (Encoding::Decimals, numbers.range)
-        }
-        (None, Some(distinct)) => {
-            dictionary::encode(&distinct, column, writer, out);
-            (Encoding::Dictionary, decimal::range_of_values(distinct.firsts.iter().map(listed)))
-        }
-        (None, None) => {
-            text::encode(column.len(), |index| column.value(index), writer, out);
-            (Encoding::Text, None)
-        }
     }
 }
 

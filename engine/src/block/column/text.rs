@@ -87,6 +87,16 @@ impl Text {
         Ok(Value { kind: value.kind, text: scratch })
     }
 
+    /// The bytes of all frames as they are stored.
+    pub(super) fn stored_len(&self) -> usize {
+        self.frames.iter().map(|frame| frame.stored.stored_len).sum()
+    }
+
+    /// The part that the frames are in.
+    pub(super) fn part(&self) -> &Part {
+        &self.part
+    }
+
     /// The part's beginning, for errors about what its values say.
     pub(super) fn place(&self) -> Slice<'_> {
         self.part.slice()

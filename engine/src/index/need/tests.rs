@@ -79,7 +79,8 @@ fn terms_are_counted() {
 
 #[test]
 fn needs_are_met_by_filters_that_may_hold_the_terms() {
-    let filter = Filter::build(&terms::collect(&rows(&[&[("message", Kind::String, b"a b c")]])));
+    let filter =
+        Filter::build(&terms::collect(&rows(&[&[("message", Kind::String, b"a b c")]]), |_| None));
     assert!(needed("a b").is_met(&filter) && needed("a OR z").is_met(&filter));
     assert!(!needed("a z").is_met(&filter) && !needed("y OR z").is_met(&filter));
     assert!(Need::Nothing.is_met(&filter) && !Need::Never.is_met(&filter));

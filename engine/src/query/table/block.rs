@@ -201,7 +201,10 @@ impl Table for BlockTable<'_> {
                         .for_each(|(row, code)| out.codes[row] = u32::from(*code) + 1);
                     return Ok(out);
                 }
-                ColumnData::Numbers(_) | ColumnData::Ids(_) | ColumnData::Text(_) => {}
+                ColumnData::Numbers(_)
+                | ColumnData::Ids(_)
+                | ColumnData::Text(_)
+                | ColumnData::Templates(_) => {}
             }
         }
         let mut distinct = super::Distinct::default();

@@ -71,6 +71,7 @@ pub(super) fn add_matching(
                 return find_in_frames(text, column.presence(), &finder, matcher, from, to);
             }
         }
+        ColumnData::Templates(_) => {}
     }
     visit(column, from, |row, value| {
         if matcher.matches(value) {

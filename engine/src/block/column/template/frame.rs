@@ -1,0 +1,96 @@
+//! Frames of variables.
+
+use super::Place;
+use super::dictionary::Column;
+use crate::block::column::values::Stored;
+use crate::codec::slice::Slice;
+use crate::error::Corruption;
+
+/// Where a frame lies, and how many columns it has.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct FrameEntry {
+    pub(super) columns: usize,
+    pub(super) place: Place,
+}
+
+/// Reads the directory of one of the two series of frames. `raw_left` is what frames may still
+/// have when inflated.
+pub(super) fn read_directory(
+    slice: &mut Slice<'_>,
+    frames: &mut Vec<FrameEntry>,
+    raw_left: &mut usize,
+) -> Result<(), Corruption> {
+    // An entry has at least three bytes, a frame at least one.
+    let count = slice.varint_max(slice.remaining() / 3)?;
+    frames.reserve(count);
+    for _ in 0..count {
+        let columns = slice.varint_max(*raw_left)?;
+        let raw_len = slice.varint_max(*raw_left)?;
+        let stored_len = slice.varint_max(raw_len)?;
+        if columns == 0 {
+            return Err(slice.corrupt("a frame with columns", "none"));
+        }
+        *raw_left -= raw_len;
+        let stored = Stored { count: 0, raw_len, stored_len };
+        frames.push(FrameEntry { columns, place: Place { start: 0, stored } });
+    }
+    Ok(())
+}
+
+/// An inflated frame.
+#[derive(Debug)]
+pub(super) struct Frame {
+    body: Vec<u8>,
+    /// Of each column: where it begins in `body` and, if its variables are terminated, the first of
+    /// their ends.
+    columns: Vec<(u32, u32)>,
+    /// Where terminated variables end in `body`.
+    ends: Vec<u32>,
+}
+
+impl Frame {
+    /// Finds the columns, which must be all of the body. `place` is where it came from.
+    pub(super) fn parse<'a>(
+        place: &Slice<'_>,
+        body: Vec<u8>,
+        columns: impl ExactSizeIterator<Item = &'a Column>,
+    ) -> Result<Self, Corruption> {
+        let fault = || place.corrupt("columns of variables", format!("{} bytes", body.len()));
+        let mut frame =
+            Self { columns: Vec::with_capacity(columns.len()), ends: Vec::new(), body: Vec::new() };
+        let mut at = 0usize;
+        for column in columns {
+            frame.columns.push((at as u32, frame.ends.len() as u32));
+            let rows = usize::from(column.rows);
+            if column.width() > 0 {
+                at += rows * column.width();
+                continue;
+            }
+            let left = body.get(at..).ok_or_else(fault)?;
+            let before = frame.ends.len();
+            frame.ends.extend(memchr::memchr_iter(0, left).take(rows).map(|end| (at + end) as u32));
+            match frame.ends.last() {
+                Some(end) if frame.ends.len() - before == rows => at = *end as usize + 1,
+                _ => return Err(fault()),
+            }
+        }
+        if at != body.len() || u32::try_from(at).is_err() {
+            return Err(fault());
+        }
+        Ok(Self { body, ..frame })
+    }
+
+    /// A variable of a column that the frame has; panics past the column's rows.
+    pub(super) fn variable(&self, column: Column, row: usize) -> &[u8] {
+        let (start, first_end) = self.columns[column.place as usize];
+        let width = column.width();
+        if width > 0 {
+            let padded = &self.body[start as usize + row * width..][..width];
+            let padding = padded.iter().position(|byte| *byte != 0).unwrap_or(width);
+            return &padded[padding..];
+        }
+        let at = first_end as usize + row;
+        let start = if row == 0 { start } else { self.ends[at - 1] + 1 };
+        &self.body[start as usize..self.ends[at] as usize]
+    }
+}

@@ -1,0 +1,332 @@
+//! Encoding 7: texts as sentences and variables (see `engine/src/index/split.rs`). A query looks at
+//! each sentence once, whatever the number of its values.
+//!
+//! ```text
+//! sentences varint, at least 1    packed count of values of each sentence, at least 1
+//! list of sentences (see values.rs), as strings, rising
+//! forms (stored bytes): one of each column
+//! codes_len varint, codes: form u8 = 1: packed; 2: stored bytes, all low bytes, then all high bytes
+//! twice, first for columns of digits, then for all others:
+//!     frames varint  (columns varint, raw_len varint, stored_len varint)*
+//! the frames, stored, in that order
+//! text frames (see text.rs) of the values that have no sentence
+//!
+//! stored bytes: raw_len varint, stored_len varint, then the bytes or, if it is shorter, a zstd
+//! frame of them
+//! ```
+//! A *code* is the place of a value's sentence, or the number of sentences if it has none. The values
+//! of a sentence are cut into *units* of [`UNIT_VALUES`]; each slot of each unit is a *column*: by
+//! sentence, unit, slot. Its form is its class (bits 6 and 7) and its width (the others): of width 0,
+//! each variable is followed by a NUL byte, otherwise it is right-aligned in so many bytes, behind
+//! NUL bytes.
+//!
+//! Why so (bytes a message of 8,192 mixed ones of 132 bytes): one kind of slot and no widths in
+//! sentences, 20.0 (three kinds: 20.1, widths: 20.4); sentences sorted (in order of occurrence: 0.7
+//! more); variables column by column (row by row: 2.4 more); digits in frames of their own (0.4
+//! less); right-aligned (0.2 less).
+
+mod dictionary;
+mod encode;
+mod frame;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use dictionary::Dictionary;
+pub(super) use encode::encode;
+
+use super::text::Text;
+use super::values::{self, Stored, Values};
+use crate::block::part::{Part, Shape};
+use crate::codec::packed;
+use crate::codec::slice::Slice;
+use crate::error::{Corruption, Result};
+use crate::event::{Kind, Value};
+use crate::index::{SLOT, Split};
+use crate::limits::SENTENCES_MAX;
+use frame::{Frame, FrameEntry};
+use std::ops::Range;
+use std::sync::{Arc, OnceLock};
+
+/// Values of a sentence in one unit at most: bounds a column, and so what is inflated for a value.
+const UNIT_VALUES: usize = 1_024;
+const CODES_PACKED: u8 = 1;
+const CODES_PLANES: u8 = 2;
+
+/// A column of sentences and variables, compressed.
+#[derive(Debug)]
+pub(crate) struct Templates {
+    shape: Shape,
+    counts: Vec<u32>,
+    sentences: Place,
+    forms: Place,
+    codes: Range<usize>,
+    frames: Vec<FrameEntry>,
+    /// How many of the frames have columns of digits; they come first.
+    digit_frames: usize,
+    /// The values without a sentence; has the part.
+    raw: Text,
+    dictionary: OnceLock<Arc<Dictionary>>,
+    decoded_codes: OnceLock<Codes>,
+    inflated: Vec<OnceLock<Frame>>,
+}
+
+/// Where stored bytes lie in the part.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    start: usize,
+    stored: Stored,
+}
+
+#[derive(Debug)]
+struct Codes {
+    codes: Vec<u16>,
+    /// How many values before each one have its code.
+    ranks: Vec<u16>,
+}
+
+impl Templates {
+    /// The code of a value that has no sentence.
+    pub(crate) const RAW: u16 = Split::RAW;
+
+    /// The sentences, with [`SLOT`] for each variable, rising. Inflated when first asked for.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for queries that test each sentence once"))]
+    pub(crate) fn sentences(&self) -> Result<&Values> {
+        Ok(self.dictionary()?.sentences())
+    }
+
+    /// How many values each sentence has.
+    pub(crate) fn counts(&self) -> &[u32] {
+        &self.counts
+    }
+
+    /// The sentences and where their variables are. Inflated when first asked for.
+    pub(crate) fn dictionary(&self) -> Result<&Arc<Dictionary>> {
+        if let Some(dictionary) = self.dictionary.get() {
+            return Ok(dictionary);
+        }
+        let dictionary = Arc::new(Dictionary::read(self)?);
+        Ok(self.dictionary.get_or_init(|| dictionary))
+    }
+
+    /// The place of each value's sentence, or [`Templates::RAW`]. Unpacked when first asked for.
+    pub(crate) fn codes(&self) -> Result<&[u16]> {
+        Ok(&self.decoded_codes()?.codes)
+    }
+
+    fn decoded_codes(&self) -> Result<&Codes, Corruption> {
+        if let Some(codes) = self.decoded_codes.get() {
+            return Ok(codes);
+        }
+        let codes = self.decode_codes()?;
+        Ok(self.decoded_codes.get_or_init(|| codes))
+    }
+
+    /// Calls `each` with the values of one sentence, with their value indices, in order. Inflates
+    /// the frames that have its variables. Panics past the last sentence.
+    #[cfg_attr(
+        not(any(test, feature = "testing")),
+        expect(dead_code, reason = "for queries that test each sentence once")
+    )]
+    pub(crate) fn for_each_of(&self, code: u16, mut each: impl FnMut(usize, &[u8])) -> Result<()> {
+        assert!(usize::from(code) < self.counts.len());
+        let dictionary = self.dictionary()?;
+        let mut text = Vec::new();
+        let of_sentence = self.codes()?.iter().enumerate().filter(|(_, other)| **other == code);
+        for (rank, (index, _)) in of_sentence.enumerate() {
+            self.rebuild(dictionary, code, rank, &mut text)?;
+            each(index, &text);
+        }
+        Ok(())
+    }
+
+    /// Calls `each` with the values that have no sentence, with their value indices, in order.
+    #[cfg_attr(
+        not(any(test, feature = "testing")),
+        expect(dead_code, reason = "for queries that test each sentence once")
+    )]
+    pub(crate) fn for_each_raw(&self, mut each: impl FnMut(usize, Value<'_>)) -> Result<()> {
+        let codes = self.codes()?.iter().enumerate();
+        let mut indices = codes.filter(|(_, code)| **code == Self::RAW).map(|(index, _)| index);
+        for frame in 0..self.raw.frame_count() {
+            let frame = self.raw.frame(frame)?;
+            frame.values.iter().zip(&mut indices).for_each(|(value, index)| each(index, value));
+        }
+        Ok(())
+    }
+
+    /// One value, rebuilt in `scratch`; panics past the last. Inflates a frame for digits and one
+    /// for other variables at most, once.
+    pub(crate) fn value<'a>(&self, index: usize, scratch: &'a mut Vec<u8>) -> Result<Value<'a>> {
+        let Codes { codes, ranks } = self.decoded_codes()?;
+        let (code, rank) = (codes[index], usize::from(ranks[index]));
+        if code == Self::RAW {
+            return self.raw.value(rank, scratch);
+        }
+        self.rebuild(self.dictionary()?, code, rank, scratch)?;
+        Ok(Value { kind: Kind::String, text: scratch })
+    }
+
+    /// What the column has besides directories, with its bytes, for people.
+    pub(crate) fn sizes(&self) -> [(&'static str, usize); 6] {
+        let (digits, others) = self.frames.split_at(self.digit_frames);
+        let stored = |frames: &[FrameEntry]| {
+            frames.iter().map(|frame| frame.place.stored.stored_len).sum::<usize>()
+        };
+        [
+            ("sentences", self.sentences.stored.stored_len),
+            ("forms", self.forms.stored.stored_len),
+            ("codes", self.codes.len()),
+            ("digits", stored(digits)),
+            ("other variables", stored(others)),
+            ("texts without sentence", self.raw.stored_len()),
+        ]
+    }
+
+    /// Writes the `rank`-th value of a sentence.
+    fn rebuild(
+        &self,
+        dictionary: &Dictionary,
+        code: u16,
+        rank: usize,
+        text: &mut Vec<u8>,
+    ) -> Result<(), Corruption> {
+        let sentence = dictionary.sentences().value(usize::from(code)).text;
+        let columns = dictionary.columns(usize::from(code), rank / UNIT_VALUES);
+        text.clear();
+        let mut literal = 0;
+        for (slot, column) in memchr::memchr_iter(SLOT, sentence).zip(columns) {
+            text.extend_from_slice(&sentence[literal..slot]);
+            let frame = self.frame(dictionary, column.frame as usize)?;
+            text.extend_from_slice(frame.variable(*column, rank % UNIT_VALUES));
+            literal = slot + 1;
+        }
+        text.extend_from_slice(&sentence[literal..]);
+        Ok(())
+    }
+
+    fn frame(&self, dictionary: &Dictionary, index: usize) -> Result<&Frame, Corruption> {
+        if let Some(frame) = self.inflated[index].get() {
+            return Ok(frame);
+        }
+        let entry = self.frames[index];
+        let mut slice = self.slice_of(entry.place.range());
+        let body = values::inflate_bytes(&mut slice, entry.place.stored)?;
+        let frame = Frame::parse(&slice, body, dictionary.columns_of_frame(index))?;
+        Ok(self.inflated[index].get_or_init(|| frame))
+    }
+
+    fn slice_of(&self, range: Range<usize>) -> Slice<'_> {
+        self.raw.part().slice_of(range)
+    }
+
+    /// Reads what does not have to be inflated. The column's values begin at `start` of the part
+    /// and go on to its end.
+    pub(super) fn decode(part: Part, start: usize, shape: Shape) -> Result<Self> {
+        let mut slice = part.slice_of(start..part.bytes.len());
+        let counts = decode_counts(&mut slice, shape)?;
+        let sentences = Place::read(&mut slice, start, counts.len(), shape)?;
+        let forms = Place::read(&mut slice, start, 0, shape)?;
+        let codes_len = slice.varint_max(slice.remaining())?;
+        let codes = start + slice.position()..start + slice.position() + codes_len;
+        slice.take(codes_len)?;
+        let mut frames = Vec::new();
+        let mut raw_left = shape.raw_max;
+        frame::read_directory(&mut slice, &mut frames, &mut raw_left)?;
+        let digit_frames = frames.len();
+        frame::read_directory(&mut slice, &mut frames, &mut raw_left)?;
+        for frame in &mut frames {
+            frame.place.start = start + slice.position();
+            slice.take(frame.place.stored.stored_len)?;
+        }
+        let with_sentence: u32 = counts.iter().sum();
+        let raw_shape = Shape { values: shape.values - with_sentence as usize, ..shape };
+        let raw_start = start + slice.position();
+        let raw = Text::decode(part, raw_start, raw_shape)?;
+        let inflated = frames.iter().map(|_| OnceLock::new()).collect();
+        let (dictionary, decoded_codes) = (OnceLock::new(), OnceLock::new());
+        Ok(Self {
+            shape,
+            counts,
+            sentences,
+            forms,
+            codes,
+            frames,
+            digit_frames,
+            raw,
+            dictionary,
+            decoded_codes,
+            inflated,
+        })
+    }
+
+    fn decode_codes(&self) -> Result<Codes, Corruption> {
+        let mut slice = self.slice_of(self.codes.clone());
+        let values = self.shape.values;
+        let mut codes: Vec<u16> = match slice.u8()? {
+            CODES_PACKED => {
+                let codes = packed::decode(&mut slice, values)?;
+                codes.into_iter().map(|code| u16::try_from(code).unwrap_or(u16::MAX)).collect()
+            }
+            CODES_PLANES => {
+                let stored = values::read_lengths(&mut slice, 0, values * 2)?;
+                let planes = values::inflate_bytes(&mut slice, stored)?;
+                if planes.len() != values * 2 {
+                    return Err(slice.corrupt("two bytes a code", planes.len().to_string()));
+                }
+                let (low, high) = planes.split_at(values);
+                low.iter().zip(high).map(|(low, high)| u16::from_le_bytes([*low, *high])).collect()
+            }
+            form => return Err(slice.corrupt("codes of form 1 or 2", form.to_string())),
+        };
+        slice.finish()?;
+        let mut seen = vec![0u16; self.counts.len() + 1];
+        let mut ranks = Vec::with_capacity(values);
+        for code in &mut codes {
+            let Some(rank) = seen.get_mut(usize::from(*code)) else {
+                let expected = format!("codes up to {}", self.counts.len());
+                return Err(slice.corrupt(expected, code.to_string()));
+            };
+            ranks.push(*rank);
+            *rank += 1;
+            if usize::from(*code) == self.counts.len() {
+                *code = Self::RAW;
+            }
+        }
+        if self.counts.iter().zip(&seen).any(|(count, seen)| *count != u32::from(*seen)) {
+            return Err(slice.corrupt("as many codes as the counts say", "others"));
+        }
+        Ok(Codes { codes, ranks })
+    }
+}
+
+impl Place {
+    /// Reads the lengths of stored bytes in a slice that begins at `base` of its part, and goes past
+    /// them.
+    fn read(
+        slice: &mut Slice<'_>,
+        base: usize,
+        count: usize,
+        shape: Shape,
+    ) -> Result<Self, Corruption> {
+        let stored = values::read_lengths(slice, count, shape.raw_max)?;
+        let start = base + slice.position();
+        slice.take(stored.stored_len)?;
+        Ok(Self { start, stored })
+    }
+
+    fn range(self) -> Range<usize> {
+        self.start..self.start + self.stored.stored_len
+    }
+}
+
+/// Reads how many values each sentence has: all together at most those of the column.
+fn decode_counts(slice: &mut Slice<'_>, shape: Shape) -> Result<Vec<u32>, Corruption> {
+    let sentences = slice.varint_max(SENTENCES_MAX.min(shape.values))?;
+    let counts = packed::decode(slice, sentences)?;
+    let total = counts.iter().try_fold(0u64, |total, count| total.checked_add(*count));
+    if counts.is_empty() || counts.contains(&0) || total.is_none_or(|n| n > shape.values as u64) {
+        let expected = format!("sentences of {} values", shape.values);
+        return Err(slice.corrupt(expected, format!("{} of {total:?}", counts.len())));
+    }
+    Ok(counts.into_iter().map(|count| count as u32).collect())
+}

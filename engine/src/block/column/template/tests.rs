@@ -1,0 +1,196 @@
+use super::*;
+use crate::batch::RowColumn;
+use crate::block::column::values::ValuesWriter;
+use crate::block::part::PartBytes;
+use proptest::prelude::*;
+use std::path::Path;
+
+type Cell = (Kind, Vec<u8>);
+
+fn column_of(values: &[Cell]) -> RowColumn {
+    let mut column = RowColumn::new("message".into());
+    for (row, (kind, text)) in values.iter().enumerate() {
+        column.push(row as u32, Value { kind: *kind, text });
+    }
+    column
+}
+
+fn encoded(values: &[Cell]) -> Vec<u8> {
+    let column = column_of(values);
+    let mut bytes = Vec::new();
+    encode(&column, &Split::always(&column), &mut ValuesWriter::new(), &mut bytes);
+    bytes
+}
+
+fn open(bytes: Vec<u8>, values: usize, raw_max: usize) -> Result<Templates> {
+    let shape = Shape { rows: values, values, raw_max };
+    let bytes = PartBytes::Owned(bytes);
+    let part = Part { bytes, offset: 0, file: Arc::from(Path::new("")), what: "templates" };
+    Templates::decode(part, 0, shape)
+}
+
+/// What [`crate::batch::Rows::raw_bytes`] counts at least.
+fn raw_bytes(values: &[Cell]) -> usize {
+    values.iter().map(|(_, text)| text.len() + 22).sum()
+}
+
+/// Every value, by each of the three ways to read it.
+fn read(templates: &Templates) -> Result<Vec<Cell>> {
+    let count = templates.codes()?.len();
+    let mut found = vec![None; count];
+    let mut scratch = Vec::new();
+    for code in 0..templates.counts().len() as u16 {
+        let mut of_sentence = 0;
+        templates.for_each_of(code, |index, text| {
+            assert_eq!(found[index].replace((Kind::String, text.to_vec())), None);
+            of_sentence += 1;
+        })?;
+        assert_eq!(templates.counts()[usize::from(code)], of_sentence);
+    }
+    templates.for_each_raw(|index, value| {
+        assert_eq!(found[index].replace((value.kind, value.text.to_vec())), None);
+    })?;
+    for (index, found) in found.iter().enumerate() {
+        let value = templates.value(index, &mut scratch)?;
+        assert_eq!(found, &Some((value.kind, value.text.to_vec())));
+    }
+    Ok(found.into_iter().flatten().collect())
+}
+
+fn round_trip(values: &[Cell]) -> Templates {
+    let templates = open(encoded(values), values.len(), raw_bytes(values)).expect("just encoded");
+    assert_eq!(read(&templates).expect("just encoded"), values);
+    templates
+}
+
+fn strings<'a>(texts: impl IntoIterator<Item = &'a str>) -> Vec<Cell> {
+    texts.into_iter().map(|text| (Kind::String, text.as_bytes().to_vec())).collect()
+}
+
+/// Values as programs log them, and as nobody does; one at least has a sentence.
+fn values() -> impl Strategy<Value = Vec<Cell>> {
+    let log = prop_oneof![
+        "conn[0-9]{1,6} closed after [0-9]{1,4}(\\.[0-9]{2})? ms",
+        "GET /api/v[12]/(orders|users)/[0-9]{1,9} (200|404) [0-9a-f]{8}-[0-9a-f]{4}",
+        "(blk_-?[0-9]{5,19} |user=[a-z]{1,3}[0-9]{0,3} ){0,4}",
+        "[0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{3}",
+        "(naïve|日本|[0-9]|é[0-9]|_|²| ){0,6}",
+    ];
+    let log = log.prop_map(|text| (Kind::String, text.into_bytes()));
+    let bytes = prop::collection::vec(any::<u8>(), 0..30).prop_map(|text| (Kind::String, text));
+    let others = prop::sample::select(vec![
+        (Kind::Null, b"null".to_vec()),
+        (Kind::Number, b"17".to_vec()),
+        (Kind::String, Vec::new()),
+        (Kind::String, b"\0\x01\x02 7".to_vec()),
+        (Kind::Json, b"[1,2]".to_vec()),
+        (Kind::String, b"7".repeat(300)),
+    ]);
+    let value = prop_oneof![20 => log, 2 => bytes, 1 => others];
+    (1usize..400, prop::collection::vec(value, 0..400)).prop_map(|(at, mut values)| {
+        let at = at.min(values.len());
+        values.insert(at, (Kind::String, b"at least 1 sentence".to_vec()));
+        values
+    })
+}
+
+proptest! {
+    #[test]
+    fn any_values_come_back(values in values()) {
+        round_trip(&values);
+    }
+
+    #[test]
+    fn damaged_bytes_give_values_or_an_error(
+        values in values(),
+        hits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+        cut in prop::option::weighted(0.2, any::<prop::sample::Index>()),
+    ) {
+        let mut bytes = encoded(&values);
+        for (at, bits) in hits {
+            let at = at.index(bytes.len());
+            bytes[at] ^= bits;
+        }
+        if let Some(cut) = cut {
+            bytes.truncate(cut.index(bytes.len()));
+        }
+        let raw_max = raw_bytes(&values);
+        if let Ok(read) = open(bytes, values.len(), raw_max).and_then(|templates| read(&templates)) {
+            prop_assert_eq!(read.len(), values.len());
+        }
+    }
+}
+
+#[test]
+fn a_sentence_of_many_values_has_several_units_and_frames() {
+    let texts: Vec<String> =
+        (0..5_000).map(|n| format!("task {n} of {:064x} ended", n * 7_919)).collect();
+    let templates = round_trip(&strings(texts.iter().map(String::as_str)));
+    assert_eq!(templates.counts(), [5_000]);
+    assert_eq!(templates.sentences().expect("sound").value(0).text, b"task \x01 of \x01 ended");
+    let lens: Vec<_> = templates.frames.iter().map(|frame| frame.place.stored.raw_len).collect();
+    assert_eq!(templates.digit_frames, 1);
+    assert!(lens.len() == 6 && lens.iter().all(|len| *len <= 66_560), "{lens:?}");
+}
+
+#[test]
+fn only_the_frames_of_a_value_are_inflated() {
+    let texts: Vec<String> = (0..6_000)
+        .map(|n| format!("{} took {:032x}", ["get", "put", "post"][n % 3], n * 104_729))
+        .collect();
+    let values = strings(texts.iter().map(String::as_str));
+    let templates = open(encoded(&values), values.len(), raw_bytes(&values)).expect("encoded");
+    let inflated = || templates.inflated.iter().filter(|frame| frame.get().is_some()).count();
+    assert!(templates.frames.len() > 2 && inflated() == 0);
+    let mut scratch = Vec::new();
+    assert_eq!(templates.value(3, &mut scratch).expect("sound").text, texts[3].as_bytes());
+    assert_eq!(inflated(), 1);
+}
+
+#[test]
+fn values_that_can_have_no_sentence_are_kept_as_they_are() {
+    let mut values = strings(["a 1", "b\x081", "a 2", "tab\t3"]);
+    values.push((Kind::Json, b"[1]".to_vec()));
+    let templates = round_trip(&values);
+    let raw = Templates::RAW;
+    assert_eq!(templates.codes().expect("sound"), [0, raw, 0, 1, raw]);
+    assert_eq!(templates.counts(), [2, 1]);
+}
+
+/// Sentences that stand for far more than the block's rows have are refused, however few they are.
+#[test]
+fn forged_sentences_are_not_copied_beyond_the_blocks_raw_bytes() {
+    let values = strings(std::iter::repeat_n("a long sentence without end, 1", 1_000));
+    let bytes = encoded(&values);
+    assert!(read(&open(bytes.clone(), 1_000, 30_000).expect("sound")).is_ok());
+    let templates = open(bytes, 1_000, 20_000).expect("nothing inflated yet");
+    let error = templates.sentences().expect_err("30,000 bytes");
+    assert_eq!(error.kind(), crate::ErrorKind::Corrupt);
+}
+
+/// The values that the format page names.
+fn sample() -> Vec<Cell> {
+    let mut values =
+        strings(["conn 17 of 10.0.0.7 closed", "conn 4 of 10.0.0.12 closed", "up", "id 7f21"]);
+    values.push((Kind::Json, b"[1]".to_vec()));
+    values
+}
+
+#[test]
+fn the_page_shows_a_column() {
+    let page = include_str!("../../../../../docs/format/block.md");
+    let (_, page) = page.split_once("## A tiny column of templates").expect("the heading");
+    let dump = page.split("```hex\n").nth(1).and_then(|rest| rest.split("```").next());
+    let dump = dump.expect("a dump");
+    let bytes = encoded(&sample());
+    let line = |(at, bytes): (usize, &[u8])| {
+        let hex: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("{:04x}  {}\n", at * 16, hex.join(" "))
+    };
+    assert_eq!(bytes.chunks(16).enumerate().map(line).collect::<String>(), dump);
+
+    let digits = dump.lines().flat_map(|line| line.split_whitespace().skip(1));
+    let bytes = digits.map(|pair| u8::from_str_radix(pair, 16).expect("hex")).collect();
+    let templates = open(bytes, 5, 1_000).expect("a column");
+    assert_eq!(read(&templates).expect("a column"), sample());
+}
