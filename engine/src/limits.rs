@@ -93,6 +93,8 @@ pub struct Limits {
     pub files_open_max: usize,
     /// Partitions of the active memtable at which a generation is cut.
     pub partitions_open_max: usize,
+    /// Keys of batches that are remembered.
+    pub keys_max: usize,
     /// Directories and filters of level-0 files kept in memory.
     pub cache_bytes_max: u64,
 }
@@ -114,6 +116,7 @@ impl Default for Limits {
             queue_bytes_max: 128 << 20,
             unsealed_bytes_max: 128 << 20,
             files_open_max: 512,
+            keys_max: 1_000_000,
             partitions_open_max: 4_096,
             cache_bytes_max: 128 << 20,
         }
@@ -138,6 +141,7 @@ impl Limits {
             queue_bytes_max: 1 << 20,
             unsealed_bytes_max: 1 << 20,
             files_open_max: 4,
+            keys_max: 50,
             partitions_open_max: 64,
             cache_bytes_max: 1 << 20,
         }

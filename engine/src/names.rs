@@ -5,6 +5,7 @@
 //! DIR/MANIFEST-0000000001
 //! DIR/wal/<generation, 16 hex digits>-<index, 8 hex digits>.wal      DIR/wal/free-<number>.wal
 //! DIR/segments/<generation, 16 hex digits>.l0
+//! DIR/keys/<generation, 16 hex digits>.keys
 //! ```
 //! A file under construction is named as it will be, with `.tmp` behind.
 
@@ -23,6 +24,8 @@ pub(crate) enum Name {
     FreeWal(u64),
     /// `0000000000000001.l0`, in `segments/`.
     LevelZero(u64),
+    /// `0000000000000001.keys`, in `keys/`.
+    Keys(u64),
     /// The name of any of the others, with `.tmp` behind: not finished when the process ended.
     Temporary,
 }
@@ -74,6 +77,16 @@ pub(crate) fn level_zero(dir: &Path, generation: u64) -> PathBuf {
     segments_dir(dir).join(Name::LevelZero(generation).text())
 }
 
+/// The directory of files of keys.
+pub(crate) fn keys_dir(dir: &Path) -> PathBuf {
+    dir.join("keys")
+}
+
+/// The file of a generation's keys.
+pub(crate) fn keys(dir: &Path, generation: u64) -> PathBuf {
+    keys_dir(dir).join(Name::Keys(generation).text())
+}
+
 /// The name of a file while it is written.
 pub(crate) fn temporary(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
@@ -95,6 +108,7 @@ impl Name {
             }
             Self::FreeWal(number) => format!("free-{number}.wal"),
             Self::LevelZero(generation) => format!("{generation:016x}.l0"),
+            Self::Keys(generation) => format!("{generation:016x}.keys"),
             Self::Temporary => unreachable!("temporary files are named after what they become"),
         }
     }
@@ -121,6 +135,8 @@ impl Name {
             Some(Self::Manifest(number))
         } else if let Some(generation) = text.strip_suffix(".l0") {
             Some(Self::LevelZero(hex(generation)?))
+        } else if let Some(generation) = text.strip_suffix(".keys") {
+            Some(Self::Keys(hex(generation)?))
         } else {
             let stem = text.strip_suffix(".wal")?;
             if let Some(number) = stem.strip_prefix("free-") {
@@ -146,6 +162,7 @@ mod tests {
                 .prop_map(|(generation, index)| Name::Wal(WalFileId { generation, index })),
             any::<u64>().prop_map(Name::FreeWal),
             any::<u64>().prop_map(Name::LevelZero),
+            any::<u64>().prop_map(Name::Keys),
         ]
     }
 

@@ -27,6 +27,11 @@ pub fn segment_directory(bytes: &[u8]) {
     crate::segment::fuzz(bytes);
 }
 
+/// Reads any bytes as a file of keys; must not panic.
+pub fn keys(bytes: &[u8]) {
+    crate::idempotency::fuzz(bytes);
+}
+
 /// Reads any bytes as a cursor, and as the body of one behind its checksum; must not panic.
 pub fn cursor(bytes: &[u8]) {
     crate::query::fuzz_cursor(bytes);

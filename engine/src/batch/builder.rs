@@ -116,7 +116,7 @@ impl BatchBuilder {
             }
             parts.push(Part { key: part.key, rows });
         }
-        Batch { rows: self.rows, parts }
+        Batch { rows: self.rows, parts, claim: None }
     }
 
     fn part(&mut self, level: Level, timestamp: Timestamp) -> &mut PartBuilder {

@@ -10,6 +10,8 @@ pub use builder::{BatchBuilder, EventBuilder};
 pub(crate) use gather::gather;
 pub(crate) use rows::{RowColumn, Rows};
 
+use crate::event::{EventId, Seq};
+use crate::idempotency::{ClaimRecord, Entry};
 use crate::partition::PartitionKey;
 use crate::timestamp::Timestamp;
 
@@ -20,6 +22,8 @@ pub struct Batch {
     pub(crate) rows: u32,
     /// The events of each partition; their sequence offsets together are `0..rows`.
     pub(crate) parts: Vec<Part>,
+    /// The key under which it is stored once, if it has one.
+    pub(crate) claim: Option<Box<ClaimRecord>>,
 }
 
 /// The events of a batch that belong to one partition.
@@ -68,6 +72,21 @@ impl Batch {
         };
         let last = self.rows.checked_sub(1)?;
         Some((at(0)?, at(last)?))
+    }
+
+    /// The ids of the first and the last event of a numbered batch; `None` without events.
+    pub(crate) fn ids(&self, incarnation: u16) -> Option<(EventId, EventId)> {
+        let (first, last) = self.first_and_last()?;
+        let base = self.parts.first()?.rows.base_seq;
+        let id = |time, seq| EventId::new(time, incarnation, Seq(seq));
+        Some((id(first, base), id(last, base + u64::from(self.rows) - 1)))
+    }
+
+    /// What is to be remembered of a numbered batch.
+    pub(crate) fn entry(&self, incarnation: u16) -> Option<Entry> {
+        let claim = ClaimRecord::clone(self.claim.as_ref()?);
+        let (first, last) = self.ids(incarnation)?;
+        Some(Entry { claim, first, last, count: self.rows })
     }
 
     /// Gives the events their sequence numbers, from `first` on.

@@ -3,12 +3,14 @@
 //!
 //! - `I1` the file is durable under its name before the edit names it;
 //! - `I2` the edit is durable before the log of its generation is retired;
-//! - `I3` readers see the rows in the memtable until they see them in the file, and never twice.
+//! - `I3` the keys of its batches are durable in a file of their own before the edit, too;
+//! - `I4` readers see the rows in the memtable until they see them in the file, and never twice.
 
 use super::queue::Queue;
 use super::state::{LiveFile, Shared};
 use crate::error::{ErrorKind, Result};
 use crate::field;
+use crate::idempotency::KeyFiles;
 use crate::manifest::{Edit, FileMeta, Manifest};
 use crate::names;
 use crate::segment::{self, Header, SectionBlocks, SegmentFile};
@@ -74,13 +76,20 @@ impl FlushQueue {
 }
 
 /// Works until the queue is closed.
-pub(crate) fn run(shared: &Shared, flushes: &FlushQueue, queue: &Queue, mut manifest: Manifest) {
+pub(crate) fn run(
+    shared: &Shared,
+    flushes: &FlushQueue,
+    queue: &Queue,
+    mut manifest: Manifest,
+    keys: &KeyFiles,
+) {
     while flushes.next() {
         loop {
-            match flush(shared, &mut manifest) {
+            match flush(shared, &mut manifest, keys) {
                 Ok(generation) => {
                     shared.counters.flushes.fetch_add(1, Relaxed);
                     queue.order_retire(generation);
+                    keys.forget(&shared.claims);
                     shared.notify();
                     break;
                 }
@@ -101,10 +110,11 @@ pub(crate) fn run(shared: &Shared, flushes: &FlushQueue, queue: &Queue, mut mani
 
 /// Writes the frozen memtable to a file and makes it live. Returns the generation whose log is no
 /// longer needed.
-fn flush(shared: &Shared, manifest: &mut Manifest) -> Result<u64> {
+fn flush(shared: &Shared, manifest: &mut Manifest, keys: &KeyFiles) -> Result<u64> {
     let (header, sections, names) = frozen_sections(shared);
     let generation = header.generation;
     let meta = segment::write(&shared.io, &shared.dir, &header, &sections, names)?;
+    write_keys(shared, generation, keys)?;
     let clock_high_water = manifest.state().clock_high_water.max(shared.io.clock.now().0);
     manifest.commit(Edit::AddFile { file: meta.clone(), clock_high_water })?;
     let live = live_file(shared, meta);
@@ -119,6 +129,14 @@ fn flush(shared: &Shared, manifest: &mut Manifest) -> Result<u64> {
     // Thousands of blocks: nobody should wait while they are freed.
     drop(flushed);
     Ok(generation)
+}
+
+fn write_keys(shared: &Shared, generation: u64, keys: &KeyFiles) -> Result<()> {
+    let state = shared.state();
+    let frozen = &state.frozen.as_ref().expect("a flush is ordered after a cut").memtable;
+    let (entries, last) = (frozen.keys.clone(), frozen.last_key);
+    drop(state);
+    keys.write(generation, &entries, last)
 }
 
 fn frozen_sections(shared: &Shared) -> (Header, Vec<SectionBlocks>, BTreeSet<String>) {

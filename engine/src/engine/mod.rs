@@ -14,6 +14,7 @@ pub(crate) use state::{LiveFile, Shared, Snapshot};
 use crate::batch::Batch;
 use crate::error::{Error, Result};
 use crate::event::EventId;
+use crate::idempotency::{BatchKey, BodyHash, Claim, Ticket};
 use crate::io::Lock;
 use crate::options::Options;
 use crate::query::{self, EventRecord, SearchPage, SearchRequest, StatsRequest, StatsTable};
@@ -73,6 +74,18 @@ pub struct Status {
     pub memtable_bytes: u64,
     /// Generations flushed.
     pub flushes: u64,
+    /// Keys of batches that are remembered.
+    pub keys: u64,
+    /// When the oldest of them came, in milliseconds since the epoch.
+    pub oldest_key_ms: Option<i64>,
+    /// Bytes that they take in memory.
+    pub key_bytes: u64,
+    /// Batches that were stored before and so not again.
+    pub replays: u64,
+    /// Batches refused because their key is another's.
+    pub key_conflicts: u64,
+    /// Files of keys that were damaged when the store was opened.
+    pub key_files_damaged: u64,
 }
 
 impl Engine {
@@ -100,21 +113,56 @@ impl Engine {
     /// Stores a batch without waiting: `done` is called, on a thread of the engine, with what
     /// [`Engine::append`] would have returned. Encoding is done before this returns.
     pub fn submit(&self, batch: Batch, done: impl FnOnce(Result<Appended>) + Send + 'static) {
+        self.submit_with(batch, None, done);
+    }
+
+    /// Claims a key for a batch, so that it is stored once however often it is sent. The key is
+    /// free again when the ticket is dropped, or the batch that it is given to is refused. `wake` is
+    /// called when a batch of this key that is in flight has been stored or refused, if that is the
+    /// answer.
+    pub fn claim(
+        &self,
+        key: BatchKey,
+        body: BodyHash,
+        wake: impl FnOnce() + Send + 'static,
+    ) -> Claim {
+        self.shared.claims.claim(key, body, self.shared.io.clock.now().millis(), wake)
+    }
+
+    /// As [`Engine::submit`]; when the batch is stored, the key of the ticket is remembered with it.
+    pub fn submit_once(
+        &self,
+        mut batch: Batch,
+        ticket: Ticket,
+        done: impl FnOnce(Result<Appended>) + Send + 'static,
+    ) {
+        batch.claim = Some(Box::new(ticket.record().clone()));
+        self.submit_with(batch, Some(ticket), done);
+    }
+
+    fn submit_with(
+        &self,
+        batch: Batch,
+        ticket: Option<Ticket>,
+        done: impl FnOnce(Result<Appended>) + Send + 'static,
+    ) {
         if batch.is_empty() {
+            drop(ticket);
             return done(Ok(Appended { count: 0, ids: None }));
         }
-        if let Err(error) = self.shared.state().check_open() {
-            return done(Err(error));
-        }
-        let record = match EncodedRecord::new(&batch) {
+        let record = self.shared.state().check_open().and_then(|()| EncodedRecord::new(&batch));
+        let record = match record {
             Ok(record) => record,
-            Err(error) => return done(Err(error)),
+            Err(error) => {
+                drop(ticket);
+                return done(Err(error));
+            }
         };
         let raw_bytes = batch.raw_bytes();
-        let submission = Submission { batch, record, raw_bytes, done: Box::new(done) };
+        let submission = Submission { batch, record, raw_bytes, ticket, done: Box::new(done) };
         if let Err(refused) = self.queue.push(submission) {
             let (submission, error) = *refused;
-            (submission.done)(Err(error));
+            submission.refuse(error);
         }
     }
 
@@ -180,6 +228,7 @@ impl Engine {
     /// The state of the store.
     pub fn status(&self) -> Status {
         let counters = &self.shared.counters;
+        let keys = self.shared.claims.figures();
         let state = self.shared.state();
         let frozen = state.frozen.as_ref().map(|frozen| &frozen.memtable);
         let memtables = || frozen.into_iter().chain([&state.active]);
@@ -208,6 +257,12 @@ impl Engine {
                 + memtables().map(|table| table.rows()).sum::<u64>(),
             memtable_bytes: memtables().map(|table| table.bytes() as u64).sum(),
             flushes: counters.flushes.load(Relaxed),
+            keys: keys.live as u64,
+            oldest_key_ms: keys.oldest_ms,
+            key_bytes: keys.bytes as u64,
+            replays: keys.replays,
+            key_conflicts: keys.conflicts,
+            key_files_damaged: counters.key_files_damaged.load(Relaxed),
         }
     }
 

@@ -7,6 +7,7 @@ use super::sealer::{self, SealQueue};
 use super::state::{ClosesOnPanic, Shared, State};
 use super::writer::Writer;
 use crate::error::{Error, Result};
+use crate::idempotency::KeyFiles;
 use crate::io::{Io, Lock};
 use crate::manifest::{Manifest, ManifestState};
 use crate::memtable::Memtable;
@@ -22,7 +23,8 @@ use std::thread::JoinHandle;
 /// Opens a store, recovering what its log holds.
 pub(crate) fn open(options: Options) -> Result<Engine> {
     let Options { dir, limits, io } = options;
-    for needed in [dir.clone(), names::wal_dir(&dir), names::segments_dir(&dir)] {
+    let folders = [names::wal_dir(&dir), names::segments_dir(&dir), names::keys_dir(&dir)];
+    for needed in std::iter::once(dir.clone()).chain(folders) {
         io.storage.create_dir_all(&needed).map_err(|e| match e.kind() {
             std::io::ErrorKind::AlreadyExists => {
                 Error::invalid(format!("{} is not a directory", needed.display()))
@@ -47,6 +49,10 @@ pub(crate) fn open(options: Options) -> Result<Engine> {
     let files = live.files.values().map(|meta| flush::live_file(&shared, meta.clone()));
     shared.state().files = Arc::new(files.collect());
 
+    let committed = live.committed_generation.unwrap_or(0);
+    let key_files =
+        KeyFiles::open(&shared.io, &shared.dir, live.store_uuid, committed, &shared.claims)?;
+    shared.counters.key_files_damaged.store(key_files.damaged(), Relaxed);
     let flushes = FlushQueue::default();
     let queue = Arc::new(Queue::new(shared.limits.queue_bytes_max));
     let (seals, tasks) = SealQueue::new();
@@ -76,7 +82,9 @@ pub(crate) fn open(options: Options) -> Result<Engine> {
     });
     let flusher = {
         let (flushes, queue) = (flushes.clone(), Arc::clone(&queue));
-        spawn(&shared, "flusher", move |shared| flush::run(shared, &flushes, &queue, manifest))
+        spawn(&shared, "flusher", move |shared| {
+            flush::run(shared, &flushes, &queue, manifest, &key_files)
+        })
     };
     let writer = {
         let writer = Writer::new(Arc::clone(&shared), Arc::clone(&queue), seals, wal, wanted);
@@ -128,7 +136,7 @@ fn recover(shared: &Shared, seals: &SealQueue, live: &ManifestState) -> Result<W
             state.check_open()?;
             shared.wait(&mut state);
         }
-        let jobs = state.active.apply(batch, &shared.limits);
+        let jobs = state.apply(shared, batch);
         drop(state);
         seals.extend(jobs);
         Ok(())

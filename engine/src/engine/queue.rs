@@ -3,6 +3,7 @@
 use super::Appended;
 use crate::batch::Batch;
 use crate::error::{Error, Result};
+use crate::idempotency::Ticket;
 use crate::wal::EncodedRecord;
 use parking_lot::{Condvar, Mutex};
 use std::collections::VecDeque;
@@ -31,6 +32,8 @@ pub(crate) struct Submission {
     pub(crate) record: EncodedRecord,
     /// The bytes that the batch takes in memory.
     pub(crate) raw_bytes: usize,
+    /// Its right to be stored under its key, if it has one.
+    pub(crate) ticket: Option<Ticket>,
     pub(crate) done: Box<dyn FnOnce(Result<Appended>) + Send>,
 }
 
@@ -56,6 +59,13 @@ pub(crate) enum Work {
 }
 
 impl Submission {
+    /// Tells the sender that nothing was stored. Its key is free before that: a retry may follow at
+    /// once.
+    pub(crate) fn refuse(self, error: Error) {
+        drop(self.ticket);
+        (self.done)(Err(error));
+    }
+
     fn bytes(&self) -> usize {
         self.raw_bytes + self.record.len()
     }

@@ -1,11 +1,13 @@
 //! What the threads of an engine share, and the snapshots that queries read.
 
+use crate::batch::Batch;
 use crate::error::{Error, Result};
 use crate::event::Seq;
+use crate::idempotency::Claims;
 use crate::io::Io;
 use crate::limits::Limits;
 use crate::manifest::FileMeta;
-use crate::memtable::{MemPartition, Memtable};
+use crate::memtable::{MemPartition, Memtable, SealJob};
 use crate::partition::PartitionKey;
 use crate::segment::{BlockCache, Handles, SegmentFile};
 use parking_lot::{Condvar, Mutex, MutexGuard};
@@ -25,6 +27,7 @@ pub(crate) struct Shared {
     pub(crate) incarnation: u16,
     pub(crate) cache: BlockCache,
     pub(crate) handles: Arc<Handles>,
+    pub(crate) claims: Arc<Claims>,
     pub(crate) counters: Counters,
     /// Whether queries leave out what statistics and filters rule out. Always, but for tests.
     pub(crate) prunes: AtomicBool,
@@ -42,6 +45,7 @@ pub(crate) struct Counters {
     pub(crate) wal_bytes_written: AtomicU64,
     pub(crate) wal_bytes: AtomicU64,
     pub(crate) flushes: AtomicU64,
+    pub(crate) key_files_damaged: AtomicU64,
 }
 
 /// What there is to read, and how far it has come.
@@ -96,6 +100,7 @@ impl Shared {
         state: State,
     ) -> Self {
         let cache = BlockCache::new(limits.cache_bytes_max);
+        let limits_keys_max = limits.keys_max;
         let handles = Handles::new(Arc::clone(&io.storage), limits.files_open_max);
         let (store, incarnation) = identity;
         Self {
@@ -106,6 +111,7 @@ impl Shared {
             incarnation,
             cache,
             handles: Arc::new(handles),
+            claims: Arc::new(Claims::new(limits_keys_max)),
             counters: Counters::default(),
             prunes: AtomicBool::new(true),
             state: Mutex::new(state),
@@ -158,6 +164,16 @@ impl Shared {
 }
 
 impl State {
+    /// Takes in a numbered batch that is durable, and its key. Returns what is to be encoded now.
+    pub(crate) fn apply(&mut self, shared: &Shared, batch: Batch) -> Vec<SealJob> {
+        if let Some(entry) = batch.entry(shared.incarnation) {
+            let now_ms = shared.io.clock.now().millis();
+            self.active.last_key = shared.claims.remember(entry.clone(), now_ms);
+            self.active.keys.push(entry);
+        }
+        self.active.apply(batch, &shared.limits)
+    }
+
     /// The memtable of this id, if it is still in memory.
     pub(crate) fn memtable(&mut self, id: u64) -> Option<&mut Memtable> {
         let frozen = self.frozen.as_mut().map(|frozen| &mut frozen.memtable);

@@ -9,7 +9,6 @@ use super::queue::{Queue, Submission, Work};
 use super::sealer::{SealQueue, Task};
 use super::state::{Frozen, Shared};
 use crate::error::{Error, Result};
-use crate::event::{EventId, Seq};
 use crate::memtable::Memtable;
 use crate::wal::Wal;
 use std::sync::Arc;
@@ -137,23 +136,21 @@ impl Writer {
         let mut told = Vec::with_capacity(group.len());
         let mut jobs = Vec::new();
         let mut state = self.shared.state();
-        for Submission { mut batch, done, .. } in group {
+        for Submission { mut batch, done, ticket, .. } in group {
             let count = batch.len();
-            let last = next + count as u64 - 1;
-            let ids = batch.first_and_last().map(|(from, to)| {
-                let id = |time, seq| EventId::new(time, incarnation, Seq(seq));
-                (id(from, next), id(to, last))
-            });
             batch.number(next);
-            jobs.extend(state.active.apply(batch, &self.shared.limits));
+            let ids = batch.ids(incarnation);
+            jobs.extend(state.apply(&self.shared, batch));
             next += count as u64;
-            told.push((done, Appended { count, ids }));
+            told.push((done, ticket, Appended { count, ids }));
         }
         drop(state);
         self.shared.counters.events_appended.fetch_add(next - first, Relaxed);
         self.generation_began.get_or_insert_with(|| self.shared.io.clock.monotonic());
         self.seals.extend(jobs);
-        for (done, appended) in told {
+        for (done, ticket, appended) in told {
+            // Whoever waits for the key finds it remembered.
+            drop(ticket);
             done(Ok(appended));
         }
     }
@@ -241,6 +238,6 @@ impl Drop for Writer {
 
 fn refuse(group: impl IntoIterator<Item = Submission>, error: &Error) {
     for submission in group {
-        (submission.done)(Err(error.clone()));
+        submission.refuse(error.clone());
     }
 }

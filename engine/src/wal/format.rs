@@ -26,6 +26,8 @@ pub(crate) const RECORD_HEADER_BYTES: usize = 32;
 pub(crate) const RECORD_BATCH: u8 = 1;
 /// The version of the payload of batches that this code writes.
 pub(crate) const BATCH_VERSION: u8 = 1;
+/// A batch with a key: the key stands before what version 1 has.
+pub(crate) const KEYED_BATCH_VERSION: u8 = 2;
 /// Numbers of groups stay below this, so that counting on never overflows.
 const GROUP_NUMBER_MAX: u64 = u64::MAX >> 1;
 

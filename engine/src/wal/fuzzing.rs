@@ -2,8 +2,8 @@
 //! them are made right, so that what stands behind the checksums is reached.
 
 use super::format::{
-    BATCH_VERSION, FILE_HEADER_BYTES, FileHeader, GroupHeader, RECORD_BATCH, RecordHeader,
-    group_bytes,
+    BATCH_VERSION, FILE_HEADER_BYTES, FileHeader, GroupHeader, KEYED_BATCH_VERSION, RECORD_BATCH,
+    RecordHeader, group_bytes,
 };
 use super::{record, recover};
 use crate::codec::crc::crc32;
@@ -29,8 +29,11 @@ pub(crate) fn fuzz(bytes: &[u8]) {
         rows: u32::from(rows),
         first_seq: 1,
     };
-    if let Ok(batch) = record::decode_raw(&header, raw) {
-        batch.check_invariants();
+    for version in [BATCH_VERSION, KEYED_BATCH_VERSION] {
+        let header = RecordHeader { version, ..header };
+        if let Ok(batch) = record::decode_raw(&header, raw) {
+            batch.check_invariants();
+        }
     }
     let mut body = header.encode(crc32(0, &[])).to_vec();
     body.extend(record_of(&header, raw));

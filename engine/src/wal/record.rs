@@ -1,12 +1,16 @@
 //! One batch as the payload of a record: packed integers and lexemes in a bincode struct, then
 //! zstd. Foreign bytes end in errors: all invariants of `Rows` are checked before a batch exists.
 
-use super::format::{BATCH_VERSION, RECORD_BATCH, RECORD_HEADER_BYTES, RecordHeader};
+use super::format::{
+    BATCH_VERSION, KEYED_BATCH_VERSION, RECORD_BATCH, RECORD_HEADER_BYTES, RecordHeader,
+};
 use crate::batch::{Batch, Part, RowColumn, Rows};
 use crate::codec::crc::crc32;
+use crate::codec::slice::Slice;
 use crate::codec::varint;
 use crate::error::{Error, Result};
 use crate::event::{Kind, Level};
+use crate::idempotency::ClaimRecord;
 use crate::limits::WAL_RECORD_BYTES_MAX;
 use crate::partition::PartitionKey;
 use crate::timestamp::Day;
@@ -14,6 +18,7 @@ use bincode::{BorrowDecode, Encode};
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::HashSet;
+use std::path::Path;
 
 /// The fast level: higher ones cost more time than they save on these bytes.
 const ZSTD_LEVEL: i32 = 1;
@@ -57,6 +62,7 @@ pub(crate) struct EncodedRecord {
     payload_crc: u32,
     raw_len: u32,
     rows: u32,
+    version: u8,
 }
 
 impl EncodedRecord {
@@ -66,8 +72,13 @@ impl EncodedRecord {
     /// `Invalid` for a batch larger than [`WAL_RECORD_BYTES_MAX`].
     pub(crate) fn new(batch: &Batch) -> Result<Self> {
         assert!(!batch.is_empty(), "a batch without events needs no record");
-        let raw = bincode::encode_to_vec(mirror(batch), config())
+        let mut raw = Vec::new();
+        if let Some(claim) = &batch.claim {
+            claim.encode(&mut raw);
+        }
+        bincode::encode_into_std_write(mirror(batch), &mut raw, config())
             .map_err(|e| Error::invalid(format!("the batch can't be encoded: {e}")))?;
+        let version = if batch.claim.is_some() { KEYED_BATCH_VERSION } else { BATCH_VERSION };
         let too_large = |bytes: usize| {
             Error::invalid(format!(
                 "the batch has {bytes} bytes, at most {WAL_RECORD_BYTES_MAX} are allowed"
@@ -81,7 +92,7 @@ impl EncodedRecord {
             return Err(too_large(payload.len()));
         }
         let payload_crc = crc32(0, &[&payload]);
-        Ok(Self { payload_crc, raw_len: raw.len() as u32, rows: batch.rows, payload })
+        Ok(Self { payload_crc, raw_len: raw.len() as u32, rows: batch.rows, version, payload })
     }
 
     /// The number of events.
@@ -98,7 +109,7 @@ impl EncodedRecord {
     pub(super) fn write(&self, first_seq: u64, out: &mut Vec<u8>) {
         let header = RecordHeader {
             kind: RECORD_BATCH,
-            version: BATCH_VERSION,
+            version: self.version,
             len: self.payload.len() as u32,
             raw_len: self.raw_len,
             rows: self.rows,
@@ -119,13 +130,21 @@ impl From<&str> for Malformed {
     }
 }
 
-/// The batch of a record of kind [`RECORD_BATCH`] and version [`BATCH_VERSION`], numbered.
+/// The batch of a record of kind [`RECORD_BATCH`] and a version that is known, numbered.
 pub(super) fn decode(header: &RecordHeader, payload: &[u8]) -> Result<Batch, Malformed> {
     decode_raw(header, &decompress(payload, header.raw_len)?)
 }
 
 /// The batch of a payload that is inflated.
 pub(super) fn decode_raw(header: &RecordHeader, raw: &[u8]) -> Result<Batch, Malformed> {
+    let (claim, raw) = match header.version {
+        KEYED_BATCH_VERSION => {
+            let mut slice = Slice::new(raw, 0, "batch key", Path::new(""));
+            let claim = ClaimRecord::decode(&mut slice).map_err(|e| Malformed(e.to_string()))?;
+            (Some(Box::new(claim)), &raw[slice.position()..])
+        }
+        _ => (None, raw),
+    };
     let (mirror, used): (BatchV1<'_>, usize) =
         bincode::borrow_decode_from_slice(raw, config()).map_err(|e| Malformed(e.to_string()))?;
     if used != raw.len() {
@@ -149,7 +168,7 @@ pub(super) fn decode_raw(header: &RecordHeader, raw: &[u8]) -> Result<Batch, Mal
             _ => return Err("a sequence number twice or out of range".into()),
         }
     }
-    let mut batch = Batch { rows: mirror.rows, parts };
+    let mut batch = Batch { rows: mirror.rows, parts, claim };
     batch.number(header.first_seq);
     Ok(batch)
 }

@@ -132,7 +132,7 @@ fn survey(io: &Io, dir: &Path, first_generation: u64) -> Result<Survey> {
             Some(Name::Wal(id)) => survey.live.push(id),
             Some(Name::FreeWal(number)) => survey.free.push(number),
             Some(Name::Temporary) => survey.temporary.push(wal_dir.join(text)),
-            Some(Name::Lock | Name::Manifest(_) | Name::LevelZero(_)) | None => {}
+            Some(_) | None => {}
         }
     }
     survey.live.sort_unstable();

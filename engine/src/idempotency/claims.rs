@@ -1,0 +1,178 @@
+//! Who may store a batch under a key: one at a time, and nobody after it was stored.
+
+use super::record::{ClaimRecord, Entry};
+use super::table::Table;
+use super::{ANSWER_BYTES_MAX, BatchKey, BodyHash};
+use crate::event::EventId;
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// What becomes of the wish to store a batch under a key.
+#[derive(Debug)]
+pub enum Claim {
+    /// The key is free: whoever has the ticket may store its batch.
+    New(Ticket),
+    /// The same batch was stored before.
+    Stored(Stored),
+    /// Another batch was stored under the key, or is on its way.
+    Conflict,
+    /// The same batch is on its way: claim again when woken.
+    InFlight,
+}
+
+/// What the sender of the first batch of a key was told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// The number of events.
+    pub count: usize,
+    /// The ids of the first and the last event.
+    pub ids: (EventId, EventId),
+    /// What was given to [`Ticket::with_answer`].
+    pub answer: Box<[u8]>,
+}
+
+/// The right to store one batch under a key. Dropped without that, it frees the key.
+#[derive(Debug)]
+pub struct Ticket {
+    claims: Arc<Claims>,
+    record: ClaimRecord,
+}
+
+/// The keys that are remembered, and those of batches on their way.
+#[derive(Debug)]
+pub(crate) struct Claims {
+    inner: Mutex<Inner>,
+    pub(super) replays: AtomicU64,
+    pub(super) conflicts: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Inner {
+    table: Table,
+    flights: HashMap<[u8; 16], Flight>,
+}
+
+struct Flight {
+    body: BodyHash,
+    /// Called when the batch was stored or given up.
+    waiting: Vec<Box<dyn FnOnce() + Send>>,
+}
+
+/// Figures of the keys, for metrics.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Figures {
+    pub(crate) live: usize,
+    pub(crate) oldest_ms: Option<i64>,
+    pub(crate) bytes: usize,
+    pub(crate) replays: u64,
+    pub(crate) conflicts: u64,
+}
+
+impl std::fmt::Debug for Flight {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Flight").field("waiting", &self.waiting.len()).finish_non_exhaustive()
+    }
+}
+
+impl Claims {
+    /// At most `keys_max` keys are remembered.
+    pub(crate) fn new(keys_max: usize) -> Self {
+        let inner = Inner { table: Table::new(keys_max), flights: HashMap::new() };
+        let (replays, conflicts) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { inner: Mutex::new(inner), replays, conflicts }
+    }
+
+    /// Claims a key for a batch. `wake` is called once what is in flight has landed, if that is the
+    /// answer.
+    pub(crate) fn claim(
+        self: &Arc<Self>,
+        key: BatchKey,
+        body: BodyHash,
+        now_ms: i64,
+        wake: impl FnOnce() + Send + 'static,
+    ) -> Claim {
+        let mut inner = self.inner.lock();
+        if let Some(entry) = inner.table.get(&key.hash, now_ms) {
+            if entry.claim.body != body {
+                self.conflicts.fetch_add(1, Relaxed);
+                return Claim::Conflict;
+            }
+            self.replays.fetch_add(1, Relaxed);
+            return Claim::Stored(Stored {
+                count: entry.count as usize,
+                ids: (entry.first, entry.last),
+                answer: entry.claim.answer.clone(),
+            });
+        }
+        if let Some(flight) = inner.flights.get_mut(&key.hash) {
+            if flight.body != body {
+                self.conflicts.fetch_add(1, Relaxed);
+                return Claim::Conflict;
+            }
+            flight.waiting.push(Box::new(wake));
+            return Claim::InFlight;
+        }
+        inner.flights.insert(key.hash, Flight { body, waiting: Vec::new() });
+        let record = ClaimRecord { key, body, arrival_ms: now_ms, answer: Box::default() };
+        Claim::New(Ticket { claims: Arc::clone(self), record })
+    }
+
+    /// Remembers a batch that is visible. Returns the number of the entry.
+    pub(crate) fn remember(&self, entry: Entry, now_ms: i64) -> u64 {
+        self.inner.lock().table.push(entry, now_ms)
+    }
+
+    /// The number of the oldest entry that is remembered, or the next one.
+    pub(crate) fn oldest_number(&self, now_ms: i64) -> u64 {
+        let mut inner = self.inner.lock();
+        inner.table.forget(now_ms);
+        inner.table.oldest_number()
+    }
+
+    pub(crate) fn figures(&self) -> Figures {
+        let inner = self.inner.lock();
+        Figures {
+            live: inner.table.len(),
+            oldest_ms: inner.table.oldest_ms(),
+            bytes: inner.table.heap_bytes(),
+            replays: self.replays.load(Relaxed),
+            conflicts: self.conflicts.load(Relaxed),
+        }
+    }
+
+    /// The flight of a key has landed, well or not.
+    fn land(&self, key: BatchKey) {
+        let flight = self.inner.lock().flights.remove(&key.hash);
+        let flight = flight.expect("a ticket is the only one of its key");
+        // Without the lock: they claim again.
+        flight.waiting.into_iter().for_each(|wake| wake());
+    }
+}
+
+impl Ticket {
+    /// Keeps bytes for those who send the batch again: what their answer needs besides count and
+    /// ids.
+    ///
+    /// # Panics
+    /// If there are more than [`ANSWER_BYTES_MAX`].
+    #[must_use]
+    pub fn with_answer(mut self, answer: &[u8]) -> Self {
+        assert!(answer.len() <= ANSWER_BYTES_MAX, "{} bytes of an answer", answer.len());
+        self.record.answer = answer.into();
+        self
+    }
+
+    /// What the log has to remember.
+    pub(crate) fn record(&self) -> &ClaimRecord {
+        &self.record
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.claims.land(self.record.key);
+    }
+}

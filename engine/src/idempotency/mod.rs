@@ -1,0 +1,83 @@
+//! Batches that are stored once, however often they are sent.
+//!
+//! A sender names its batch by a key. The first batch of a key is stored and its answer kept; the
+//! same batch again gets that answer, another batch of the same key is refused, and a retry that
+//! comes while the first is on its way waits for what becomes of it.
+//!
+//! - `K1` a key is remembered from the moment its batch is visible: it travels in the batch's record
+//!   of the log, and with the flush of its generation it goes to a file of its own, which is durable
+//!   before the log of that generation may go.
+//! - `K2` a batch that was refused leaves no trace of its key.
+//! - `K3` what is remembered is bounded in number and in time; the oldest goes first.
+
+mod claims;
+mod file;
+#[cfg(any(test, feature = "testing"))]
+mod fuzzing;
+#[cfg(test)]
+mod golden;
+mod record;
+mod table;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use claims::Claims;
+pub use claims::{Claim, Stored, Ticket};
+pub(crate) use file::KeyFiles;
+#[cfg(feature = "testing")]
+pub(crate) use fuzzing::fuzz;
+pub(crate) use record::{ClaimRecord, Entry};
+
+use std::time::Duration;
+
+/// How long a sender's key is remembered, unless there are too many.
+const WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long a body without a key is remembered.
+const BODY_WINDOW: Duration = Duration::from_secs(10 * 60);
+/// The longest answer that is kept with a key, in bytes.
+pub const ANSWER_BYTES_MAX: usize = 512;
+
+/// What a batch is known by: a hash of its tenant and of the name that its sender gave it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct BatchKey {
+    pub(crate) hash: [u8; 16],
+    /// Seconds for which it is remembered.
+    pub(crate) window_s: u32,
+}
+
+/// A hash of what a batch was made from, which tells a retry from another batch of the same key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BodyHash(pub(crate) [u8; 16]);
+
+impl BatchKey {
+    /// The key of a batch that its sender calls `name`; remembered for 24 hours.
+    pub fn named(tenant: &str, name: &[u8]) -> Self {
+        let hash = hash("logstrata batch key 1", &[tenant.as_bytes(), name]);
+        Self { hash, window_s: WINDOW.as_secs() as u32 }
+    }
+
+    /// The key of a batch without a name, which is known by its body; remembered for 10 minutes.
+    pub fn of_body(tenant: &str, body: BodyHash) -> Self {
+        let hash = hash("logstrata body key 1", &[tenant.as_bytes(), &body.0]);
+        Self { hash, window_s: BODY_WINDOW.as_secs() as u32 }
+    }
+}
+
+impl BodyHash {
+    /// The hash of these parts, which don't run into each other.
+    pub fn new(parts: &[&[u8]]) -> Self {
+        Self(hash("logstrata batch body 1", parts))
+    }
+}
+
+/// The first half of BLAKE3 in key derivation mode over the parts and their lengths.
+fn hash(context: &str, parts: &[&[u8]]) -> [u8; 16] {
+    let mut hasher = blake3::Hasher::new_derive_key(context);
+    for part in parts {
+        hasher.update(&(part.len() as u64).to_le_bytes());
+        hasher.update(part);
+    }
+    let mut half = [0; 16];
+    half.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+    half
+}

@@ -1,0 +1,283 @@
+use super::table::Table;
+use super::*;
+use crate::batch::BatchBuilder;
+use crate::engine::Engine;
+use crate::error::Result;
+use crate::event::{EventId, Kind, Seq};
+use crate::io::{
+    Clock, Fault, FaultyStorage, Io, ManualClock, MemoryStorage, SeededEntropy, Storage,
+};
+use crate::limits::Limits;
+use crate::options::Options;
+use crate::timestamp::Timestamp;
+use crate::{Appended, names};
+use proptest::prelude::*;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::channel;
+
+const START: Timestamp = Timestamp(1_795_219_200_000_000_000);
+const DIR: &str = "/store";
+
+struct World {
+    disk: MemoryStorage,
+    clock: Arc<ManualClock>,
+    limits: Limits,
+}
+
+impl World {
+    fn new() -> Self {
+        let clock = Arc::new(ManualClock::new(START));
+        Self { disk: MemoryStorage::new(), clock, limits: Limits::tiny() }
+    }
+
+    fn open(&self) -> Engine {
+        self.open_on(Arc::new(self.disk.clone())).expect("opened")
+    }
+
+    fn open_on(&self, storage: Arc<dyn Storage>) -> Result<Engine> {
+        let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
+        let io = Io { storage, clock, entropy: Arc::new(SeededEntropy::new(1)) };
+        Engine::open(Options { dir: DIR.into(), limits: self.limits.clone(), io })
+    }
+}
+
+fn key(name: &str) -> BatchKey {
+    BatchKey::named("default", name.as_bytes())
+}
+
+fn body(text: &str) -> BodyHash {
+    BodyHash::new(&[text.as_bytes()])
+}
+
+fn claim(engine: &Engine, name: &str, text: &str) -> Claim {
+    engine.claim(key(name), body(text), || {})
+}
+
+/// Stores a batch of one event under a ticket.
+fn store(engine: &Engine, ticket: Ticket, text: &str) -> Result<Appended> {
+    let mut batch = BatchBuilder::new(&Limits::tiny(), START);
+    let mut event = batch.event();
+    event.field("message", Kind::String, text.as_bytes());
+    event.finish().expect("small");
+    let (sender, receiver) = channel();
+    engine.submit_once(batch.build(), ticket, move |result| {
+        sender.send(result).expect("the test waits");
+    });
+    receiver.recv().expect("answered")
+}
+
+/// Sends a batch as a sender does: stored now, or told what it was told before.
+fn send(engine: &Engine, name: &str, text: &str) -> (EventId, EventId) {
+    match claim(engine, name, text) {
+        Claim::New(ticket) => store(engine, ticket.with_answer(text.as_bytes()), text)
+            .expect("stored")
+            .ids
+            .expect("one"),
+        Claim::Stored(stored) => {
+            assert_eq!((stored.count, &*stored.answer), (1, text.as_bytes()));
+            stored.ids
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_batch_is_stored_once() {
+    let world = World::new();
+    let engine = world.open();
+    let ids = send(&engine, "a", "one");
+    assert_eq!(send(&engine, "a", "one"), ids);
+    assert_ne!(send(&engine, "b", "one"), ids, "another key is another batch");
+    assert!(matches!(claim(&engine, "a", "two"), Claim::Conflict));
+    let status = engine.status();
+    assert_eq!((status.events, status.keys, status.replays, status.key_conflicts), (2, 2, 1, 1));
+}
+
+#[test]
+fn a_retry_waits_for_the_first() {
+    let world = World::new();
+    let engine = world.open();
+    let Claim::New(ticket) = claim(&engine, "a", "one") else { panic!("free") };
+    let woken = Arc::new(AtomicUsize::new(0));
+    for _ in 0..2 {
+        let woken = Arc::clone(&woken);
+        let wake = move || {
+            woken.fetch_add(1, Ordering::Relaxed);
+        };
+        assert!(matches!(engine.claim(key("a"), body("one"), wake), Claim::InFlight));
+    }
+    assert!(matches!(claim(&engine, "a", "two"), Claim::Conflict));
+    assert_eq!(woken.load(Ordering::Relaxed), 0);
+    let appended = store(&engine, ticket, "one").expect("stored");
+    assert_eq!(woken.load(Ordering::Relaxed), 2, "woken before the first is answered");
+    let Claim::Stored(stored) = claim(&engine, "a", "one") else { panic!("stored") };
+    assert_eq!(Some(stored.ids), appended.ids);
+}
+
+#[test]
+fn a_refused_batch_leaves_its_key_free() {
+    let world = World::new();
+    let disk = FaultyStorage::new(world.disk.clone());
+    let engine = world.open_on(Arc::new(disk.clone())).expect("opened");
+    let Claim::New(ticket) = claim(&engine, "a", "one") else { panic!("free") };
+    let (sender, woken) = channel();
+    let wake = move || sender.send(()).expect("the test waits");
+    assert!(matches!(engine.claim(key("a"), body("one"), wake), Claim::InFlight));
+    drop(ticket);
+    woken.recv().expect("woken");
+    let Claim::New(ticket) = claim(&engine, "a", "another body is fine") else { panic!("free") };
+    disk.fail(0, Fault::Halt);
+    assert!(store(&engine, ticket, "one").is_err());
+    assert!(matches!(claim(&engine, "a", "one"), Claim::New(_)), "nothing is remembered");
+}
+
+/// Through the log, through a flush, through several, and after the power was cut.
+#[test]
+fn keys_survive_restarts() {
+    let mut world = World::new();
+    let engine = world.open();
+    let ids: Vec<_> = (0..3).map(|n| send(&engine, &format!("k{n}"), "one")).collect();
+    let check = |engine: &Engine| {
+        for (n, ids) in ids.iter().enumerate() {
+            assert_eq!(send(engine, &format!("k{n}"), "one"), *ids);
+        }
+        assert!(matches!(claim(engine, "k0", "two"), Claim::Conflict));
+        assert_eq!(engine.status().events, 3);
+    };
+    world.disk = world.disk.power_cut();
+    drop(engine);
+    let engine = world.open();
+    check(&engine);
+    engine.flush().expect("flushed");
+    check(&engine);
+    world.disk = world.disk.power_cut();
+    drop(engine);
+    let engine = world.open();
+    check(&engine);
+    send(&engine, "later", "one");
+    engine.flush().expect("flushed");
+    engine.close().expect("closed");
+    let engine = world.open();
+    assert_eq!(engine.status().keys, 4);
+    send(&engine, "later", "one");
+    assert_eq!(engine.status().events, 4);
+}
+
+/// What was read from the log after a crash, and given as an answer, must survive the next one.
+#[test]
+fn a_replay_after_a_crash_is_durable() {
+    let mut world = World::new();
+    let engine = world.open();
+    let ids = send(&engine, "a", "one");
+    // The process ends, the system goes on: what was written is there, synced or not.
+    world.disk = world.disk.crash(|| true);
+    drop(engine);
+    let engine = world.open();
+    assert_eq!(send(&engine, "a", "one"), ids);
+    world.disk = world.disk.power_cut();
+    drop(engine);
+    let engine = world.open();
+    assert_eq!(send(&engine, "a", "one"), ids);
+    assert_eq!(engine.status().events, 1);
+}
+
+#[test]
+fn keys_and_their_files_go_when_their_time_is_over() {
+    let world = World::new();
+    let engine = world.open();
+    send(&engine, "old", "one");
+    engine.flush().expect("flushed");
+    let old = names::keys(Path::new(DIR), 1);
+    assert!(world.disk.read(&old).is_some());
+    world.clock.advance(WINDOW);
+    assert!(matches!(claim(&engine, "old", "two"), Claim::New(_)), "24 hours are over");
+    send(&engine, "new", "one");
+    engine.flush().expect("flushed");
+    // The file goes behind the flush.
+    drop(engine);
+    let engine = world.open();
+    assert_eq!(world.disk.read(&old), None);
+    assert_eq!(engine.status().keys, 1);
+}
+
+#[test]
+fn the_oldest_go_beyond_the_number() {
+    let world = World::new();
+    let engine = world.open();
+    for n in 0..world.limits.keys_max + 3 {
+        send(&engine, &format!("k{n}"), "one");
+    }
+    assert_eq!(engine.status().keys, world.limits.keys_max as u64);
+    assert!(matches!(claim(&engine, "k2", "one"), Claim::New(_)));
+    assert!(matches!(claim(&engine, "k3", "one"), Claim::Stored(_)));
+}
+
+#[test]
+fn a_damaged_file_costs_its_keys_only() {
+    let world = World::new();
+    let engine = world.open();
+    send(&engine, "a", "one");
+    engine.flush().expect("flushed");
+    send(&engine, "b", "one");
+    engine.flush().expect("flushed");
+    engine.close().expect("closed");
+    let path = names::keys(Path::new(DIR), 1);
+    let mut bytes = world.disk.read(&path).expect("written");
+    bytes[40] ^= 1;
+    world.disk.overwrite(&path, bytes);
+    let engine = world.open();
+    let status = engine.status();
+    assert_eq!((status.key_files_damaged, status.keys, status.events), (1, 1, 2));
+    assert!(matches!(claim(&engine, "b", "one"), Claim::Stored(_)));
+    assert!(matches!(claim(&engine, "a", "one"), Claim::New(_)));
+}
+
+#[test]
+fn keys_of_tenants_and_bodies_are_apart() {
+    let hashes = [
+        BatchKey::named("a", b"bc").hash,
+        BatchKey::named("ab", b"c").hash,
+        BatchKey::named("b", b"bc").hash,
+        BatchKey::of_body("a", body("bc")).hash,
+        body("bc").0,
+        BodyHash::new(&[b"b", b"c"]).0,
+    ];
+    let distinct: std::collections::BTreeSet<_> = hashes.iter().collect();
+    assert_eq!(distinct.len(), hashes.len());
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_give_no_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        fuzzing::fuzz(&bytes);
+    }
+
+    /// Against a list that is searched from its end; the clock goes either way.
+    #[test]
+    fn the_table_is_a_bounded_map(
+        steps in prop::collection::vec((0u8..12, 0u32..3, -40_000i64..60_000), 1..200),
+    ) {
+        const KEYS_MAX: usize = 8;
+        let mut table = Table::new(KEYS_MAX);
+        let mut list: Vec<Entry> = Vec::new();
+        let mut now = START.millis();
+        for (seq, (name, window, step)) in steps.into_iter().enumerate() {
+            now += step;
+            let key = BatchKey { window_s: window * 60, ..key(&name.to_string()) };
+            let live = |entry: &&Entry| entry.claim.key.hash == key.hash;
+            let expected = list.iter().rev().find(live).filter(|e| e.claim.expires_ms() > now);
+            prop_assert_eq!(table.get(&key.hash, now), expected);
+            let id = EventId::new(START, 1, Seq(seq as u64));
+            let claim = ClaimRecord { key, body: body("x"), arrival_ms: now, answer: [7; 3].into() };
+            let entry = Entry { claim, first: id, last: id, count: 1 };
+            table.push(entry.clone(), now);
+            list.push(entry);
+            while list.len() > KEYS_MAX || list.first().is_some_and(|e| e.claim.expires_ms() <= now) {
+                list.remove(0);
+            }
+            prop_assert_eq!(table.len(), list.len());
+        }
+    }
+}
