@@ -164,6 +164,12 @@ proptest! {
         }
     }
 
+    /// What columns are cut for saves work, and changes no term.
+    #[test]
+    fn a_sealed_block_has_the_filter_of_its_rows(rows in any_rows()) {
+        prop_assert_eq!(seal(&rows), encode(&rows, &crate::index::filter_bytes(&rows)));
+    }
+
     /// A range prunes blocks, so every value of the column must lie in it.
     #[test]
     fn ranges_hold_every_number(rows in any_rows()) {

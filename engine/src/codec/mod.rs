@@ -1,6 +1,7 @@
 //! Small pieces of encoding that every format uses.
 
 pub(crate) mod bitpack;
+pub(crate) mod copy;
 pub(crate) mod crc;
 #[cfg(test)]
 pub(crate) mod dump;

@@ -23,7 +23,7 @@ use crate::batch::{RowColumn, Rows};
 pub(crate) use fuse::Filter;
 pub(crate) use need::{Need, need};
 pub(crate) use phrase::Phrase;
-pub(crate) use split::{SLOT, Split};
+pub(crate) use split::{SLOT, Split, Variable};
 pub(crate) use tokens::fold_eq;
 
 /// The stored form of the filter of a block with these rows.

@@ -12,10 +12,14 @@
 //!   slots, and variables may be padded with them.
 //! - `S3` sentences and their bytes are bounded, whatever the texts are.
 
-use super::tokens::{Class, TokenKind, class_of_ascii, for_each_token};
+mod masks;
+
+use super::tokens::{TokenKind, for_each_token};
 use crate::batch::RowColumn;
+use crate::codec::copy::push_range;
 use crate::event::{Kind, Value};
 use crate::limits::{BLOCK_ROWS_MAX, SENTENCE_BYTES_MAX, SENTENCES_MAX};
+use masks::{Found, Masks};
 use std::ops::Range;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -39,10 +43,36 @@ pub(crate) struct Split {
     ends: Vec<u32>,
     counts: Vec<u32>,
     codes: Vec<u16>,
-    /// Where each variable lies in the column's bytes, value by value.
-    variables: Vec<(u32, u32)>,
+    /// Value by value.
+    variables: Vec<Variable>,
     /// The first variable of each value, and the end.
     firsts: Vec<u32>,
+}
+
+/// Where a variable lies in the column's bytes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Variable {
+    start: u32,
+    end: u32,
+    /// Whether it has nothing but ASCII digits.
+    pub(crate) is_digits: bool,
+}
+
+impl Variable {
+    /// Its text, in the column that was split.
+    pub(crate) fn text(self, column: &RowColumn) -> &[u8] {
+        &column.bytes[self.range()]
+    }
+
+    /// Where it lies in the bytes of that column.
+    pub(crate) fn range(self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
+
+    /// Bytes of its text.
+    pub(crate) fn len(self) -> usize {
+        (self.end - self.start) as usize
+    }
 }
 
 impl Split {
@@ -98,24 +128,14 @@ impl Split {
         &self.codes
     }
 
-    /// The variables of all values.
-    pub(crate) fn variables<'a>(&self, column: &'a RowColumn) -> impl Iterator<Item = &'a [u8]> {
-        self.variables.iter().map(|range| &column.bytes[range.0 as usize..range.1 as usize])
+    /// The variables of all values, in order.
+    pub(crate) fn variables(&self) -> &[Variable] {
+        &self.variables
     }
 
-    /// The `slot`-th variable of a value; panics past the last.
-    pub(crate) fn variable<'a>(
-        &self,
-        column: &'a RowColumn,
-        index: usize,
-        slot: usize,
-    ) -> &'a [u8] {
-        let (start, end) = self.variables[self.variables_of(index)][slot];
-        &column.bytes[start as usize..end as usize]
-    }
-
-    fn variables_of(&self, index: usize) -> Range<usize> {
-        self.firsts[index] as usize..self.firsts[index + 1] as usize
+    /// The variables of a value, by slot; panics past the last value.
+    pub(crate) fn variables_of(&self, index: usize) -> &[Variable] {
+        &self.variables[self.firsts[index] as usize..self.firsts[index + 1] as usize]
     }
 }
 
@@ -126,6 +146,7 @@ struct Splitter {
     table: Vec<u16>,
     hashes: Vec<u64>,
     sentence: Vec<u8>,
+    masks: Masks,
     raw_bytes: usize,
 }
 
@@ -143,7 +164,8 @@ impl Splitter {
             firsts,
         };
         let table = vec![0; TABLE_SLOTS];
-        Self { split, table, hashes: Vec::new(), sentence: Vec::new(), raw_bytes: 0 }
+        let (hashes, sentence, masks) = (Vec::new(), Vec::new(), Masks::default());
+        Self { split, table, hashes, sentence, masks, raw_bytes: 0 }
     }
 
     /// Whether the sentences of the `bytes` so far are enough shorter than them. Measured on the
@@ -167,31 +189,32 @@ impl Splitter {
 
     /// Writes the text's sentence and lists its variables; `false` if it can have none.
     fn cut(&mut self, text: &[u8], start: usize) -> bool {
-        let Self { split, sentence, .. } = self;
+        let Found { is_ascii, has_illegal } = self.masks.read(text, LEGAL_MIN);
+        if has_illegal {
+            return false;
+        }
+        let Self { split, sentence, masks, .. } = self;
         sentence.clear();
         let mut literal = 0;
-        let mut variable = |from: usize, to: usize| {
-            sentence.extend_from_slice(&text[literal..from]);
+        let mut variable = |from: usize, to: usize, is_digits: bool| {
+            push_range(text, literal..from, sentence);
             sentence.push(SLOT);
             literal = to;
             // A block's columns are far below 4 GiB.
-            split.variables.push(((start + from) as u32, (start + to) as u32));
+            let (start, end) = ((start + from) as u32, (start + to) as u32);
+            split.variables.push(Variable { start, end, is_digits });
         };
-        let bytes = Bytes::of(text);
-        if bytes.has_illegal {
-            return false;
-        }
-        if bytes.is_ascii {
-            for_each_ascii_variable(text, &mut variable);
+        if is_ascii {
+            masks.for_each_variable(&mut variable);
         } else {
             for_each_token(text, |token| {
-                let has_digit = || text[token.start..token.end].iter().any(u8::is_ascii_digit);
-                if token.kind == TokenKind::Word && has_digit() {
-                    variable(token.start, token.end);
+                let word = &text[token.start..token.end];
+                if token.kind == TokenKind::Word && word.iter().any(u8::is_ascii_digit) {
+                    variable(token.start, token.end, word.iter().all(u8::is_ascii_digit));
                 }
             });
         }
-        sentence.extend_from_slice(&text[literal..]);
+        push_range(text, literal..text.len(), sentence);
         true
     }
 
@@ -217,44 +240,6 @@ impl Splitter {
         split.ends.push(split.texts.len() as u32);
         split.counts.push(1);
         Some(code)
-    }
-}
-
-/// What bytes a text has, found in one pass without branches.
-struct Bytes {
-    is_ascii: bool,
-    has_illegal: bool,
-}
-
-impl Bytes {
-    fn of(text: &[u8]) -> Self {
-        let (mut all, mut illegal) = (0, false);
-        for byte in text {
-            all |= byte;
-            illegal |= *byte < LEGAL_MIN;
-        }
-        Self { is_ascii: all < 0x80, has_illegal: illegal }
-    }
-}
-
-/// Gives every word with a digit to `f`.
-fn for_each_ascii_variable(text: &[u8], mut f: impl FnMut(usize, usize)) {
-    let mut at = 0;
-    while at < text.len() {
-        let mut classes = 0;
-        let start = at;
-        while let Some(byte) = text.get(at) {
-            let class = class_of_ascii(*byte);
-            if class == Class::Separator as u8 {
-                break;
-            }
-            classes |= class;
-            at += 1;
-        }
-        if classes & Class::Digit as u8 != 0 {
-            f(start, at);
-        }
-        at += 1;
     }
 }
 

@@ -9,6 +9,7 @@ use super::tokens::{Token, TokenKind, for_each_letter_run, for_each_token};
 use crate::batch::{RowColumn, Rows};
 use crate::event::{Kind, Value};
 use crate::field;
+use crate::limits::TOKEN_BYTES_MAX;
 use crate::value::Number;
 use crate::value::any_leaf;
 use xxhash_rust::xxh3::xxh3_64;
@@ -80,8 +81,17 @@ impl Collector {
 
     /// The words of a text are those of its sentence and its variables (`S1`).
     fn sentences_and_variables(&mut self, column: &RowColumn, split: &Split) {
-        for text in split.sentences().chain(split.variables(column)) {
+        for text in split.sentences() {
             for_each_token(text, |token| self.token(text, token));
+        }
+        for variable in split.variables() {
+            let text = variable.text(column);
+            if variable.is_digits {
+                // Nothing to fold, and no letter runs.
+                self.push(term(TermKind::Word, &text[..text.len().min(TOKEN_BYTES_MAX)]));
+            } else {
+                for_each_token(text, |token| self.token(text, token));
+            }
         }
         // A number's sentence is one of few; nearly always there is none.
         let may_be_numbers: Vec<bool> = split.sentences().map(may_be_number).collect();

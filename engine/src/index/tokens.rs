@@ -9,8 +9,7 @@
 //! `docs/format/filter.md` has the normative text. Any change here that makes one token different
 //! is a new version: filters that were written before would lose rows.
 
-pub(super) use super::classes::Class;
-use super::classes::{class_of, fold};
+use super::classes::{Class, class_of, fold};
 use crate::limits::TOKEN_BYTES_MAX;
 
 /// What filters are stored with, so that a reader knows whether it would ask for the same tokens.
@@ -128,11 +127,6 @@ static ASCII_CLASSES: [u8; 256] = {
     classes
 };
 const SEPARATOR: u8 = Class::Separator as u8;
-
-/// The class of a byte that is ASCII.
-pub(super) fn class_of_ascii(byte: u8) -> u8 {
-    ASCII_CLASSES[usize::from(byte)]
-}
 
 const NON_ASCII: u8 = 0xff;
 

@@ -26,7 +26,7 @@ fn rebuilt(sentence: &[u8], split: &Split, column: &RowColumn, index: usize) -> 
     let mut slot = 0;
     for byte in sentence {
         if *byte == SLOT {
-            text.extend_from_slice(split.variable(column, index, slot));
+            text.extend_from_slice(split.variables_of(index)[slot].text(column));
             slot += 1;
         } else {
             text.push(*byte);
@@ -41,7 +41,11 @@ fn texts() -> impl Strategy<Value = Vec<Vec<u8>>> {
     let control = (text(), 0u8..12, text()).prop_map(|(a, byte, b)| [a, vec![byte], b].concat());
     let long = (text(), 60usize..70).prop_map(|(text, times)| [text, b"x1".repeat(times)].concat());
     let number = "-?[0-9]{1,3}(\\.[0-9]{1,3})?([eE][-+]?[0-9])?".prop_map(String::into_bytes);
-    let one = prop_oneof![6 => text(), 1 => control, 1 => long, 2 => number];
+    // Words that lie across the bounds of masks, and fill them.
+    let ascii =
+        prop_oneof!["([a-z]{1,70}|[0-9]{1,70}|[ _.]){0,8}", "[0-9a]{60,130}", "[0-9 ]{120,200}"];
+    let ascii = ascii.prop_map(String::into_bytes);
+    let one = prop_oneof![6 => text(), 1 => control, 1 => long, 2 => number, 2 => ascii];
     prop::collection::vec(one, 1..40)
 }
 
@@ -62,9 +66,13 @@ proptest! {
             let sentence = split.sentence(usize::from(code));
             prop_assert_eq!(&rebuilt(sentence, &split, &column, index), text);
             // S1: the words are those of both parts.
-            let slots = split.variables_of(index).len();
+            let variables = split.variables_of(index);
+            for variable in variables {
+                let text = variable.text(&column);
+                prop_assert_eq!(variable.is_digits, text.iter().all(u8::is_ascii_digit));
+            }
             let variables: Vec<_> =
-                (0..slots).map(|slot| split.variable(&column, index, slot).to_vec()).collect();
+                variables.iter().map(|variable| variable.text(&column).to_vec()).collect();
             let has_digit = |word: &Vec<u8>| word.iter().any(u8::is_ascii_digit);
             let (with, without): (Vec<_>, Vec<_>) = words(text).into_iter().partition(has_digit);
             prop_assert_eq!(variables, with);

@@ -1,5 +1,6 @@
 //! The sentences of a column, and where the variables of each are.
 
+use super::frame::FrameEntry;
 use super::{Templates, UNIT_VALUES};
 use crate::block::column::values::{self, Values};
 use crate::error::Corruption;
@@ -31,17 +32,16 @@ pub(crate) struct Dictionary {
     /// The first column and the number of slots of each sentence.
     firsts: Vec<(u32, u32)>,
     columns: Vec<Column>,
-    /// The columns in the order of frames, and where those of each frame end.
+    /// The columns in the order of frames, and where those of each frame begin, and the end.
     by_frame: Vec<u32>,
-    frame_ends: Vec<u32>,
+    frame_starts: Vec<u32>,
 }
 
 /// Where the variables of one slot of a unit are.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Column {
-    pub(super) frame: u32,
-    /// Its place among the frame's columns.
-    pub(super) place: u32,
+    /// Its place among the columns of all frames.
+    at: u32,
     pub(super) rows: u16,
     form: u8,
 }
@@ -74,7 +74,7 @@ impl Dictionary {
             + size_of_val(&*self.firsts)
             + size_of_val(&*self.columns)
             + size_of_val(&*self.by_frame)
-            + size_of_val(&*self.frame_ends)
+            + size_of_val(&*self.frame_starts)
     }
 
     /// The columns of a unit of a sentence, by slot.
@@ -85,9 +85,14 @@ impl Dictionary {
 
     /// The columns of a frame, in order.
     pub(super) fn columns_of_frame(&self, frame: usize) -> impl ExactSizeIterator<Item = &Column> {
-        let start = frame.checked_sub(1).map_or(0, |before| self.frame_ends[before] as usize);
-        let columns = &self.by_frame[start..self.frame_ends[frame] as usize];
-        columns.iter().map(|column| &self.columns[*column as usize])
+        let range = self.frame_starts[frame] as usize..self.frame_starts[frame + 1] as usize;
+        self.by_frame[range].iter().map(|column| &self.columns[*column as usize])
+    }
+
+    /// The frame that has a column, and its place among the frame's columns.
+    pub(super) fn frame_of(&self, column: Column) -> (usize, usize) {
+        let frame = self.frame_starts.partition_point(|start| *start <= column.at) - 1;
+        (frame, (column.at - self.frame_starts[frame]) as usize)
     }
 
     pub(super) fn read(templates: &Templates) -> Result<Self, Corruption> {
@@ -105,14 +110,14 @@ impl Dictionary {
         let mut left = forms.iter();
         let mut literals = 0usize;
         for (sentence, count) in sentences.iter().zip(&templates.counts) {
-            let slots = memchr::memchr_iter(SLOT, sentence.text).count();
+            let slots = count_slots(sentence.text);
             // What a sentence is repeated to is a text of the block: the sum is bounded.
             literals = literals.saturating_add((sentence.text.len() - slots) * *count as usize);
             firsts.push((columns.len() as u32, slots as u32));
             for first in (0..*count as usize).step_by(UNIT_VALUES) {
                 let rows = (*count as usize - first).min(UNIT_VALUES) as u16;
                 let unit = left.by_ref().take(slots);
-                columns.extend(unit.map(|form| Column { frame: 0, place: 0, rows, form: *form }));
+                columns.extend(unit.map(|form| Column { at: 0, rows, form: *form }));
             }
             if literals > templates.shape.raw_max {
                 return Err(slice.corrupt("sentences as long as the rows", literals.to_string()));
@@ -126,44 +131,44 @@ impl Dictionary {
             let found = format!("{} forms", forms.len());
             return Err(slice.corrupt(format!("{expected} slots"), found));
         }
-        let mut dictionary =
-            Self { sentences, firsts, columns, by_frame: Vec::new(), frame_ends: Vec::new() };
-        if !dictionary.place_columns(templates) {
+        let (by_frame, frame_starts) = (Vec::new(), Vec::new());
+        let mut dictionary = Self { sentences, firsts, columns, by_frame, frame_starts };
+        if !dictionary.place_columns(&templates.frames, templates.digit_frames) {
             return Err(slice.corrupt("frames with all columns", "others"));
         }
         Ok(dictionary)
     }
 
     /// Shares the columns out to the frames; `false` if that does not come out even.
-    fn place_columns(&mut self, templates: &Templates) -> bool {
-        let (digits, others) = templates.frames.split_at(templates.digit_frames);
-        self.by_frame.reserve(self.columns.len());
-        let mut frame = 0;
-        for (frames, of_digits) in [(digits, true), (others, false)] {
-            let mut columns =
-                (0..self.columns.len()).filter(|at| self.columns[*at].is_digits() == of_digits);
-            let mut placed = Vec::new();
-            for entry in frames {
-                let start = self.by_frame.len();
-                let of_frame = columns.by_ref().take(entry.columns);
-                self.by_frame.extend(of_frame.map(|column| column as u32));
-                if self.by_frame.len() - start != entry.columns {
-                    return false;
-                }
-                placed.push((frame, start..self.by_frame.len()));
-                self.frame_ends.push(self.by_frame.len() as u32);
-                frame += 1;
-            }
-            if columns.next().is_some() {
+    fn place_columns(&mut self, frames: &[FrameEntry], digit_frames: usize) -> bool {
+        let mut total = 0usize;
+        self.frame_starts.push(0);
+        for frame in frames {
+            total = total.saturating_add(frame.columns);
+            if total > self.columns.len() {
                 return false;
             }
-            for (frame, range) in placed {
-                for (place, column) in self.by_frame[range].iter().enumerate() {
-                    let column = &mut self.columns[*column as usize];
-                    (column.frame, column.place) = (frame, place as u32);
-                }
+            self.frame_starts.push(total as u32);
+        }
+        // The next place of a column of digits, and of any other.
+        let (mut digits, mut others) = (0, self.frame_starts[digit_frames]);
+        self.by_frame = vec![0; self.columns.len()];
+        for (index, column) in self.columns.iter_mut().enumerate() {
+            let next = if column.is_digits() { &mut digits } else { &mut others };
+            column.at = *next;
+            *next += 1;
+            match self.by_frame.get_mut(column.at as usize) {
+                Some(place) => *place = index as u32,
+                None => return false,
             }
         }
-        true
+        // Then all others came out even too.
+        total == self.columns.len() && digits == self.frame_starts[digit_frames]
     }
+}
+
+/// Counts in bytes, of which many are added at once, as long as those can't overflow.
+fn count_slots(sentence: &[u8]) -> usize {
+    let count = |part: &[u8]| part.iter().map(|byte| u8::from(*byte == SLOT)).sum::<u8>();
+    sentence.chunks(usize::from(u8::MAX)).map(|part| usize::from(count(part))).sum()
 }

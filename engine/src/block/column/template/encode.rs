@@ -5,10 +5,14 @@ use super::{CODES_PACKED, CODES_PLANES, UNIT_VALUES};
 use crate::batch::RowColumn;
 use crate::block::column::text;
 use crate::block::column::values::ValuesWriter;
+use crate::codec::copy::push_range;
 use crate::codec::{packed, varint};
 use crate::event::{Kind, Value};
-use crate::index::{SLOT, Split};
-use crate::limits::FRAME_BYTES_MAX;
+use crate::index::{SLOT, Split, Variable};
+
+/// Raw bytes after which a frame ends. Two of them are inflated to read a value: measured, 64 KiB
+/// save nothing on mixed messages, and 0.1 bytes a message on the logs of single programs.
+const FRAME_BYTES: usize = 32 << 10;
 
 /// Appends a column that has been split, into one sentence at least.
 pub(in crate::block::column) fn encode(
@@ -23,13 +27,13 @@ pub(in crate::block::column) fn encode(
     varint::encode(order.sentences.len() as u64, out);
     packed::encode(&counts.collect::<Vec<_>>(), out);
     writer.write(sentences.map(|text| Value { kind: Kind::String, text }), out);
-    let mut variables = Variables::default();
+    let mut variables = Variables::new(column);
     for (place, code) in order.sentences.iter().enumerate() {
         let slots = split.sentence(usize::from(*code)).iter().filter(|byte| **byte == SLOT).count();
         for unit in order.values_of(place).chunks(UNIT_VALUES) {
             for slot in 0..slots {
-                let texts = unit.iter().map(|index| split.variable(column, *index as usize, slot));
-                variables.push(texts, writer);
+                let of_slot = |index: &u32| split.variables_of(*index as usize)[slot];
+                variables.push(unit.iter().map(of_slot), writer);
             }
         }
     }
@@ -88,38 +92,48 @@ impl Order {
 }
 
 /// The columns of variables under construction.
-#[derive(Default)]
-struct Variables {
+struct Variables<'a> {
+    column: &'a RowColumn,
     forms: Vec<u8>,
     digits: Series,
     others: Series,
+    /// The variables of one column.
+    pushed: Vec<Variable>,
 }
 
-impl Variables {
-    fn push<'a>(
-        &mut self,
-        texts: impl Iterator<Item = &'a [u8]> + Clone,
-        writer: &mut ValuesWriter,
-    ) {
-        let (mut count, mut widest, mut bytes, mut class) = (0, 0, 0, Class::Digits);
-        for text in texts.clone() {
-            count += 1;
-            widest = widest.max(text.len());
-            bytes += text.len();
-            class = class_of(class, text);
+impl<'a> Variables<'a> {
+    fn new(column: &'a RowColumn) -> Self {
+        let (digits, others) = (Series::default(), Series::default());
+        Self { column, forms: Vec::new(), digits, others, pushed: Vec::new() }
+    }
+
+    /// Appends the variables of one slot of a unit.
+    fn push(&mut self, variables: impl Iterator<Item = Variable>, writer: &mut ValuesWriter) {
+        self.pushed.clear();
+        self.pushed.extend(variables);
+        let (mut widest, mut bytes, mut are_digits) = (0, 0, true);
+        for variable in &self.pushed {
+            widest = widest.max(variable.len());
+            bytes += variable.len();
+            are_digits &= variable.is_digits;
         }
+        let class = match are_digits {
+            true => Class::Digits,
+            false if self.pushed.iter().all(|v| is_hex(v.text(self.column))) => Class::Hex,
+            false => Class::Other,
+        };
+        let count = self.pushed.len();
         let aligned = widest * count <= bytes + count && widest <= WIDTH_MAX;
+        self.forms.push(Column::form(class, if aligned { widest } else { 0 }));
         let len = if aligned { widest * count } else { bytes + count };
-        let width = if aligned { widest } else { 0 };
-        self.forms.push(Column::form(class, width));
-        let series = if class == Class::Digits { &mut self.digits } else { &mut self.others };
+        let series = if are_digits { &mut self.digits } else { &mut self.others };
         let body = series.begin_column(len, writer);
-        for text in texts {
-            if aligned {
-                body.resize(body.len() + widest - text.len(), 0);
-                body.extend_from_slice(text);
-            } else {
-                body.extend_from_slice(text);
+        for variable in &self.pushed {
+            if aligned && variable.len() < widest {
+                body.resize(body.len() + widest - variable.len(), 0);
+            }
+            push_range(&self.column.bytes, variable.range(), body);
+            if !aligned {
                 body.push(0);
             }
         }
@@ -137,15 +151,8 @@ impl Variables {
     }
 }
 
-/// The class of variables of `class` together with one more.
-fn class_of(class: Class, text: &[u8]) -> Class {
-    let is_digits = || text.iter().all(u8::is_ascii_digit);
-    let is_hex = || text.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    match class {
-        Class::Digits if is_digits() => Class::Digits,
-        Class::Digits | Class::Hex if is_hex() => Class::Hex,
-        _ => Class::Other,
-    }
+fn is_hex(text: &[u8]) -> bool {
+    text.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// Frames of one series.
@@ -162,7 +169,7 @@ impl Series {
     /// Where to append a column of `len` bytes. A frame ends before the one that would carry it
     /// over its size.
     fn begin_column(&mut self, len: usize, writer: &mut ValuesWriter) -> &mut Vec<u8> {
-        if self.body.len() + len > FRAME_BYTES_MAX {
+        if self.body.len() + len > FRAME_BYTES {
             self.end_frame(writer);
         }
         self.columns += 1;

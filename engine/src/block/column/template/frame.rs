@@ -3,6 +3,7 @@
 use super::Place;
 use super::dictionary::Column;
 use crate::block::column::values::Stored;
+use crate::codec::copy::push_range;
 use crate::codec::slice::Slice;
 use crate::error::Corruption;
 
@@ -80,17 +81,26 @@ impl Frame {
         Ok(Self { body, ..frame })
     }
 
-    /// A variable of a column that the frame has; panics past the column's rows.
-    pub(super) fn variable(&self, column: Column, row: usize) -> &[u8] {
-        let (start, first_end) = self.columns[column.place as usize];
+    /// Appends a variable of the column at this place of the frame; panics past the column's rows.
+    pub(super) fn push_variable(
+        &self,
+        column: Column,
+        place: usize,
+        row: usize,
+        text: &mut Vec<u8>,
+    ) {
+        let (start, first_end) = self.columns[place];
         let width = column.width();
-        if width > 0 {
-            let padded = &self.body[start as usize + row * width..][..width];
+        let range = if width > 0 {
+            let start = start as usize + row * width;
+            let padded = &self.body[start..start + width];
             let padding = padded.iter().position(|byte| *byte != 0).unwrap_or(width);
-            return &padded[padding..];
-        }
-        let at = first_end as usize + row;
-        let start = if row == 0 { start } else { self.ends[at - 1] + 1 };
-        &self.body[start as usize..self.ends[at] as usize]
+            start + padding..start + width
+        } else {
+            let at = first_end as usize + row;
+            let start = if row == 0 { start } else { self.ends[at - 1] + 1 };
+            start as usize..self.ends[at] as usize
+        };
+        push_range(&self.body, range, text);
     }
 }

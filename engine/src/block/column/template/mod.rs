@@ -37,6 +37,7 @@ pub(super) use encode::encode;
 use super::text::Text;
 use super::values::{self, Stored, Values};
 use crate::block::part::{Part, Shape};
+use crate::codec::copy::push_range;
 use crate::codec::packed;
 use crate::codec::slice::Slice;
 use crate::error::{Corruption, Result};
@@ -67,6 +68,7 @@ pub(crate) struct Templates {
     raw: Text,
     dictionary: OnceLock<Arc<Dictionary>>,
     decoded_codes: OnceLock<Codes>,
+    /// Kept, unlike frames of text: rows that follow each other are in different ones.
     inflated: Vec<OnceLock<Frame>>,
 }
 
@@ -154,8 +156,8 @@ impl Templates {
         Ok(())
     }
 
-    /// One value, rebuilt in `scratch`; panics past the last. Inflates a frame for digits and one
-    /// for other variables at most, once.
+    /// One value, rebuilt in `scratch`; panics past the last. Inflates the frames that have its
+    /// variables, once: mostly one for digits and one for others.
     pub(crate) fn value<'a>(&self, index: usize, scratch: &'a mut Vec<u8>) -> Result<Value<'a>> {
         let Codes { codes, ranks } = self.decoded_codes()?;
         let (code, rank) = (codes[index], usize::from(ranks[index]));
@@ -195,12 +197,13 @@ impl Templates {
         text.clear();
         let mut literal = 0;
         for (slot, column) in memchr::memchr_iter(SLOT, sentence).zip(columns) {
-            text.extend_from_slice(&sentence[literal..slot]);
-            let frame = self.frame(dictionary, column.frame as usize)?;
-            text.extend_from_slice(frame.variable(*column, rank % UNIT_VALUES));
+            push_range(sentence, literal..slot, text);
+            let (frame, place) = dictionary.frame_of(*column);
+            let frame = self.frame(dictionary, frame)?;
+            frame.push_variable(*column, place, rank % UNIT_VALUES, text);
             literal = slot + 1;
         }
-        text.extend_from_slice(&sentence[literal..]);
+        push_range(sentence, literal..sentence.len(), text);
         Ok(())
     }
 
