@@ -156,6 +156,11 @@ impl ColumnEntry {
         self.encoding == super::column::Encoding::Ids as u8
     }
 
+    /// Whether the column has message templates: see [`super::column::Templates`].
+    pub(crate) fn is_templates(&self) -> bool {
+        self.encoding == super::column::Encoding::Templates as u8
+    }
+
     /// Bytes of the encoded column.
     pub(crate) fn len(&self) -> u32 {
         self.part.len

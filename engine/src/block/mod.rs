@@ -16,13 +16,15 @@ pub(crate) mod fuzz;
 mod golden;
 mod part;
 mod reader;
+mod sentences;
 #[cfg(test)]
 mod tests;
 mod writer;
 
-pub(crate) use column::{Column, ColumnData, Ids, Numbers, Presence, Rest, Text};
+pub(crate) use column::{Column, ColumnData, Ids, Numbers, Presence, Rest, Text, Values};
 pub(crate) use format::{BlockMeta, ColumnEntry, NumberRange};
 pub(crate) use reader::{Block, Levels, Source, decode};
+pub(crate) use sentences::{Epoch, Outline, SentenceTable, Sentences, Slot};
 #[cfg(test)]
 pub(crate) use writer::EncodedBlock;
 #[cfg(any(test, feature = "testing"))]

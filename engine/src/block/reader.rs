@@ -4,11 +4,13 @@ use super::column::presence::Presence;
 use super::column::{Column, Rest, integer};
 use super::format::{BlockMeta, ColumnEntry, Header, PartEntry, check_crc};
 use super::part::{Part, PartBytes, Shape};
+use super::sentences::Outline;
 use crate::batch::{RowColumn, Rows};
 use crate::codec::packed;
 use crate::error::{Corruption, Error, Result};
 use crate::event::{Level, Value};
 use crate::io::File;
+use parking_lot::Mutex;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -29,11 +31,16 @@ pub(crate) enum Source {
     },
 }
 
+/// Outlines of columns, by the index of the column.
+type Outlines = Vec<(usize, Arc<Outline>)>;
+
 /// A block whose header has been verified.
 #[derive(Debug, Clone)]
 pub(crate) struct Block {
     source: Source,
     header: Arc<Header>,
+    /// Of columns of templates: what queries have found out.
+    outlines: Arc<Mutex<Outlines>>,
 }
 
 /// The levels of a block's rows.
@@ -71,7 +78,7 @@ impl Block {
         if header.meta != *meta {
             return Err(source.not_the_block(format!("{meta:?}"), format!("{:?}", header.meta)));
         }
-        Ok(Self { source, header: Arc::new(header) })
+        Ok(Self { source, header: Arc::new(header), outlines: Arc::default() })
     }
 
     /// The number of rows.
@@ -84,9 +91,26 @@ impl Block {
         &self.header.meta
     }
 
-    /// The bytes that the header takes in memory.
+    /// The outline of a column of templates that was kept last.
+    pub(crate) fn outline(&self, index: usize) -> Option<Arc<Outline>> {
+        let outlines = self.outlines.lock();
+        outlines.iter().find(|(column, _)| *column == index).map(|(_, kept)| Arc::clone(kept))
+    }
+
+    /// Keeps the outline of a column as long as the block.
+    pub(crate) fn keep_outline(&self, index: usize, outline: &Arc<Outline>) {
+        let mut outlines = self.outlines.lock();
+        outlines.retain(|(column, _)| *column != index);
+        outlines.push((index, Arc::clone(outline)));
+    }
+
+    /// The bytes that the header takes in memory, with all outlines that may yet be kept.
     pub(crate) fn heap_bytes(&self) -> usize {
-        let column = |column: &ColumnEntry| size_of::<ColumnEntry>() + column.name.len();
+        let column = |column: &ColumnEntry| {
+            let outline = Outline::bytes_max(column.values as usize);
+            let outline = if column.is_templates() { outline } else { 0 };
+            size_of::<ColumnEntry>() + column.name.len() + outline
+        };
         size_of::<Header>() + self.columns().iter().map(column).sum::<usize>()
     }
 

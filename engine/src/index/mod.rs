@@ -13,7 +13,7 @@ mod split;
 mod term;
 mod terms;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod tokens;
@@ -22,9 +22,9 @@ use crate::batch::{RowColumn, Rows};
 
 pub(crate) use fuse::Filter;
 pub(crate) use need::{Need, need};
-pub(crate) use phrase::Phrase;
+pub(crate) use phrase::{Phrase, joins_after, joins_before};
 pub(crate) use split::{SLOT, Split, Variable};
-pub(crate) use tokens::fold_eq;
+pub(crate) use tokens::{fold_eq, fold_into, for_each_token};
 
 /// The stored form of the filter of a block with these rows.
 #[cfg(test)]

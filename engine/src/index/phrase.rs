@@ -196,13 +196,14 @@ fn joins_first(units: &mut Units<'_>) -> bool {
     units.next().is_some_and(|(unit, _)| unit.class().joins())
 }
 
-fn joins_after(text: &[u8]) -> bool {
+/// Whether the first character joins.
+pub(crate) fn joins_after(text: &[u8]) -> bool {
     joins_first(&mut Units::new(text))
 }
 
 /// Whether the last character joins. A character's first byte is never part of another one, so
 /// that the few bytes before the end suffice.
-fn joins_before(text: &[u8]) -> bool {
+pub(crate) fn joins_before(text: &[u8]) -> bool {
     match text.last() {
         None => false,
         Some(byte) if byte.is_ascii() => Unit::Char(char::from(*byte)).class().joins(),

@@ -1,7 +1,7 @@
 //! Level-0 files.
 
 use super::Output;
-use crate::block::{self, Block, ColumnData, Source};
+use crate::block::{self, Block, ColumnData, SentenceTable, Source};
 use crate::error::{Error, Result};
 use crate::io::{File, Io};
 use crate::query::BlockTable;
@@ -43,7 +43,8 @@ pub(super) fn inspect(io: &Io, path: &Path, dump: bool, out: &mut Output<'_>) ->
             let rows = block::decode(&block)?;
             assert_eq!(rows.len(), block.rows(), "a decoded block has its rows");
             if dump {
-                let table = BlockTable::new(&block);
+                let sentences = SentenceTable::default();
+                let table = BlockTable::new(&block, &sentences);
                 let rows: Vec<usize> = (0..block.rows()).collect();
                 out.events(&table.fetch(&rows, header.incarnation)?)?;
             }

@@ -1,7 +1,7 @@
 //! A filter made ready to run, and its evaluation on a table.
 
 use super::ast::{Filter, Leaf};
-use super::matcher::{Matcher, level_mask};
+use super::matcher::{Judge, Matcher, level_mask};
 use super::selection::Selection;
 use super::table::Table;
 use crate::error::Result;
@@ -34,7 +34,7 @@ enum Node {
     /// A field passes, in blocks whose filter has what that needs.
     Field(FieldTest, Need),
     /// Any field but level and timestamp.
-    Anywhere(Matcher, Need),
+    Anywhere(Judge, Need),
 }
 
 /// A test of one field.
@@ -42,7 +42,7 @@ enum Node {
 pub(crate) struct FieldTest {
     /// The field, by the name that people type.
     pub(crate) name: String,
-    pub(crate) matcher: Matcher,
+    pub(crate) judge: Judge,
 }
 
 impl Plan {
@@ -61,6 +61,20 @@ impl Plan {
     /// Whether the level alone decides.
     pub(crate) fn decided_by_level(&self) -> bool {
         matches!(self.root, Node::All | Node::Levels(_))
+    }
+
+    /// The number of a table's rows that match, if they need not be looked at one by one.
+    pub(crate) fn known_count(
+        &self,
+        table: &dyn Table,
+        filter: &BlockFilter,
+    ) -> Result<Option<u64>> {
+        match &self.root {
+            Node::Field(_, need) | Node::Anywhere(_, need) if !need.is_met(filter) => Ok(Some(0)),
+            Node::Field(test, _) => table.known_count(Some(&test.name), &test.judge),
+            Node::Anywhere(judge, _) => table.known_count(None, judge),
+            Node::All | Node::And(_) | Node::Or(_) | Node::Not(_) | Node::Levels(_) => Ok(None),
+        }
     }
 
     /// The rows of `candidates` that match.
@@ -92,15 +106,15 @@ impl Node {
     fn leaf(leaf: &Leaf) -> Self {
         let need = index::need(&Filter::Leaf(leaf.clone()));
         let Some(field) = &leaf.field else {
-            return Self::Anywhere(Matcher::new(leaf), need);
+            return Self::Anywhere(Judge::new(Matcher::new(leaf)), need);
         };
         if field.name == "level" {
             return Self::Levels(level_mask(&leaf.test));
         }
         // An attribute that was sent as `id` is kept as `_id`: `id` is the event's own.
         let name = if field.name == "id" { "_id".to_owned() } else { field.name.clone() };
-        let matcher = Matcher::new(leaf);
-        Self::Field(FieldTest { name, matcher }, need)
+        let judge = Judge::new(Matcher::new(leaf));
+        Self::Field(FieldTest { name, judge }, need)
     }
 
     /// What is tested first narrows what the others have to look at.
@@ -173,7 +187,7 @@ impl Node {
                 Ok(Selection::none(candidates.rows()))
             }
             Self::Field(test, _) => table.with_field(test, candidates),
-            Self::Anywhere(matcher, _) => table.with_any(matcher, candidates),
+            Self::Anywhere(judge, _) => table.with_any(judge, candidates),
         }
     }
 }

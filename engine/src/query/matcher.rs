@@ -6,11 +6,13 @@
 //! - `M2` A value of kind [`Kind::Json`] matches if one of the values in it does.
 
 mod finder;
+pub(crate) mod sentence;
 #[cfg(test)]
 mod tests;
 mod typed;
 
 pub(crate) use finder::Finder;
+pub(crate) use sentence::{Judge, Judged, PatternSentences, Verdict};
 pub(crate) use typed::{IdTest, NumberTest};
 
 use super::ast::{Comparison, Leaf, Test};
@@ -21,6 +23,7 @@ use crate::value::Number;
 use crate::value::any_leaf;
 use memchr::memmem;
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 /// A test of values, compiled.
 #[derive(Debug, Clone)]
@@ -36,7 +39,11 @@ pub(crate) enum Matcher {
     /// The value stands in this order to the text, or to the number.
     Order { comparison: Comparison, text: Box<str>, number: Option<Number> },
     /// The pattern matches somewhere in the value, and then these bytes stand in it.
-    Pattern { regex: regex::bytes::Regex, literal: Option<memmem::Finder<'static>> },
+    Pattern {
+        regex: regex::bytes::Regex,
+        literal: Option<memmem::Finder<'static>>,
+        sentences: Arc<PatternSentences>,
+    },
 }
 
 impl Matcher {
@@ -70,6 +77,7 @@ impl Matcher {
             Test::Regex(pattern) => Self::Pattern {
                 regex: pattern.regex.clone(),
                 literal: finder::literal_of(&pattern.source),
+                sentences: Arc::new(PatternSentences::new(&pattern.source)),
             },
         }
     }

@@ -46,6 +46,17 @@ impl Selection {
         self.words[row / 64] |= 1 << (row % 64);
     }
 
+    /// Adds those of the rows that are in the other and are wanted.
+    pub(crate) fn insert_where(&mut self, other: &Self, mut wanted: impl FnMut(usize) -> bool) {
+        for (index, (word, other)) in self.words.iter_mut().zip(&other.words).enumerate() {
+            if *other != 0 {
+                let rows = index * 64..self.rows.min(index * 64 + 64);
+                let bits = rows.rev().fold(0, |bits, row| bits << 1 | u64::from(wanted(row)));
+                *word |= bits & other;
+            }
+        }
+    }
+
     /// Whether a row is in.
     pub(crate) fn contains(&self, row: usize) -> bool {
         self.words[row / 64] >> (row % 64) & 1 == 1
@@ -143,6 +154,9 @@ mod tests {
             let mut without = select(&a);
             without.subtract(&select(&b));
             prop_assert!(same(&without, &(&a - &b)));
+            let mut some = select(&a);
+            some.insert_where(&select(&b), |row| row % 3 == 0);
+            prop_assert!(same(&some, &a.iter().chain(b.iter().filter(|row| **row % 3 == 0)).copied().collect()));
             let mut none = Selection::none(rows);
             a.iter().for_each(|row| none.insert(*row));
             prop_assert_eq!(none, select(&a));

@@ -1,7 +1,7 @@
 //! Directories of files, opened blocks and their filters, bounded by the bytes that they take.
 
 use super::format::{BlockPlace, Section};
-use crate::block::Block;
+use crate::block::{Block, SentenceTable};
 use crate::index::Filter;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
@@ -14,6 +14,7 @@ pub(crate) type Key = (u64, u64);
 #[derive(Debug)]
 pub(crate) struct BlockCache {
     entries: Cache<(Key, Part), Entry, ByBytes>,
+    sentences: SentenceTable,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -48,7 +49,13 @@ impl BlockCache {
     pub(crate) fn new(bytes_max: u64) -> Self {
         const TYPICAL_ENTRY_BYTES: u64 = 32 << 10;
         let entries = usize::try_from(bytes_max / TYPICAL_ENTRY_BYTES).unwrap_or(usize::MAX);
-        Self { entries: Cache::with_weighter(entries.max(16), bytes_max, ByBytes) }
+        let entries = Cache::with_weighter(entries.max(16), bytes_max, ByBytes);
+        Self { entries, sentences: SentenceTable::default() }
+    }
+
+    /// The sentences of the store's blocks, with a bound of their own.
+    pub(crate) fn sentences(&self) -> &SentenceTable {
+        &self.sentences
     }
 
     pub(crate) fn sections(&self, generation: u64) -> Option<Arc<Vec<Section>>> {

@@ -1,7 +1,7 @@
 //! What the benches time. The functions are thin, so that they time what is behind them.
 
 use crate::batch::{Batch, RowColumn, Rows};
-use crate::block::{self, Block, BlockMeta};
+use crate::block::{self, Block, BlockMeta, SentenceTable};
 use crate::error::Result;
 use crate::index;
 use crate::query::{BlockTable, Table};
@@ -83,7 +83,7 @@ impl OpenBlock {
     /// # Errors
     /// None, of what was just encoded.
     pub fn fetch(&self, rows: &[usize]) -> Result<usize> {
-        let events = BlockTable::new(&self.0).fetch(rows, 1)?;
+        let events = BlockTable::new(&self.0, &SentenceTable::default()).fetch(rows, 1)?;
         Ok(events.iter().map(|event| event.fields.len()).sum())
     }
 }

@@ -52,6 +52,11 @@ impl Text {
         self.frames.len()
     }
 
+    /// The number of values.
+    pub(crate) fn len(&self) -> usize {
+        self.frames.last().map_or(0, |frame| frame.first + frame.stored.count)
+    }
+
     /// The value indices of a frame; panics past the last.
     pub(crate) fn frame_values(&self, frame: usize) -> Range<usize> {
         let entry = self.frames[frame];

@@ -2,13 +2,16 @@
 //! frames only where a candidate lies.
 
 use super::scan::{add_matching, visit};
+use super::templates;
 use super::{Codes, Table};
-use crate::block::{Block, Column, ColumnData, ColumnEntry, Levels, Rest};
+use crate::block::{
+    Block, Column, ColumnData, ColumnEntry, Epoch, Levels, Outline, Rest, SentenceTable,
+};
 use crate::error::Result;
 use crate::event::{EventId, Seq, Value};
 use crate::field;
 use crate::query::filter::FieldTest;
-use crate::query::matcher::Matcher;
+use crate::query::matcher::{Judge, Matcher};
 use crate::query::request::{EventField, EventRecord};
 use crate::query::selection::Selection;
 use crate::timestamp::Timestamp;
@@ -23,13 +26,15 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(crate) struct BlockTable<'a> {
     block: &'a Block,
+    sentences: &'a SentenceTable,
     columns: RefCell<HashMap<usize, Rc<Column>>>,
     rest: OnceCell<Option<Rest>>,
 }
 
 impl<'a> BlockTable<'a> {
-    pub(crate) fn new(block: &'a Block) -> Self {
-        Self { block, columns: RefCell::default(), rest: OnceCell::new() }
+    /// A block of a store with these sentences.
+    pub(crate) fn new(block: &'a Block, sentences: &'a SentenceTable) -> Self {
+        Self { block, sentences, columns: RefCell::default(), rest: OnceCell::new() }
     }
 
     fn column(&self, index: usize) -> Result<Rc<Column>> {
@@ -64,18 +69,53 @@ impl<'a> BlockTable<'a> {
     fn test(
         &self,
         (index, entry): (usize, &ColumnEntry),
-        matcher: &Matcher,
+        judge: &Judge,
         from: &Selection,
         to: &mut Selection,
     ) -> Result<()> {
+        let matcher = &judge.matcher;
         if entry.numbers.is_some_and(|range| !matcher.number_test().may_pass(&range)) {
             return Ok(());
         }
         if entry.is_ids() && matcher.passes_no_id() {
             return Ok(());
         }
+        if !matches!(matcher, Matcher::Any)
+            && let Some((outline, epoch)) = self.outline(index)?
+        {
+            let judged = judge.judge(&outline, &epoch);
+            if judged.passing == 0 && !judged.depends && outline.raw() == 0 {
+                return Ok(());
+            }
+            return templates::add_matching(&*self.column(index)?, &judged, matcher, from, to);
+        }
+        add_matching(&*self.column(index)?, entry.kinds, matcher, from, to)
+    }
+
+    /// The sentences of a column of templates, and the epoch of their numbers. What the block keeps
+    /// of them spares reading the column.
+    fn outline(&self, index: usize) -> Result<Option<(Arc<Outline>, Arc<Epoch>)>> {
+        if !self.block.columns()[index].is_templates() {
+            return Ok(None);
+        }
+        if let Some(outline) = self.block.outline(index)
+            && let Some(epoch) = outline.epoch()
+        {
+            return Ok(Some((outline, epoch)));
+        }
         let column = self.column(index)?;
-        add_matching(&column, entry.kinds, matcher, from, to)
+        let ColumnData::Templates(templates) = column.data() else { return Ok(None) };
+        let (outline, epoch) = self.sentences.outline(templates)?;
+        let outline = Arc::new(outline);
+        self.block.keep_outline(index, &outline);
+        Ok(Some((outline, epoch)))
+    }
+
+    /// How many values of a column pass, if the sentences alone tell.
+    fn known_passing(&self, index: usize, judge: &Judge) -> Result<Option<u64>> {
+        let Some((outline, epoch)) = self.outline(index)? else { return Ok(None) };
+        let judged = judge.judge(&outline, &epoch);
+        Ok((outline.raw() == 0 && !judged.depends).then_some(judged.passing))
     }
 
     /// The columns that have a field, and the rest column if it has it too.
@@ -119,13 +159,13 @@ impl Table for BlockTable<'_> {
     fn with_field(&self, test: &FieldTest, candidates: Selection) -> Result<Selection> {
         let mut found = Selection::none(self.rows());
         for column in self.columns_named(&test.name) {
-            self.test(column, &test.matcher, &candidates, &mut found)?;
+            self.test(column, &test.judge, &candidates, &mut found)?;
         }
         if let Some(rest) = self.rest_with(&test.name)? {
             rest.for_each(|row, name, value| {
                 if candidates.contains(row)
                     && field::display_name(&rest.names()[name]) == test.name
-                    && test.matcher.matches(value)
+                    && test.judge.matcher.matches(value)
                 {
                     found.insert(row);
                 }
@@ -134,19 +174,60 @@ impl Table for BlockTable<'_> {
         Ok(found)
     }
 
-    fn with_any(&self, matcher: &Matcher, candidates: Selection) -> Result<Selection> {
+    fn with_any(&self, judge: &Judge, candidates: Selection) -> Result<Selection> {
         let mut found = Selection::none(self.rows());
         for column in self.block.columns().iter().enumerate() {
-            self.test(column, matcher, &candidates, &mut found)?;
+            self.test(column, judge, &candidates, &mut found)?;
         }
         if let Some(rest) = self.rest()? {
             rest.for_each(|row, _, value| {
-                if candidates.contains(row) && matcher.matches(value) {
+                if candidates.contains(row) && judge.matcher.matches(value) {
                     found.insert(row);
                 }
             })?;
         }
         Ok(found)
+    }
+
+    /// Where sentences tell: a row may pass twice only if values of several columns do.
+    fn known_count(&self, name: Option<&str>, judge: &Judge) -> Result<Option<u64>> {
+        let columns = self.block.columns().iter().enumerate();
+        let (templates, others): (Vec<_>, Vec<_>) = columns
+            .filter(|(_, entry)| name.is_none_or(|name| field::display_name(&entry.name) == name))
+            .partition(|(_, entry)| entry.is_templates());
+        let mut passing = Vec::new();
+        for (index, _) in templates {
+            match self.known_passing(index, judge)? {
+                Some(0) => {}
+                Some(count) => passing.push(count),
+                None => return Ok(None),
+            }
+        }
+        let count = match passing[..] {
+            [] => 0,
+            [count] => count,
+            _ => return Ok(None),
+        };
+        let mut elsewhere = Selection::none(self.rows());
+        let all = Selection::all(self.rows());
+        for column in others {
+            self.test(column, judge, &all, &mut elsewhere)?;
+        }
+        let rest = match name {
+            Some(name) => self.rest_with(name)?,
+            None => self.rest()?,
+        };
+        if let Some(rest) = rest {
+            rest.for_each(|row, _, value| {
+                if judge.matcher.matches(value) {
+                    elsewhere.insert(row);
+                }
+            })?;
+        }
+        Ok(match count {
+            0 => Some(elsewhere.count() as u64),
+            _ => elsewhere.is_empty().then_some(count),
+        })
     }
 
     fn for_each_value(

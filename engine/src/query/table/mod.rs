@@ -4,13 +4,14 @@ mod block;
 mod rows;
 mod scan;
 mod source;
+mod templates;
 
 pub(crate) use block::BlockTable;
 pub(crate) use rows::RowsTable;
 pub(crate) use source::{Source, in_file, in_memory, sources, times_in};
 
 use super::filter::FieldTest;
-use super::matcher::Matcher;
+use super::matcher::Judge;
 use super::request::EventRecord;
 use super::selection::Selection;
 use crate::error::Result;
@@ -39,7 +40,11 @@ pub(crate) trait Table {
     fn with_field(&self, test: &FieldTest, candidates: Selection) -> Result<Selection>;
 
     /// The candidates that have a value anywhere that passes a test.
-    fn with_any(&self, matcher: &Matcher, candidates: Selection) -> Result<Selection>;
+    fn with_any(&self, judge: &Judge, candidates: Selection) -> Result<Selection>;
+
+    /// The number of rows that pass a test of one field, or of any, if they need not be looked at
+    /// one by one.
+    fn known_count(&self, name: Option<&str>, judge: &Judge) -> Result<Option<u64>>;
 
     /// The value of a field in each selected row that has it, in order of rows. Of fields that
     /// share a display name, and of repetitions, each row's first counts.

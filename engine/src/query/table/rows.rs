@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::event::{EventId, Value};
 use crate::field;
 use crate::query::filter::FieldTest;
-use crate::query::matcher::Matcher;
+use crate::query::matcher::{Judge, Matcher};
 use crate::query::request::{EventField, EventRecord};
 use crate::query::selection::Selection;
 use crate::value::Number;
@@ -81,17 +81,21 @@ impl Table for RowsTable<'_> {
     fn with_field(&self, test: &FieldTest, candidates: Selection) -> Result<Selection> {
         let mut found = Selection::none(candidates.rows());
         for column in self.columns_named(&test.name) {
-            self.test(column, &test.matcher, &candidates, &mut found);
+            self.test(column, &test.judge.matcher, &candidates, &mut found);
         }
         Ok(found)
     }
 
-    fn with_any(&self, matcher: &Matcher, candidates: Selection) -> Result<Selection> {
+    fn with_any(&self, judge: &Judge, candidates: Selection) -> Result<Selection> {
         let mut found = Selection::none(candidates.rows());
         for column in &self.rows.columns {
-            self.test(column, matcher, &candidates, &mut found);
+            self.test(column, &judge.matcher, &candidates, &mut found);
         }
         Ok(found)
+    }
+
+    fn known_count(&self, _: Option<&str>, _: &Judge) -> Result<Option<u64>> {
+        Ok(None)
     }
 
     fn for_each_value(

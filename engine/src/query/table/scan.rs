@@ -1,7 +1,7 @@
 //! How the values of one column of a block are gone through: in each encoding the way that costs
 //! least.
 
-use crate::block::{Column, ColumnData, Numbers, Presence, Text};
+use crate::block::{Column, ColumnData, Numbers, Presence, Text, Values};
 use crate::error::Result;
 use crate::event::{Kind, Value};
 use crate::query::matcher::{Finder, IdTest, Matcher, NumberTest};
@@ -34,7 +34,7 @@ pub(super) fn add_matching(
             return Ok(());
         }
         ColumnData::Dictionary { values, codes } => {
-            let passes: Vec<bool> = values.iter().map(|value| matcher.matches(value)).collect();
+            let passes = passing(values, finder(matcher, kinds).as_ref(), matcher);
             if passes.contains(&true) {
                 let passing =
                     rows.zip(codes.get()?).filter(|(_, code)| passes[usize::from(**code)]);
@@ -64,10 +64,7 @@ pub(super) fn add_matching(
             IdTest::Text => {}
         },
         ColumnData::Text(text) => {
-            // The texts of JSON values are escaped.
-            if kinds >> Kind::Json as u8 & 1 == 0
-                && let Some(finder) = matcher.finder()
-            {
+            if let Some(finder) = finder(matcher, kinds) {
                 return find_in_frames(text, column.presence(), &finder, matcher, from, to);
             }
         }
@@ -78,6 +75,24 @@ pub(super) fn add_matching(
             to.insert(row);
         }
     })
+}
+
+/// What finds the values that may pass, of these kinds: the texts of JSON values are escaped.
+fn finder(matcher: &Matcher, kinds: u8) -> Option<Finder<'_>> {
+    matcher.finder().filter(|_| kinds >> Kind::Json as u8 & 1 == 0)
+}
+
+/// Which values of a dictionary pass.
+fn passing(values: &Values, finder: Option<&Finder<'_>>, matcher: &Matcher) -> Vec<bool> {
+    let Some(finder) = finder else {
+        return values.iter().map(|value| matcher.matches(value)).collect();
+    };
+    let mut passes = vec![false; values.len()];
+    values.for_each_found(
+        |texts| finder.find(texts),
+        |index, value| passes[index] = matcher.matches(value),
+    );
+    passes
 }
 
 fn passes_as_number(

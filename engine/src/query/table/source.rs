@@ -156,10 +156,11 @@ impl Source {
         work: impl FnOnce(&dyn Table) -> Result<T>,
     ) -> Result<T> {
         match &self.place {
-            Place::Memory(block) => work(&BlockTable::new(&block.block)),
-            Place::File(file, place) => {
-                work(&BlockTable::new(&*file.file.block(place, &shared.cache)?))
-            }
+            Place::Memory(block) => work(&BlockTable::new(&block.block, shared.cache.sentences())),
+            Place::File(file, place) => work(&BlockTable::new(
+                &*file.file.block(place, &shared.cache)?,
+                shared.cache.sentences(),
+            )),
             Place::Rows(slice) => work(&RowsTable::new(&slice.rows, slice.range.clone())),
         }
     }

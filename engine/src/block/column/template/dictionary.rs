@@ -3,12 +3,15 @@
 use super::frame::FrameEntry;
 use super::{Templates, UNIT_VALUES};
 use crate::block::column::values::{self, Values};
+use crate::block::sentences::Slot;
 use crate::error::Corruption;
 use crate::event::Kind;
 use crate::index::SLOT;
 
 /// The width of a form; the rest is the class.
 const WIDTH: u8 = 0x3f;
+const DIGITS: u8 = (Class::Digits as u8) << 6;
+const HEX: u8 = (Class::Hex as u8) << 6;
 /// The greatest width.
 pub(super) const WIDTH_MAX: usize = WIDTH as usize;
 
@@ -56,6 +59,15 @@ impl Column {
         usize::from(self.form & WIDTH)
     }
 
+    /// What its variables are.
+    pub(super) fn slot(self) -> Slot {
+        match self.form & !WIDTH {
+            DIGITS => Slot::Digits,
+            HEX => Slot::Hex,
+            _ => Slot::Any,
+        }
+    }
+
     fn is_digits(self) -> bool {
         self.form & !WIDTH == 0
     }
@@ -75,6 +87,27 @@ impl Dictionary {
             + size_of_val(&*self.columns)
             + size_of_val(&*self.by_frame)
             + size_of_val(&*self.frame_starts)
+    }
+
+    /// Calls `each` with every sentence, in order, with the byte of a [`Slot`] for each slot: what
+    /// all variables of the slot are.
+    pub(crate) fn for_each_with_slots(&self, mut each: impl FnMut(&[u8])) {
+        let mut text = Vec::new();
+        let ends = self.firsts.iter().skip(1).map(|(first, _)| *first);
+        let ends = ends.chain([self.columns.len() as u32]);
+        for ((sentence, (first, slots)), end) in self.sentences.iter().zip(&self.firsts).zip(ends) {
+            text.clear();
+            text.extend_from_slice(sentence.text);
+            let columns = &self.columns[*first as usize..end as usize];
+            let places = text.iter_mut().filter(|byte| **byte == SLOT);
+            for (slot, byte) in places.enumerate() {
+                let units = columns.iter().skip(slot).step_by(*slots as usize);
+                // What is made of less can be what is made of more.
+                let all = units.map(|column| column.slot()).max_by_key(|slot| *slot as u8);
+                *byte = all.unwrap_or(Slot::Any).byte();
+            }
+            each(&text);
+        }
     }
 
     /// The columns of a unit of a sentence, by slot.

@@ -6,6 +6,7 @@ use crate::block::column::values::Stored;
 use crate::codec::copy::push_range;
 use crate::codec::slice::Slice;
 use crate::error::Corruption;
+use std::ops::Range;
 
 /// Where a frame lies, and how many columns it has.
 #[derive(Debug, Clone, Copy)]
@@ -89,9 +90,18 @@ impl Frame {
         row: usize,
         text: &mut Vec<u8>,
     ) {
+        push_range(&self.body, self.range(column, place, row), text);
+    }
+
+    /// A variable of the column at this place of the frame; panics past the column's rows.
+    pub(super) fn variable(&self, column: Column, place: usize, row: usize) -> &[u8] {
+        &self.body[self.range(column, place, row)]
+    }
+
+    fn range(&self, column: Column, place: usize, row: usize) -> Range<usize> {
         let (start, first_end) = self.columns[place];
         let width = column.width();
-        let range = if width > 0 {
+        if width > 0 {
             let start = start as usize + row * width;
             let padded = &self.body[start..start + width];
             let padding = padded.iter().position(|byte| *byte != 0).unwrap_or(width);
@@ -100,7 +110,6 @@ impl Frame {
             let at = first_end as usize + row;
             let start = if row == 0 { start } else { self.ends[at - 1] + 1 };
             start as usize..self.ends[at] as usize
-        };
-        push_range(&self.body, range, text);
+        }
     }
 }

@@ -37,6 +37,7 @@ pub(super) use encode::encode;
 use super::text::Text;
 use super::values::{self, Stored, Values};
 use crate::block::part::{Part, Shape};
+use crate::block::sentences::Slot;
 use crate::codec::copy::push_range;
 use crate::codec::packed;
 use crate::codec::slice::Slice;
@@ -99,6 +100,11 @@ impl Templates {
     /// How many values each sentence has.
     pub(crate) fn counts(&self) -> &[u32] {
         &self.counts
+    }
+
+    /// How many values have no sentence.
+    pub(crate) fn raw_len(&self) -> usize {
+        self.raw.len()
     }
 
     /// The sentences and where their variables are. Inflated when first asked for.
@@ -182,6 +188,28 @@ impl Templates {
             ("other variables", stored(others)),
             ("texts without sentence", self.raw.stored_len()),
         ]
+    }
+
+    /// Whether one of the variables of a value passes that are in a slot which is wanted. Panics past
+    /// the last value and if the value has no sentence. Inflates as [`Templates::value`] does.
+    pub(crate) fn has_variable(
+        &self,
+        index: usize,
+        wanted: impl Fn(Slot) -> bool,
+        passes: impl Fn(&[u8]) -> bool,
+    ) -> Result<bool> {
+        let Codes { codes, ranks } = self.decoded_codes()?;
+        let (code, rank) = (usize::from(codes[index]), usize::from(ranks[index]));
+        let dictionary = self.dictionary()?;
+        let columns = dictionary.columns(code, rank / UNIT_VALUES).iter();
+        for column in columns.filter(|column| wanted(column.slot())) {
+            let (frame, place) = dictionary.frame_of(*column);
+            let frame = self.frame(dictionary, frame)?;
+            if passes(frame.variable(*column, place, rank % UNIT_VALUES)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Writes the `rank`-th value of a sentence.

@@ -1,0 +1,245 @@
+//! What a test says of a sentence: of all the texts at once that have it, whatever their variables
+//! are.
+//!
+//! - `S1` A verdict is [`Verdict::Always`] or [`Verdict::Never`] only if [`Matcher::matches`] says
+//!   so of every text that the sentence and variables can make. What can't be proven depends.
+
+mod pattern;
+mod phrase;
+#[cfg(test)]
+pub(crate) mod tests;
+
+use super::Matcher;
+use crate::block::{Epoch, Outline, Sentences, Slot};
+use crate::event::{Kind, Value};
+use crate::index::fold_into;
+use crate::query::ast::Comparison;
+use parking_lot::Mutex;
+use phrase::SentencePhrase;
+use std::cmp::Ordering;
+use std::sync::{Arc, Weak};
+
+pub(crate) use pattern::{InWords, PatternSentences};
+
+/// What is known of all texts of a sentence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub(crate) enum Verdict {
+    /// None passes.
+    Never,
+    /// Their variables tell.
+    Depends,
+    /// All pass.
+    Always,
+}
+
+/// A part of a sentence.
+#[derive(Debug, Clone, Copy)]
+enum Piece<'a> {
+    /// Bytes of the text. Not empty.
+    Literal(&'a [u8]),
+    Slot(Slot),
+}
+
+impl Slot {
+    /// Whether a variable can have a byte.
+    fn has(self, byte: u8) -> bool {
+        match self {
+            Self::Digits => byte.is_ascii_digit(),
+            Self::Hex => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
+            Self::Any => byte == b'_' || byte.is_ascii_alphanumeric() || !byte.is_ascii(),
+        }
+    }
+
+    /// Every byte that a variable can have.
+    fn bytes(self) -> impl Iterator<Item = u8> {
+        (0..=u8::MAX).filter(move |byte| self.has(*byte))
+    }
+
+    /// Whether a variable can have a byte of `first..=last`.
+    fn overlaps(self, first: u8, last: u8) -> bool {
+        (first..=last).any(|byte| self.has(byte))
+    }
+
+    /// Whether some variable is this token, but for case; the token is folded and has a digit.
+    fn may_be(self, token: &[u8]) -> bool {
+        token.iter().all(|byte| self.has(*byte))
+    }
+}
+
+fn pieces(sentence: &[u8]) -> impl Iterator<Item = Piece<'_>> {
+    let mut rest = sentence;
+    std::iter::from_fn(move || {
+        let (first, others) = rest.split_first()?;
+        if let Some(slot) = Slot::of(*first) {
+            rest = others;
+            return Some(Piece::Slot(slot));
+        }
+        let len = rest.iter().position(|byte| Slot::of(*byte).is_some()).unwrap_or(rest.len());
+        let (literal, others) = rest.split_at(len);
+        rest = others;
+        Some(Piece::Literal(literal))
+    })
+}
+
+fn has_slots(sentence: &[u8]) -> bool {
+    sentence.iter().any(|byte| Slot::of(*byte).is_some())
+}
+
+/// Whether a text of the sentence can be a number: those have nothing else.
+fn may_be_number(sentence: &[u8]) -> bool {
+    let is_part = |byte: &u8| match byte {
+        b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E' => true,
+        _ => Slot::of(*byte).is_some(),
+    };
+    sentence.iter().all(is_part)
+}
+
+/// A matcher that remembers what it said of sentences, for all blocks of a query.
+#[derive(Debug)]
+pub(crate) struct Judge {
+    pub(crate) matcher: Matcher,
+    known: Mutex<OfEpoch>,
+}
+
+#[derive(Debug, Default)]
+struct OfEpoch {
+    epoch: Weak<Epoch>,
+    /// By number.
+    verdicts: Vec<Option<Verdict>>,
+}
+
+/// What a test says of the values of a block's column.
+#[derive(Debug)]
+pub(crate) struct Judged {
+    /// By code.
+    pub(crate) verdicts: Vec<Verdict>,
+    /// How many values have a sentence of which all texts pass.
+    pub(crate) passing: u64,
+    /// Whether there are sentences of which it depends.
+    pub(crate) depends: bool,
+}
+
+impl Judge {
+    pub(crate) fn new(matcher: Matcher) -> Self {
+        Self { matcher, known: Mutex::default() }
+    }
+
+    /// What the matcher says of a column with this outline.
+    pub(crate) fn judge(&self, outline: &Outline, epoch: &Arc<Epoch>) -> Judged {
+        let Self { matcher, known } = self;
+        let mut known = known.lock();
+        if !std::ptr::eq(known.epoch.as_ptr(), Arc::as_ptr(epoch)) {
+            *known = OfEpoch { epoch: Arc::downgrade(epoch), verdicts: Vec::new() };
+        }
+        let verdicts: Vec<_> =
+            outline.numbers().iter().map(|number| known.verdict(matcher, epoch, *number)).collect();
+        drop(known);
+        let passing = outline.counts().iter().zip(&verdicts);
+        let passing = passing.map(|(count, verdict)| match verdict {
+            Verdict::Always => u64::from(*count),
+            Verdict::Depends | Verdict::Never => 0,
+        });
+        Judged { passing: passing.sum(), depends: verdicts.contains(&Verdict::Depends), verdicts }
+    }
+}
+
+impl OfEpoch {
+    fn verdict(&mut self, matcher: &Matcher, epoch: &Epoch, number: u32) -> Verdict {
+        if let Some(Some(verdict)) = self.verdicts.get(number as usize) {
+            return *verdict;
+        }
+        let (first, list) = epoch.list_with(number);
+        let (first, end) = (first as usize, first as usize + list.len());
+        if self.verdicts.len() < end {
+            self.verdicts.resize(end, None);
+        }
+        let verdicts = matcher.verdicts(&list);
+        let places = &mut self.verdicts[first..end];
+        places.iter_mut().zip(&verdicts).for_each(|(place, verdict)| *place = Some(*verdict));
+        verdicts[number as usize - first]
+    }
+}
+
+impl Matcher {
+    /// What the test says of the texts of each sentence.
+    fn verdicts(&self, sentences: &Sentences) -> Vec<Verdict> {
+        let mut verdicts = match self {
+            Self::Any => vec![Verdict::Always; sentences.len()],
+            Self::Term(phrase) | Self::Words { phrase, .. } => {
+                SentencePhrase::new(phrase.folded()).verdicts(sentences)
+            }
+            Self::Whole { text, .. } => {
+                let mut folded = Vec::new();
+                fold_into(text.as_bytes(), &mut folded);
+                let phrase = SentencePhrase::new(&folded);
+                sentences.folded().iter().map(|sentence| phrase.verdict_whole(sentence)).collect()
+            }
+            Self::Order { comparison, text, .. } => {
+                let verdict = |sentence| verdict_of_order(*comparison, text.as_bytes(), sentence);
+                sentences.texts().iter().map(verdict).collect()
+            }
+            Self::Pattern { regex, sentences: pattern, .. } => {
+                sentences.texts().iter().map(|sentence| pattern.verdict(regex, sentence)).collect()
+            }
+        };
+        if let Self::Words { number: Some(_), .. }
+        | Self::Whole { number: Some(_), .. }
+        | Self::Order { number: Some(_), .. } = self
+        {
+            self.look_at_numbers(sentences, &mut verdicts);
+        }
+        verdicts
+    }
+
+    /// The pattern, if it is one whose matches are parts of words: of a text whose sentence
+    /// depends, one variable tells.
+    pub(crate) fn in_words(&self) -> Option<&InWords> {
+        match self {
+            Self::Pattern { regex, sentences, .. } => sentences.in_words(regex),
+            _ => None,
+        }
+    }
+
+    /// Of texts that are numbers, their words say nothing (M1).
+    fn look_at_numbers(&self, sentences: &Sentences, verdicts: &mut [Verdict]) {
+        for (sentence, verdict) in sentences.texts().iter().zip(verdicts) {
+            if may_be_number(sentence) {
+                let value = Value { kind: Kind::String, text: sentence };
+                *verdict = match has_slots(sentence) {
+                    true => Verdict::Depends,
+                    false => Verdict::of(self.matches(value)),
+                };
+            }
+        }
+    }
+}
+
+impl Verdict {
+    fn of(passes: bool) -> Self {
+        if passes { Self::Always } else { Self::Never }
+    }
+}
+
+/// How the texts of a sentence, which are no numbers, stand to a text: what is before the first
+/// variable often tells.
+fn verdict_of_order(comparison: Comparison, text: &[u8], sentence: &[u8]) -> Verdict {
+    let start = sentence.iter().position(|byte| Slot::of(*byte).is_some());
+    let known = &sentence[..start.unwrap_or(sentence.len())];
+    if start.is_some() && known.len() < text.len() && text.starts_with(known) {
+        return Verdict::Depends;
+    }
+    // A variable behind `known` has bytes: what is `text` and goes on is greater.
+    let is_equal = start.is_none() && known == text;
+    let order = known.cmp(text).then(if is_equal { Ordering::Equal } else { Ordering::Greater });
+    Verdict::of(comparison.holds(order))
+}
+
+/// The slot that a sentence begins with.
+fn slot_at(sentence: &[u8]) -> Option<Slot> {
+    Slot::of(*sentence.first()?)
+}
+
+fn ends_in_slot(sentence: &[u8]) -> bool {
+    sentence.last().is_some_and(|byte| Slot::of(*byte).is_some())
+}

@@ -1,0 +1,108 @@
+use crate::block::{Block, SentenceTable, Source, encode};
+use crate::event::Kind;
+use crate::index;
+use crate::index::testing::rows;
+use crate::query::filter::Plan;
+use crate::query::matcher::sentence::tests::{query, text};
+use crate::query::parse;
+use crate::query::selection::Selection;
+use crate::query::table::{BlockTable, RowsTable};
+use proptest::prelude::*;
+
+/// Enough for templates.
+const ROWS: usize = 200;
+
+/// A block of these messages, some rows without one, and the same rows.
+fn block_of(messages: &[Vec<u8>], service: &str) -> (Block, crate::batch::Rows) {
+    let fields: Vec<Vec<_>> = (0..ROWS)
+        .map(|row| {
+            let mut fields = vec![("service", Kind::String, service.as_bytes())];
+            if row % 7 != 3 {
+                fields.push(("message", Kind::String, &messages[row % messages.len()][..]));
+            }
+            fields
+        })
+        .collect();
+    let events: Vec<&[_]> = fields.iter().map(Vec::as_slice).collect();
+    let rows = rows(&events);
+    let encoded = encode(&rows, b"");
+    let source = Source::Memory(encoded.bytes.as_slice().into());
+    (Block::open(source, &encoded.meta).expect("just encoded"), rows)
+}
+
+/// Messages of few sentences, so that they become templates: the parts of `texts` that are numbers
+/// differ from row to row. Some have no sentence.
+fn messages(texts: &[String], raw: bool) -> Vec<Vec<u8>> {
+    let message = |row: usize| {
+        let text = texts[row % texts.len()].replace('1', &(row % 13).to_string());
+        let mut message = format!("{text} padded with words that stand in all of them {row}");
+        if raw && row % 31 == 5 {
+            message.push('\u{2}');
+        }
+        message.into_bytes()
+    };
+    (0..ROWS).map(message).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    /// A block of templates has the answers of its rows, also when its sentences are known already.
+    #[test]
+    fn templates_change_no_answer(
+        texts in prop::collection::vec(text(), 1..6),
+        queries in prop::collection::vec(query(), 1..6),
+        step in 1usize..5,
+        raw in any::<bool>(),
+    ) {
+        let sentences = SentenceTable::default();
+        let blocks = [
+            block_of(&messages(&texts, raw), "a1"),
+            block_of(&messages(&texts[..1], raw), "e"),
+        ];
+        prop_assert!(blocks[0].0.columns().iter().any(|column| column.is_templates()));
+        let plans = queries.iter().filter_map(|query| Some((query, Plan::new(&parse(query).ok()?))));
+        for (query, plan) in plans {
+            for (block, rows) in blocks.iter().chain(&blocks) {
+                let block = BlockTable::new(block, &sentences);
+                let rows = RowsTable::new(rows, 0..ROWS);
+                let everything = index::Filter::Everything;
+                let from = Selection::from_fn(ROWS, |row| row % step == 0);
+                let found = plan.evaluate(&block, &everything, from.clone()).expect("sound");
+                let expected = plan.evaluate(&rows, &everything, from).expect("sound");
+                prop_assert_eq!(&found, &expected, "{}", query);
+                if let Some(count) = plan.known_count(&block, &everything).expect("sound") {
+                    let all = plan.evaluate(&rows, &everything, Selection::all(ROWS));
+                    prop_assert_eq!(count, all.expect("sound").count() as u64, "{}", query);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_count_is_known_where_sentences_tell() {
+    let messages = |texts: &[&str], raw| {
+        messages(&texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>(), raw)
+    };
+    let sentences = SentenceTable::default();
+    let (block, _) = block_of(&messages(&["connection 1 refused", "session 1 opened"], false), "x");
+    let known = |block: &Block, query: &str| {
+        let plan = Plan::new(&parse(query).expect("a query"));
+        let table = BlockTable::new(block, &sentences);
+        plan.known_count(&table, &index::Filter::Everything).expect("sound")
+    };
+    // Of 200 rows, 29 have no message.
+    let connections = known(&block, "connection").expect("sentences tell");
+    let sessions = known(&block, r#"message:"session""#).expect("sentences tell");
+    assert_eq!((connections + sessions, connections.abs_diff(sessions)), (171, 1));
+    assert_eq!(known(&block, "message:/con.*refused/"), Some(connections));
+    assert_eq!(known(&block, "absent"), Some(0));
+    assert_eq!(known(&block, "message:\"connection 7\""), None);
+    assert_eq!(known(&block, "x"), Some(200), "no sentence has it");
+    assert_eq!(known(&block, "service:x"), Some(200));
+    let (block, _) = block_of(&messages(&["connection 1 refused"], false), "connection");
+    assert_eq!(known(&block, "connection"), None, "a row can have it twice");
+    let (block, _) = block_of(&messages(&["connection 1 refused"], true), "x");
+    assert_eq!(known(&block, "connection"), None, "some have no sentence");
+}
