@@ -2,7 +2,9 @@
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use logstrata_benches::Generator;
-use logstrata_engine::testing::bench::{BlockBytes, BlockTerms, MessageColumn, filter_of_split};
+use logstrata_engine::testing::bench::{
+    BlockBytes, BlockTerms, MessageColumn, filter_of_split, run_digest,
+};
 use std::hint::black_box;
 use std::time::Duration;
 
@@ -14,6 +16,7 @@ fn encode(c: &mut Criterion) {
     let batch = Generator::default().batch_of_info(ROWS);
     group.throughput(Throughput::Elements(ROWS as u64));
     group.bench_function("encode", |b| b.iter(|| BlockBytes::encode_with(&batch, &[]).bytes()));
+    group.bench_function("run digest", |b| b.iter(|| run_digest(&batch)));
     group.finish();
 }
 

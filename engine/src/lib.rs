@@ -23,6 +23,7 @@ mod memtable;
 mod names;
 mod options;
 mod partition;
+mod proof;
 pub mod query;
 mod segment;
 #[cfg(feature = "testing")]

@@ -31,7 +31,7 @@ const fn key(name: &'static str, env: &'static str, about: &'static str) -> Key 
 }
 
 /// Every setting, in the order in which it is printed; the same sections lie together.
-const KEYS: [Key; 11] = [
+const KEYS: [Key; 12] = [
     key(
         "server.listen",
         "LOGSTRATA_LISTEN",
@@ -43,6 +43,11 @@ const KEYS: [Key; 11] = [
         "The server's own log: off, error, warn, info, debug or trace, also for single targets.",
     ),
     key("storage.data", "LOGSTRATA_DATA", "The store's directory."),
+    key(
+        "storage.mmap",
+        "LOGSTRATA_MMAP",
+        "Whether directories and filters of files are mapped into memory; false: they are read.",
+    ),
     key(
         "limits.body_bytes",
         "LOGSTRATA_BODY_BYTES",
@@ -80,6 +85,9 @@ const KEYS: [Key; 11] = [
         "Memory for the directories and filters of files.",
     ),
 ];
+
+/// Those of them that are `true` or `false`.
+const SWITCHES: [&str; 1] = ["storage.mmap"];
 
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,6 +129,8 @@ pub(crate) struct Config {
     pub(crate) log: String,
     /// The store's directory.
     pub(crate) data: PathBuf,
+    /// Whether parts of files are mapped into memory.
+    pub(crate) mmap: bool,
     /// The engine's bounds.
     pub(crate) limits: Limits,
     origins: HashMap<&'static str, Origin>,
@@ -143,6 +153,7 @@ impl Config {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 7600)),
             log: "info".into(),
             data: "logstrata-data".into(),
+            mmap: true,
             limits: Limits::default(),
             origins: HashMap::new(),
         }
@@ -185,6 +196,9 @@ impl Config {
             "server.log" => value.clone_into(&mut self.log),
             "storage.data" if value.is_empty() => return Err("a directory is wanted".into()),
             "storage.data" => self.data = value.into(),
+            "storage.mmap" => {
+                self.mmap = value.parse().map_err(|_| format!("{value:?} is not true or false"))?;
+            }
             "limits.body_bytes" => self.limits.body_bytes_max = memory()?,
             "limits.event_bytes" => self.limits.event_bytes_max = memory()?,
             "limits.memtable_bytes" => self.limits.memtable_bytes_max = memory()?,
@@ -208,6 +222,7 @@ impl Config {
             "server.listen" => self.listen.to_string(),
             "server.log" => self.log.clone(),
             "storage.data" => self.data.display().to_string(),
+            "storage.mmap" => self.mmap.to_string(),
             "limits.body_bytes" => format_bytes(limits.body_bytes_max as u64),
             "limits.event_bytes" => format_bytes(limits.event_bytes_max as u64),
             "limits.memtable_bytes" => format_bytes(limits.memtable_bytes_max as u64),
@@ -266,7 +281,12 @@ impl Config {
                 writeln!(out, "{gap}[{in_section}]").expect("a string takes everything");
                 section = in_section;
             }
-            let value = toml::Value::String(self.text(key.name));
+            let text = self.text(key.name);
+            let value = if SWITCHES.contains(&key.name) {
+                toml::Value::Boolean(text == "true")
+            } else {
+                toml::Value::String(text)
+            };
             let origin = self.origins.get(key.name).unwrap_or(&Origin::Default);
             writeln!(out, "# {} Environment: {}", key.about, key.env)
                 .and_then(|()| writeln!(out, "{name} = {value} # {origin}"))
@@ -303,6 +323,10 @@ fn file_values(path: &Path, text: &str) -> Result<HashMap<&'static str, String>,
             let value = match value {
                 toml::Value::String(text) => text,
                 toml::Value::Integer(number) => number.to_string(),
+                toml::Value::Boolean(value) if SWITCHES.contains(&key.name) => value.to_string(),
+                _ if SWITCHES.contains(&key.name) => {
+                    return Err(wrong(format!("{full} has to be true or false")));
+                }
                 _ => return Err(wrong(format!("{full} has to be a string or a whole number"))),
             };
             values.insert(key.name, value);

@@ -37,7 +37,9 @@ fn acknowledged_events_survive_kill_9_once() {
     let mut dice = Dice::new(1);
     let progress = Progress::default();
     for cycle in 0..CYCLES {
-        let server = Server::start_with(dir.path(), &SETTINGS);
+        // Both ways of reading files, turn by turn.
+        let mmap = ("LOGSTRATA_MMAP", if cycle % 2 == 0 { "true" } else { "false" });
+        let server = Server::start_with(dir.path(), &[&SETTINGS[..], &[mmap]].concat());
         check(&server, &progress);
         let mut counts = progress.counts.lock().expect("not poisoned");
         (counts.answers, counts.ended) = (0, 0);

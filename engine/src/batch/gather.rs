@@ -14,7 +14,7 @@ pub(crate) fn gather<'a>(parts: impl IntoIterator<Item = (&'a Rows, Range<usize>
         append_fixed(&mut out, part, &range);
         let first_row = (out.len() - range.len()) as u32;
         for column in &part.columns {
-            let values = value_range(column, &range);
+            let values = column.values_in(&range);
             if values.is_empty() {
                 continue;
             }
@@ -50,17 +50,6 @@ fn append_fixed(out: &mut Rows, part: &Rows, range: &Range<usize>) {
     }
     out.timestamps.extend_from_slice(&part.timestamps[range.clone()]);
     out.levels.extend_from_slice(&part.levels[range.clone()]);
-}
-
-/// The indices of the values that belong to a range of rows.
-fn value_range(column: &RowColumn, rows: &Range<usize>) -> Range<usize> {
-    match &column.rows {
-        None => rows.clone(),
-        Some(present) => {
-            present.partition_point(|row| (*row as usize) < rows.start)
-                ..present.partition_point(|row| (*row as usize) < rows.end)
-        }
-    }
 }
 
 fn append_values(

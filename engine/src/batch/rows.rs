@@ -3,6 +3,7 @@
 
 use crate::event::{Kind, Level, Seq, Value};
 use crate::timestamp::Timestamp;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Events of one partition in sequence order, column by column. Immutable once numbered.
@@ -65,10 +66,26 @@ impl RowColumn {
 
     /// The `index`-th value (not: the value of row `index`).
     pub(crate) fn value(&self, index: usize) -> Value<'_> {
-        let start = if index == 0 { 0 } else { self.ends[index - 1] as usize };
         Value {
             kind: Kind::from_code(self.kinds[index]).expect("R-kinds hold codes of Kind"),
-            text: &self.bytes[start..self.ends[index] as usize],
+            text: &self.bytes[self.span(index)],
+        }
+    }
+
+    /// Where the lexeme of the `index`-th value stands in `bytes`.
+    pub(crate) fn span(&self, index: usize) -> Range<usize> {
+        let start = if index == 0 { 0 } else { self.ends[index - 1] as usize };
+        start..self.ends[index] as usize
+    }
+
+    /// The indices of the values that belong to a range of rows.
+    pub(crate) fn values_in(&self, rows: &Range<usize>) -> Range<usize> {
+        match &self.rows {
+            None => rows.clone(),
+            Some(present) => {
+                present.partition_point(|row| (*row as usize) < rows.start)
+                    ..present.partition_point(|row| (*row as usize) < rows.end)
+            }
         }
     }
 

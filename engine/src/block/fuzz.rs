@@ -37,7 +37,7 @@ fn whole(bytes: &[u8]) -> Result<()> {
     slice.take(8)?;
     let meta = BlockMeta::decode(&mut slice)?;
     let block = Block::open(Source::Memory(bytes.into()), &meta)?;
-    block.filter()?;
+    block.filter(|_| Ok(()))?;
     if meta.raw_bytes <= RAW_BYTES_MAX as u64 {
         decode(&block)?.check_invariants();
     }

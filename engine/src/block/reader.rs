@@ -7,6 +7,8 @@ use super::part::{Part, PartBytes, Shape};
 use super::sentences::Outline;
 use crate::batch::{RowColumn, Rows};
 use crate::codec::packed;
+use crate::codec::region::read_region;
+use crate::codec::slice::Slice;
 use crate::error::{Corruption, Error, Result};
 use crate::event::{Level, Value};
 use crate::io::File;
@@ -14,6 +16,9 @@ use parking_lot::Mutex;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// What errors call the filter.
+const FILTER: &str = "block filter";
 
 /// Where a block's bytes are.
 #[derive(Debug, Clone)]
@@ -138,10 +143,21 @@ impl Block {
         self.columns().binary_search_by(|column| (*column.name).cmp(name)).ok()
     }
 
-    /// The index bytes that the block was given; `None` if they were empty.
-    pub(crate) fn filter(&self) -> Result<Option<Vec<u8>>> {
-        let part = self.part(self.header.filter, "block filter")?;
-        Ok((!part.bytes.is_empty()).then(|| part.bytes.to_vec()))
+    /// Runs `work` on the index bytes that the block was given, verified.
+    pub(crate) fn filter<T>(&self, work: impl FnOnce(&[u8]) -> Result<T>) -> Result<T> {
+        let entry = self.header.filter;
+        let at = self.source.offset().saturating_add(u64::from(entry.offset));
+        let work = |bytes: &[u8]| {
+            check_crc(&Slice::new(bytes, at, FILTER, self.source.path()), bytes, entry.crc)?;
+            work(bytes)
+        };
+        match &self.source {
+            Source::Memory(_) => work(&self.source.read(entry.offset, entry.len)?),
+            Source::File { file, path, .. } => {
+                let range = at..at.saturating_add(u64::from(entry.len));
+                read_region(&**file, path, range, FILTER, work)
+            }
+        }
     }
 
     /// The timestamp of each row, in nanoseconds.

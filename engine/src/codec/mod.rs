@@ -6,5 +6,6 @@ pub(crate) mod crc;
 #[cfg(test)]
 pub(crate) mod dump;
 pub(crate) mod packed;
+pub(crate) mod region;
 pub(crate) mod slice;
 pub(crate) mod varint;

@@ -155,7 +155,9 @@ fn frozen_sections(shared: &Shared) -> (Header, Vec<SectionBlocks>, BTreeSet<Str
         .map(|(key, partition)| {
             assert!(partition.pending.is_empty() && partition.tail.is_empty(), "all rows sealed");
             let blocks = partition.blocks.iter().map(|b| (b.meta, Arc::clone(&b.bytes))).collect();
-            SectionBlocks { key: key.clone(), blocks }
+            let run_digest = frozen.run_digests.get(key).copied();
+            assert!(run_digest.is_some(), "every run has its digest");
+            SectionBlocks { key: key.clone(), blocks, run_digest }
         })
         .collect();
     sections.sort_unstable_by(|a, b| a.key.cmp(&b.key));

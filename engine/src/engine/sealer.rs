@@ -2,9 +2,11 @@
 
 use super::flush::FlushQueue;
 use super::state::Shared;
+use crate::batch::Rows;
 use crate::block;
 use crate::error::Result;
-use crate::memtable::{MemBlock, PendingBlock, SealJob};
+use crate::memtable::{MemBlock, SealJob};
+use crate::proof::Runs;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -42,24 +44,37 @@ impl SealQueue {
 
 /// Works until every [`SealQueue`] is gone.
 pub(crate) fn run(shared: &Shared, tasks: &Receiver<Task>, flushes: &FlushQueue) {
+    let mut runs = Runs::default();
     while let Ok(task) = tasks.recv() {
         match task {
             Task::Seal(job) => {
-                let block = seal(&job.pending).expect("what was just encoded can be read");
+                let rows = job.pending.gather();
+                runs.push(&job.key, &rows);
+                let block = seal(&rows).expect("what was just encoded can be read");
                 let mut state = shared.state();
                 let memtable = state.memtable(job.memtable);
                 memtable.expect("a memtable is flushed after its blocks").sealed(&job, block);
                 drop(state);
                 shared.notify();
             }
-            Task::Flush => flushes.push(),
+            Task::Flush => {
+                finish_runs(shared, &mut runs);
+                flushes.push();
+            }
         }
     }
 }
 
-fn seal(pending: &PendingBlock) -> Result<MemBlock> {
-    let rows = pending.gather();
-    let encoded = block::seal(&rows);
+/// Leaves the digests of a generation's runs with its memtable. The jobs of the next generation
+/// come only after the order to flush this one.
+fn finish_runs(shared: &Shared, runs: &mut Runs) {
+    let generation = shared.state().frozen.as_ref().map(|frozen| frozen.generation);
+    let digests = runs.finish(generation.expect("a flush is ordered after a cut"));
+    shared.state().frozen.as_mut().expect("only the flusher takes it").run_digests = digests;
+}
+
+fn seal(rows: &Rows) -> Result<MemBlock> {
+    let encoded = block::seal(rows);
     let bytes: Arc<[u8]> = encoded.bytes.into();
     let source = block::Source::Memory(Arc::clone(&bytes));
     let block = block::Block::open(source, &encoded.meta)?;

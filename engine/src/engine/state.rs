@@ -11,7 +11,7 @@ use crate::memtable::{MemPartition, Memtable, SealJob};
 use crate::partition::PartitionKey;
 use crate::segment::{BlockCache, Handles, SegmentFile};
 use parking_lot::{Condvar, Mutex, MutexGuard};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -72,6 +72,8 @@ pub(crate) struct State {
 pub(crate) struct Frozen {
     pub(crate) memtable: Memtable,
     pub(crate) generation: u64,
+    /// The digests of its runs, once every row is sealed.
+    pub(crate) run_digests: HashMap<PartitionKey, [u8; 32]>,
 }
 
 /// A file that the manifest names.

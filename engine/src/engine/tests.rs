@@ -1,4 +1,6 @@
 mod bounds;
+mod cut;
+mod digests;
 
 use super::*;
 use crate::batch::BatchBuilder;

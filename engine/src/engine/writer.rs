@@ -11,6 +11,7 @@ use super::state::{Frozen, Shared};
 use crate::error::{Error, Result};
 use crate::memtable::Memtable;
 use crate::wal::Wal;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::Sender;
@@ -214,7 +215,7 @@ impl Writer {
         let next = Memtable::new(state.active.id + 1, state.active.seqs.1);
         let mut memtable = std::mem::replace(&mut state.active, next);
         let jobs = memtable.close_tails();
-        state.frozen = Some(Frozen { memtable, generation });
+        state.frozen = Some(Frozen { memtable, generation, run_digests: HashMap::new() });
         drop(state);
         self.seals.extend(jobs);
         self.seals.push(Task::Flush);

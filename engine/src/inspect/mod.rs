@@ -2,6 +2,8 @@
 
 mod manifest;
 mod segment;
+#[cfg(test)]
+mod tests;
 mod wal;
 
 use crate::error::{Error, Result};

@@ -1,21 +1,39 @@
 //! The real disk, clock and chance.
 #![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "this is the door")]
 
-use super::{Clock, Entropy, File, Lock, Storage};
+use super::map::Mapping;
+use super::{Clock, Entropy, File, Lock, Region, Storage, read_region};
 use crate::timestamp::Timestamp;
 use std::fs;
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+/// Regions of fewer bytes are read: a mapping costs more.
+const MAPPED_BYTES_MIN: u64 = 16 << 10;
+
 /// The file system of the machine.
 #[derive(Debug, Clone, Copy)]
-pub struct FileStorage;
+pub struct FileStorage {
+    /// Whether regions of files are mapped into memory, unless they are small.
+    pub mmap: bool,
+}
+
+impl Default for FileStorage {
+    /// Files are mapped.
+    fn default() -> Self {
+        Self { mmap: true }
+    }
+}
 
 #[derive(Debug)]
-struct RealFile(fs::File);
+struct RealFile {
+    file: fs::File,
+    mmap: bool,
+}
 
 #[derive(Debug)]
 struct FileLock {
@@ -41,16 +59,16 @@ impl Storage for FileStorage {
 
     fn create(&self, path: &Path) -> io::Result<Arc<dyn File>> {
         let file = fs::OpenOptions::new().read(true).write(true).create_new(true).open(path)?;
-        Ok(Arc::new(RealFile(file)))
+        Ok(Arc::new(RealFile { file, mmap: self.mmap }))
     }
 
     fn open(&self, path: &Path) -> io::Result<Arc<dyn File>> {
-        Ok(Arc::new(RealFile(fs::File::open(path)?)))
+        Ok(Arc::new(RealFile { file: fs::File::open(path)?, mmap: self.mmap }))
     }
 
     fn open_for_write(&self, path: &Path) -> io::Result<Arc<dyn File>> {
         let file = fs::OpenOptions::new().read(true).write(true).open(path)?;
-        Ok(Arc::new(RealFile(file)))
+        Ok(Arc::new(RealFile { file, mmap: self.mmap }))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -91,19 +109,28 @@ impl Storage for FileStorage {
 
 impl File for RealFile {
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.0.read_at(buf, offset)
+        self.file.read_at(buf, offset)
     }
 
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        self.0.write_all_at(bytes, offset)
+        self.file.write_all_at(bytes, offset)
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.0.sync_data()
+        self.file.sync_data()
     }
 
     fn len(&self) -> io::Result<u64> {
-        Ok(self.0.metadata()?.len())
+        Ok(self.file.metadata()?.len())
+    }
+
+    fn region(&self, range: Range<u64>) -> io::Result<Region> {
+        if range.end > self.len()? {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let large = range.end.saturating_sub(range.start) >= MAPPED_BYTES_MIN;
+        let mapping = if self.mmap && large { Mapping::new(&self.file, &range) } else { None };
+        mapping.map_or_else(|| read_region(self, range), |mapping| Ok(Region::mapped(mapping)))
     }
 }
 

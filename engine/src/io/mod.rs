@@ -4,6 +4,7 @@
 #[cfg(any(test, feature = "testing"))]
 mod faulty;
 mod file;
+mod map;
 mod memory;
 mod region;
 
@@ -11,7 +12,7 @@ mod region;
 pub use faulty::{Fault, FaultyStorage};
 pub use file::{FileStorage, SystemClock, SystemEntropy};
 pub use memory::{ManualClock, MemoryStorage, SeededEntropy};
-pub use region::Region;
+pub use region::{Region, RegionBytes};
 
 use crate::timestamp::Timestamp;
 use std::fmt;
@@ -36,7 +37,7 @@ impl Io {
     /// The real ones.
     pub fn system() -> Self {
         Self {
-            storage: Arc::new(FileStorage),
+            storage: Arc::new(FileStorage::default()),
             clock: Arc::new(SystemClock::new()),
             entropy: Arc::new(SystemEntropy),
         }
@@ -80,13 +81,10 @@ pub trait File: Send + Sync + fmt::Debug {
     /// The length in bytes.
     fn len(&self) -> io::Result<u64>;
 
-    /// Bytes of a file that is never written to again; `UnexpectedEof` if it ends before.
+    /// Bytes of a file that is never written to again; `UnexpectedEof` if it ends before. The
+    /// caller has checked that a file of this kind may have that many bytes there.
     fn region(&self, range: Range<u64>) -> io::Result<Region> {
-        let len = range.end.saturating_sub(range.start);
-        let len = usize::try_from(len).map_err(|_| io::ErrorKind::OutOfMemory)?;
-        let mut bytes = vec![0; len];
-        self.read_exact_at(&mut bytes, range.start)?;
-        Ok(Region::owned(bytes))
+        read_region(self, range)
     }
 
     /// Whether the file has no bytes.
@@ -107,6 +105,15 @@ pub trait File: Send + Sync + fmt::Debug {
         }
         Ok(())
     }
+}
+
+/// A region whose bytes are read.
+fn read_region(file: &(impl File + ?Sized), range: Range<u64>) -> io::Result<Region> {
+    let len = range.end.saturating_sub(range.start);
+    let len = usize::try_from(len).map_err(|_| io::ErrorKind::OutOfMemory)?;
+    let mut bytes = vec![0; len];
+    file.read_exact_at(&mut bytes, range.start)?;
+    Ok(Region::owned(bytes))
 }
 
 /// The time.

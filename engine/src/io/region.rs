@@ -1,35 +1,111 @@
 //! Bytes of a file that never change, wherever they are kept.
 
+use super::map::Mapping;
 use std::io;
+use std::ops::Deref;
 use std::sync::Arc;
 
-/// A range of an immutable file: read into memory once.
+/// A range of an immutable file: read into memory once, or mapped. Mapped bytes can turn out to be
+/// unreadable at any time, because the file was cut or its disk fails; then they read as zeros and
+/// the region is not intact any more, for ever.
 #[derive(Debug, Clone)]
 pub struct Region {
-    bytes: Arc<[u8]>,
+    kept: Kept,
+}
+
+#[derive(Debug, Clone)]
+enum Kept {
+    Owned(Arc<[u8]>),
+    Mapped(Arc<Mapping>),
 }
 
 impl Region {
     /// Bytes in memory.
     pub fn owned(bytes: impl Into<Arc<[u8]>>) -> Self {
-        Self { bytes: bytes.into() }
+        Self { kept: Kept::Owned(bytes.into()) }
+    }
+
+    pub(super) fn mapped(mapping: Mapping) -> Self {
+        Self { kept: Kept::Mapped(Arc::new(mapping)) }
     }
 
     /// The number of bytes.
     pub fn len(&self) -> usize {
-        self.bytes.len()
+        self.unchecked().len()
     }
 
     /// Whether there is no byte.
     pub fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
+        self.len() == 0
     }
 
-    /// Runs `work` on the bytes.
+    /// Runs `work` on the bytes. They are foreign: `work` verifies them.
     ///
     /// # Errors
-    /// If the bytes could not be read while `work` ran: what it returned is then worth nothing.
+    /// If the bytes could not be read while `work` ran, or ever before: what it returned is then
+    /// worth nothing.
     pub fn read<T>(&self, work: impl FnOnce(&[u8]) -> T) -> io::Result<T> {
-        Ok(work(&self.bytes))
+        let result = work(self.unchecked());
+        if self.is_intact() { Ok(result) } else { Err(lost()) }
+    }
+
+    /// The bytes for whoever keeps them: [`RegionBytes::is_intact`] is to be asked after each use.
+    pub fn bytes(&self) -> RegionBytes {
+        RegionBytes(self.clone())
+    }
+
+    fn is_intact(&self) -> bool {
+        match &self.kept {
+            Kept::Owned(_) => true,
+            Kept::Mapped(mapping) => mapping.is_intact(),
+        }
+    }
+
+    fn unchecked(&self) -> &[u8] {
+        match &self.kept {
+            Kept::Owned(bytes) => bytes,
+            Kept::Mapped(mapping) => mapping.bytes(),
+        }
+    }
+}
+
+fn lost() -> io::Error {
+    io::Error::other("a mapped page can't be read: the file was cut, or its disk fails")
+}
+
+/// The bytes of a [`Region`], at one address as long as this or a clone of it lives: for libraries
+/// that want to own bytes. What was made of them counts only if [`RegionBytes::is_intact`] holds
+/// afterwards.
+#[derive(Debug, Clone)]
+pub struct RegionBytes(Region);
+
+impl RegionBytes {
+    /// Whether every byte that was read so far was the file's. Once it isn't, it never is again.
+    pub fn is_intact(&self) -> bool {
+        self.0.is_intact()
+    }
+}
+
+impl Deref for RegionBytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.0.unchecked()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn owned_bytes_are_always_intact() {
+        let region = Region::owned(*b"abc");
+        assert_eq!((region.len(), region.is_empty()), (3, false));
+        assert_eq!(region.read(<[u8]>::to_vec).unwrap(), b"abc");
+        let bytes = region.bytes();
+        let address = bytes.as_ptr();
+        drop(region);
+        assert!(bytes.is_intact() && *bytes == *b"abc" && bytes.clone().as_ptr() == address);
     }
 }

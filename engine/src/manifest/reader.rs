@@ -44,8 +44,17 @@ struct Frame {
 ///
 /// # Errors
 /// `Corrupt` names the place; `Unsupported` names both versions; `Io`.
-pub(crate) fn read(io: &Io, path: &Path, mut each: impl FnMut(u64, &Edit)) -> Result<Contents> {
-    let file = io.storage.open_for_write(path).map_err(|e| Error::io("open", path, e))?;
+pub(crate) fn read(io: &Io, path: &Path, each: impl FnMut(u64, &Edit)) -> Result<Contents> {
+    let file = io.storage.open(path).map_err(|e| Error::io("open", path, e))?;
+    read_file(file, path, each)
+}
+
+/// The same of a file that is open, be it for reading or for writing too.
+pub(super) fn read_file(
+    file: Arc<dyn File>,
+    path: &Path,
+    mut each: impl FnMut(u64, &Edit),
+) -> Result<Contents> {
     let len = file.len().map_err(|e| Error::io("read", path, e))?;
     let mut page = vec![0; len.min(FILE_HEADER_BYTES) as usize];
     file.read_exact_at(&mut page, 0).map_err(|e| Error::io("read", path, e))?;

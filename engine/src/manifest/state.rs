@@ -72,7 +72,7 @@ pub(crate) struct SectionMeta {
     pub(crate) levels: u8,
     /// The bytes of its events in memory.
     pub(crate) raw_bytes: u64,
-    /// The digest of its run. Reserved: not written yet.
+    /// The digest of its run; none in files of versions before there were any.
     pub(crate) run_digest: Option<[u8; 32]>,
 }
 

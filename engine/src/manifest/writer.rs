@@ -2,7 +2,7 @@
 
 use super::edit::{EDIT_VERSION, Edit};
 use super::format::{EDIT_HEADER_BYTES, EditHash, EditHeader, FileHeader, PAGE};
-use super::reader::{Contents, read};
+use super::reader::{Contents, read_file};
 use super::state::ManifestState;
 use crate::codec::crc::crc32;
 use crate::error::{Corruption, Error, ErrorKind, Result};
@@ -73,7 +73,8 @@ impl Manifest {
 
     fn open(io: &Io, dir: &Path, limits: &Limits, number: u64) -> Result<Self> {
         let path = names::manifest(dir, number);
-        let contents = read(io, &path, |_, _| {})?;
+        let file = io.storage.open_for_write(&path).map_err(|e| Error::io("open", &path, e))?;
+        let contents = read_file(file, &path, |_, _| {})?;
         if contents.header.number != number {
             let (expected, found) = (number.to_string(), contents.header.number.to_string());
             let what = "manifest number";

@@ -2,9 +2,10 @@
 //! hold open.
 
 use crate::error::{Error, Result};
-use crate::io::{File, Storage};
+use crate::io::{File, Region, Storage};
 use quick_cache::sync::Cache;
 use std::io;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -60,6 +61,10 @@ impl File for LazyFile {
 
     fn len(&self) -> io::Result<u64> {
         self.handles.get(&self.path)?.len()
+    }
+
+    fn region(&self, range: Range<u64>) -> io::Result<Region> {
+        self.handles.get(&self.path)?.region(range)
     }
 }
 

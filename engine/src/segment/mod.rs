@@ -29,8 +29,8 @@ use std::path::Path;
 
 /// The filter of a block; one that rules nothing out if the block has none.
 pub(crate) fn filter_of(block: &Block, path: &Path) -> Result<Filter> {
-    match block.filter()? {
-        Some(bytes) => Ok(Filter::decode(Slice::new(&bytes, 0, "block filter", path))?),
-        None => Ok(Filter::Everything),
-    }
+    block.filter(|bytes| match bytes {
+        [] => Ok(Filter::Everything),
+        bytes => Ok(Filter::decode(Slice::new(bytes, 0, "block filter", path))?),
+    })
 }

@@ -4,6 +4,7 @@ use super::cache::BlockCache;
 use super::format::{self, BlockPlace, HEADER_LEN, Header, Section, TRAILER_LEN, Trailer};
 use super::handles::{Handles, LazyFile};
 use crate::block::{Block, Source};
+use crate::codec::region::read_region;
 use crate::error::{Corruption, Error, ErrorKind, Result};
 use crate::index::Filter;
 use crate::io::File;
@@ -133,8 +134,10 @@ pub(crate) fn read_directory(file: &dyn File, path: &Path) -> Result<Directory> 
     let mut bytes = [0; TRAILER_LEN];
     read(&mut bytes, len - TRAILER_LEN as u64)?;
     let trailer = Trailer::decode(&bytes, len, path)?;
-    let mut footer = vec![0; trailer.footer_len as usize];
-    read(&mut footer, trailer.footer_offset)?;
-    let (sections, names) = format::decode_footer(&footer, &trailer, path)?;
+    // The trailer has checked that the footer lies in the file.
+    let range = trailer.footer_offset..trailer.footer_offset + trailer.footer_len;
+    let (sections, names) = read_region(file, path, range, "segment footer", |footer| {
+        Ok(format::decode_footer(footer, &trailer, path)?)
+    })?;
     Ok(Directory { header, len, sections, names })
 }

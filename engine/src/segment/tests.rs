@@ -4,11 +4,12 @@ use crate::block;
 use crate::error::ErrorKind;
 use crate::event::{Kind, Level};
 use crate::index;
-use crate::io::{Io, ManualClock, MemoryStorage, SeededEntropy};
+use crate::io::{FileStorage, Io, ManualClock, MemoryStorage, SeededEntropy, Storage};
 use crate::limits::Limits;
 use crate::manifest::FileMeta;
 use crate::names;
-use crate::timestamp::Timestamp;
+use crate::partition::PartitionKey;
+use crate::timestamp::{Day, Timestamp};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -47,7 +48,7 @@ pub(super) fn sample_sections() -> Vec<SectionBlocks> {
         .map(|part| {
             let encoded = block::encode(&part.rows, &index::filter_bytes(&part.rows));
             let blocks = vec![(encoded.meta, encoded.bytes.into())];
-            SectionBlocks { key: part.key.clone(), blocks }
+            SectionBlocks { key: part.key.clone(), blocks, run_digest: None }
         })
         .collect()
 }
@@ -166,4 +167,40 @@ fn a_damaged_filter_rules_nothing_out() {
     io.storage.open_for_write(&path).unwrap().write_all_at(&[0x5a], last).unwrap();
     assert_eq!(*file.filter(&place, &cache).unwrap(), crate::index::Filter::Everything);
     block::decode(&file.block(&place, &cache).unwrap()).unwrap();
+}
+
+/// A directory that is large enough is mapped: what is read is the same, and so are its errors.
+#[test]
+fn a_large_directory_is_the_same_mapped_and_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let [mapped, read] = [true, false].map(|mmap| {
+        let storage: Arc<dyn Storage> = Arc::new(FileStorage { mmap });
+        Io { storage, ..Io::system() }
+    });
+    mapped.storage.create_dir_all(&names::segments_dir(dir.path())).unwrap();
+    let part = &sample_sections()[0];
+    let sections: Vec<_> = (0..400)
+        .map(|day| {
+            let key = PartitionKey { day: Day(day), ..part.key.clone() };
+            SectionBlocks { key, blocks: part.blocks.clone(), run_digest: None }
+        })
+        .collect();
+    let header = Header { store: STORE, incarnation: 5, generation: GENERATION, seqs: (10, 12) };
+    let meta = Arc::new(write(&mapped, dir.path(), &header, &sections, []).unwrap());
+    let path = names::level_zero(dir.path(), GENERATION);
+    let footer_bytes = meta.len - 400 * u64::from(part.blocks[0].0.len);
+    assert!(footer_bytes > 32 << 10, "{footer_bytes}");
+
+    let sections_of = |io: &Io| {
+        let file = SegmentFile::new(&handles(io), &path, STORE, Arc::clone(&meta));
+        file.sections(&BlockCache::new(1 << 20)).map(|sections| sections.to_vec())
+    };
+    let expected = sections_of(&read).unwrap();
+    assert_eq!(expected.len(), 400);
+    assert_eq!(sections_of(&mapped).unwrap(), expected);
+    let footer_at = meta.len - footer_bytes / 2;
+    mapped.storage.open_for_write(&path).unwrap().write_all_at(&[0x5a; 2], footer_at).unwrap();
+    let errors = [&mapped, &read].map(|io| sections_of(io).unwrap_err());
+    assert!(errors.iter().all(|error| error.kind() == ErrorKind::Corrupt), "{errors:?}");
+    assert_eq!(errors[0].to_string(), errors[1].to_string());
 }

@@ -16,6 +16,8 @@ use std::sync::Arc;
 pub(crate) struct SectionBlocks {
     pub(crate) key: PartitionKey,
     pub(crate) blocks: Vec<(BlockMeta, Arc<[u8]>)>,
+    /// The digest of its rows (see [`crate::proof`]).
+    pub(crate) run_digest: Option<[u8; 32]>,
 }
 
 /// Writes the sections of a generation as one file in the store at `dir`.
@@ -70,7 +72,11 @@ pub(crate) fn write(
         len,
         seqs: header.seqs.0..header.seqs.1,
         checksum: Some(*checksum.as_bytes()),
-        sections: directory.iter().map(section_meta).collect(),
+        sections: directory
+            .iter()
+            .zip(sections)
+            .map(|(placed, blocks)| section_meta(placed, blocks.run_digest))
+            .collect(),
         columns: column_names,
     })
 }
@@ -91,7 +97,7 @@ impl Output<'_> {
     }
 }
 
-fn section_meta(section: &Section) -> SectionMeta {
+fn section_meta(section: &Section, run_digest: Option<[u8; 32]>) -> SectionMeta {
     let metas = || section.blocks.iter().map(|block| &block.meta);
     let first = section.blocks.first().expect("a section has blocks");
     let last = section.blocks.last().expect("a section has blocks");
@@ -107,6 +113,6 @@ fn section_meta(section: &Section) -> SectionMeta {
         max_seq: last.meta.max_seq,
         levels: metas().fold(0, |levels, meta| levels | meta.levels),
         raw_bytes: metas().map(|meta| meta.raw_bytes).sum(),
-        run_digest: None,
+        run_digest,
     }
 }

@@ -4,6 +4,7 @@ use crate::batch::{Batch, RowColumn, Rows};
 use crate::block::{self, Block, BlockMeta, SentenceTable};
 use crate::error::Result;
 use crate::index;
+use crate::proof::Runs;
 use crate::query::{BlockTable, Table};
 use crate::wal::EncodedRecord;
 use std::sync::Arc;
@@ -20,6 +21,14 @@ fn rows(batch: &Batch) -> &Rows {
 /// `Invalid` for a batch that is too large.
 pub fn record_bytes(batch: &Batch) -> Result<usize> {
     Ok(EncodedRecord::new(batch)?.len())
+}
+
+/// The digest of the run that a batch is, as the sealer takes it.
+pub fn run_digest(batch: &Batch) -> [u8; 32] {
+    let [part] = batch.parts() else { panic!("a batch of one partition") };
+    let mut runs = Runs::default();
+    runs.push(&part.key, &part.rows);
+    runs.finish(1)[&part.key]
 }
 
 /// A finished block.

@@ -47,7 +47,8 @@ pub(crate) fn walk(
     path: &Path,
     mut each: impl FnMut(u64, Option<&Batch>),
 ) -> Result<Walked> {
-    let file = WalFile::open(io, path.to_owned())?;
+    let file = io.storage.open(path).map_err(|e| Error::io("open", path, e))?;
+    let file = WalFile::new(file, path.to_owned())?;
     let mut walked = Walked { groups: 0, end: FILE_HEADER_BYTES, len: file.len };
     while let Some(group) = file.group_at(walked.end)? {
         let number = group.header.number;
@@ -73,9 +74,14 @@ pub(super) struct Group {
 }
 
 impl WalFile {
-    /// Opens a file and checks its header.
+    /// Opens a file, for writing too, and checks its header.
     pub(super) fn open(io: &Io, path: PathBuf) -> Result<Self> {
         let file = io.storage.open_for_write(&path).map_err(|e| Error::io("open", &path, e))?;
+        Self::new(file, path)
+    }
+
+    /// Checks the header of a file that is open.
+    fn new(file: Arc<dyn File>, path: PathBuf) -> Result<Self> {
         let len = file.len().map_err(|e| Error::io("read", &path, e))?;
         let mut page = vec![0; len.min(FILE_HEADER_BYTES) as usize];
         file.read_exact_at(&mut page, 0).map_err(|e| Error::io("read", &path, e))?;

@@ -28,6 +28,9 @@ pub(super) struct ConfigArgs {
     /// Where to listen; loopback only [default: 127.0.0.1:7600]
     #[arg(long, value_name = "ADDRESS")]
     pub(super) listen: Option<String>,
+    /// Read files instead of mapping parts of them into memory
+    #[arg(long)]
+    no_mmap: bool,
 }
 
 impl ConfigArgs {
@@ -48,6 +51,9 @@ impl ConfigArgs {
             [("storage.data", "--data", &self.data), ("server.listen", "--listen", &self.listen)];
         for (key, flag, value) in flags {
             sources.flags.extend(value.iter().map(|value| (key, flag, value.clone())));
+        }
+        if self.no_mmap {
+            sources.flags.push(("storage.mmap", "--no-mmap", "false".into()));
         }
         Ok(Config::resolve(&sources)?)
     }

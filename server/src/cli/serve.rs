@@ -8,9 +8,11 @@ use super::config::ConfigArgs;
 use super::output::{colours_on, print};
 use super::{Failure, block_on, demo};
 use crate::config::Config;
+use logstrata_engine::io::FileStorage;
 use logstrata_engine::{Engine, Options};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -69,6 +71,7 @@ async fn serve(config: &Config, demo: bool) -> Result<(), Failure> {
     let address = listener.local_addr()?;
     let mut options = Options::new(&config.data);
     options.limits = config.limits.clone();
+    options.io.storage = Arc::new(FileStorage { mmap: config.mmap });
     options.limits.files_open_max = crate::files::raise_limit();
     let (limits, clock) = (options.limits.clone(), options.io.clock.clone());
     let opening = tokio::task::spawn_blocking(move || {

@@ -87,6 +87,21 @@ fn a_wrong_value_is_named_with_its_origin() {
 }
 
 #[test]
+fn mapping_is_on_unless_it_is_switched_off() {
+    let mmap = |file, env: &[_], flags: &[_]| Config::resolve(&sources(file, env, flags));
+    assert!(mmap("", &[], &[]).expect("valid").mmap);
+    let off = mmap("[storage]\nmmap = false\n", &[], &[]).expect("valid");
+    assert!(!off.mmap);
+    assert!(off.to_toml().contains("mmap = false # logstrata.toml"), "{}", off.to_toml());
+    assert!(!mmap("", &[("LOGSTRATA_MMAP", "false")], &[]).expect("valid").mmap);
+    assert!(!mmap("", &[], &[("storage.mmap", "false")]).expect("valid").mmap);
+    for bad in ["mmap = 1", "mmap = [1]", "mmap = 'no'"] {
+        let error = error_of(&sources(&format!("[storage]\n{bad}\n"), &[], &[]));
+        assert!(error.contains("storage.mmap") && error.contains("true or false"), "{error}");
+    }
+}
+
+#[test]
 fn only_loopback_is_listened_on() {
     for good in ["127.0.0.1:0", "[::1]:7600", "localhost:80", "127.8.9.10:1"] {
         assert!(parse_listen(good).is_ok(), "{good}");

@@ -1,0 +1,87 @@
+//! A file that someone cuts on a real disk, mapped and read: it is named, the others go on.
+#![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "damages a real file")]
+
+use super::*;
+use crate::io::FileStorage;
+use crate::names;
+use std::fs;
+use std::path::Path;
+
+const DAY: i64 = 86_400_000_000_000;
+const EVENTS: i64 = 3_000;
+
+/// Events of one day; every one has words of its own, so that filters are large enough to be
+/// mapped.
+fn events_of(day: i64) -> Batch {
+    let mut builder = BatchBuilder::new(&Limits::default(), NOON);
+    for number in 0..EVENTS {
+        let mut event = builder.event();
+        event.timestamp = Timestamp(NOON.0 - day * DAY + number);
+        let mut message = format!("day {day} event {number}");
+        for word in 0..6 {
+            message.push_str(&format!(" w{day}x{number}x{word}"));
+        }
+        event.field("message", Kind::String, message.as_bytes());
+        event.finish().expect("small");
+    }
+    builder.build()
+}
+
+fn open(dir: &Path, mmap: bool) -> Engine {
+    let storage = Arc::new(FileStorage { mmap });
+    let io = Io { storage, ..Io::system() };
+    Engine::open(Options { dir: dir.into(), limits: Limits::default(), io }).unwrap()
+}
+
+/// Looks for a word of an event of `day`, in the events of that day only.
+fn find(engine: &Engine, day: i64) -> Result<usize> {
+    let mut wanted = request(&format!("w{day}x7x3"), 10);
+    let noon = NOON.0 - day * DAY;
+    wanted.range = TimeRange { from: Some(Timestamp(noon)), to: Some(Timestamp(noon + EVENTS)) };
+    engine.search(&wanted).map(|page| page.events.len())
+}
+
+#[test]
+fn a_file_that_is_cut_is_named_and_the_others_serve() {
+    for mmap in [true, false] {
+        let dir = tempfile::tempdir().unwrap();
+        let engine = open(dir.path(), mmap);
+        for day in 0..2 {
+            engine.append(events_of(day)).unwrap();
+            engine.flush().unwrap();
+        }
+        assert_eq!((find(&engine, 0).unwrap(), find(&engine, 1).unwrap()), (1, 1));
+        let files = Arc::clone(&engine.shared.state().files);
+        let place = files[0].file.sections(&engine.shared.cache).unwrap()[0].blocks[0].clone();
+        let block = files[0].file.block(&place, &engine.shared.cache).unwrap();
+        let (_, filter_bytes) = block.other_parts()[5];
+        assert!(filter_bytes > 16 << 10, "{filter_bytes}");
+        let path = names::level_zero(dir.path(), files[0].meta.generation);
+        let good = fs::read(&path).unwrap();
+        engine.close().unwrap();
+
+        // In the trailer, in the footer, in a block, behind its header; all of it.
+        let len = good.len();
+        for cut in [len - 1, len - 40, len / 2, 4_096, 0] {
+            fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(cut as u64).unwrap();
+            let engine = open(dir.path(), mmap);
+            let error = find(&engine, 0).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+            let name = path.file_name().unwrap().to_str().unwrap();
+            assert!(error.to_string().contains(name), "{error}");
+            assert_eq!(find(&engine, 1).unwrap(), 1);
+            engine.close().unwrap();
+            fs::write(&path, &good).unwrap();
+        }
+        let engine = open(dir.path(), mmap);
+        assert_eq!((find(&engine, 0).unwrap(), find(&engine, 1).unwrap()), (1, 1));
+        // Cut while the store is open, its directory in the cache: what was cut off is missed when
+        // it is read.
+        let cut = fs::OpenOptions::new().write(true).open(&path).unwrap();
+        cut.set_len(4_096).unwrap();
+        let error = engine.search(&request("event", 10_000)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+        assert_eq!(find(&engine, 1).unwrap(), 1);
+        engine.close().unwrap();
+    }
+}

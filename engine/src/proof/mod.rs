@@ -1,0 +1,18 @@
+//! Proof that history was not altered: digests of what was stored, apart from how it is stored.
+//!
+//! A *run* is the rows of one partition in one generation. Its digest is taken once, when its rows
+//! are sealed, goes into the manifest's chained edits, and is found again from the rows for ever
+//! after: through merging, recompression and changes of every encoding. The bytes that are hashed:
+//! `docs/format/run-digest.md`.
+
+mod canon;
+mod digest;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use digest::Runs;
+#[cfg_attr(
+    not(test),
+    expect(unused_imports, reason = "for the command that verifies a store")
+)]
+pub(crate) use digest::digest_of_section;
