@@ -2,8 +2,8 @@
 
 use crate::error::{Error, Refusal, Result};
 use crate::wire::{
-    ErrorBody, ErrorDetail, ErrorKind, FLUSH_PATH, IngestAnswer, LOGS_PATH, NDJSON, READY_PATH,
-    STATS_PATH, SearchAnswer, SearchQuery, StatsAnswer, StatsQuery,
+    COMPACT_PATH, ErrorBody, ErrorDetail, ErrorKind, FLUSH_PATH, IngestAnswer, LOGS_PATH, NDJSON,
+    READY_PATH, STATS_PATH, SearchAnswer, SearchQuery, StatsAnswer, StatsQuery,
 };
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -109,6 +109,14 @@ impl Client {
     /// [`Error::Server`] if it could not.
     pub async fn flush(&self) -> Result<()> {
         self.call(Method::POST, FLUSH_PATH, "").await.map(drop)
+    }
+
+    /// Makes the server compact all files, whatever their age.
+    ///
+    /// # Errors
+    /// [`Error::Server`] if it could not.
+    pub async fn compact(&self) -> Result<()> {
+        self.call(Method::POST, COMPACT_PATH, "").await.map(drop)
     }
 
     /// Asks whether the server takes events.

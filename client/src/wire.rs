@@ -11,6 +11,8 @@ pub const LOGS_PATH: &str = "/api/v1/logs";
 pub const STATS_PATH: &str = "/api/v1/logs/stats";
 /// Where everything in memory is made files.
 pub const FLUSH_PATH: &str = "/api/v1/admin/flush";
+/// Where flushed events are made segments and packs.
+pub const COMPACT_PATH: &str = "/api/v1/admin/compact";
 /// Where a server says whether it takes events.
 pub const READY_PATH: &str = "/readyz";
 /// One JSON object a line.

@@ -3,12 +3,14 @@
 //! ```text
 //! BatchBuilder -> append (number) -> wal (write, sync) -> memtable (visible, acknowledged)
 //!   -> flush: level-0 file, manifest edit, WAL retired
+//!   -> compact: segments and packs, manifest edit, level-0 files removed
 //! query: snapshot of memtables and sections -> prune -> filter -> newest first
 //! ```
 
 mod batch;
 mod block;
 mod codec;
+mod compact;
 mod engine;
 mod error;
 mod event;
@@ -39,7 +41,7 @@ pub use error::{Corruption, Error, ErrorKind, Result};
 pub use event::{EventId, Kind, Level, Seq, Value};
 pub use idempotency::{ANSWER_BYTES_MAX, BatchKey, BodyHash, Claim, Stored, Ticket};
 pub use inspect::inspect;
-pub use limits::Limits;
+pub use limits::{CompactionLimits, Limits};
 pub use options::Options;
 pub use partition::PartitionKey;
 pub use timestamp::{Day, Timestamp, civil_from_days, days_from_civil};

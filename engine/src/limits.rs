@@ -95,8 +95,35 @@ pub struct Limits {
     pub partitions_open_max: usize,
     /// Keys of batches that are remembered.
     pub keys_max: usize,
-    /// Directories and filters of level-0 files kept in memory.
+    /// Directories and filters of files kept in memory.
     pub cache_bytes_max: u64,
+    /// What compaction does when.
+    pub compaction: CompactionLimits,
+}
+
+/// The bounds of compaction. Bytes unless said.
+#[derive(Debug, Clone)]
+pub struct CompactionLimits {
+    /// Whether compaction runs by itself; otherwise only when it is asked to.
+    pub is_automatic: bool,
+    /// A partition whose level-0 sections have this much gets a segment.
+    pub segment_bytes_min: u64,
+    /// A partition with this much in one generation gets its segment before all others.
+    pub urgent_bytes: u64,
+    /// A segment, unless one section alone has more.
+    pub segment_bytes_max: u64,
+    /// A partition with less than this in level-0 files when its day has closed goes into a pack.
+    pub packed_bytes_max: u64,
+    /// A pack.
+    pub pack_bytes_max: u64,
+    /// Files of one partition, or of one due day, that are merged into one at least.
+    pub fan_in: usize,
+    /// How often a byte is written after the log at most, its level-0 file included.
+    pub writes_max: u8,
+    /// How long a day has been over before it counts as closed, in milliseconds.
+    pub day_closed_after_ms: u64,
+    /// How old a level-0 file gets at most, in milliseconds.
+    pub level_zero_age_ms_max: u64,
 }
 
 impl Default for Limits {
@@ -119,12 +146,14 @@ impl Default for Limits {
             keys_max: 1_000_000,
             partitions_open_max: 4_096,
             cache_bytes_max: 128 << 20,
+            compaction: CompactionLimits::default(),
         }
     }
 }
 
 impl Limits {
-    /// Bounds so small that rollovers, cuts and blocks happen within a few events.
+    /// Bounds so small that rollovers, cuts and blocks happen within a few events. Compaction waits
+    /// until it is asked.
     pub fn tiny() -> Self {
         Self {
             block_rows_max: 16,
@@ -144,6 +173,32 @@ impl Limits {
             keys_max: 50,
             partitions_open_max: 64,
             cache_bytes_max: 1 << 20,
+            compaction: CompactionLimits {
+                is_automatic: false,
+                segment_bytes_min: 8 << 10,
+                urgent_bytes: 64 << 10,
+                segment_bytes_max: 256 << 10,
+                packed_bytes_max: 4 << 10,
+                pack_bytes_max: 64 << 10,
+                ..CompactionLimits::default()
+            },
+        }
+    }
+}
+
+impl Default for CompactionLimits {
+    fn default() -> Self {
+        Self {
+            is_automatic: true,
+            segment_bytes_min: 8 << 20,
+            urgent_bytes: 64 << 20,
+            segment_bytes_max: 256 << 20,
+            packed_bytes_max: 4 << 20,
+            pack_bytes_max: 64 << 20,
+            fan_in: 8,
+            writes_max: 4,
+            day_closed_after_ms: 60 * 60 * 1_000,
+            level_zero_age_ms_max: 24 * 60 * 60 * 1_000,
         }
     }
 }
@@ -166,6 +221,11 @@ mod tests {
             assert!(limits.body_bytes_max * 3 <= WAL_RECORD_BYTES_MAX);
             assert!(limits.wal_file_bytes <= limits.generation_bytes_max);
             assert!(limits.generation_bytes_max * 2 <= limits.wal_bytes_max);
+            let compaction = limits.compaction;
+            assert!(compaction.packed_bytes_max < compaction.segment_bytes_min);
+            assert!(compaction.packed_bytes_max <= compaction.pack_bytes_max);
+            assert!(compaction.urgent_bytes <= compaction.segment_bytes_max);
+            assert!(compaction.fan_in >= 2 && compaction.writes_max >= 2);
         }
     }
 }

@@ -6,6 +6,7 @@
 //! DIR/wal/<generation, 16 hex digits>-<index, 8 hex digits>.wal      DIR/wal/free-<number>.wal
 //! DIR/segments/<generation, 16 hex digits>.l0
 //! DIR/keys/<generation, 16 hex digits>.keys
+//! DIR/segments/<number, 16 hex digits>.seg      DIR/segments/<number, 16 hex digits>.pack
 //! ```
 //! A file under construction is named as it will be, with `.tmp` behind.
 
@@ -26,6 +27,10 @@ pub(crate) enum Name {
     LevelZero(u64),
     /// `0000000000000001.keys`, in `keys/`.
     Keys(u64),
+    /// `0000000000000001.seg`, in `segments/`.
+    Segment(u64),
+    /// `0000000000000001.pack`, in `segments/`.
+    Pack(u64),
     /// The name of any of the others, with `.tmp` behind: not finished when the process ended.
     Temporary,
 }
@@ -47,7 +52,7 @@ pub(crate) fn wal_dir(dir: &Path) -> PathBuf {
     dir.join("wal")
 }
 
-/// The directory of level-0 files.
+/// The directory of level-0 files, segments and packs.
 pub(crate) fn segments_dir(dir: &Path) -> PathBuf {
     dir.join("segments")
 }
@@ -87,6 +92,16 @@ pub(crate) fn keys(dir: &Path, generation: u64) -> PathBuf {
     keys_dir(dir).join(Name::Keys(generation).text())
 }
 
+/// A segment.
+pub(crate) fn segment(dir: &Path, number: u64) -> PathBuf {
+    segments_dir(dir).join(Name::Segment(number).text())
+}
+
+/// A pack.
+pub(crate) fn pack(dir: &Path, number: u64) -> PathBuf {
+    segments_dir(dir).join(Name::Pack(number).text())
+}
+
 /// The name of a file while it is written.
 pub(crate) fn temporary(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
@@ -109,6 +124,8 @@ impl Name {
             Self::FreeWal(number) => format!("free-{number}.wal"),
             Self::LevelZero(generation) => format!("{generation:016x}.l0"),
             Self::Keys(generation) => format!("{generation:016x}.keys"),
+            Self::Segment(number) => format!("{number:016x}.seg"),
+            Self::Pack(number) => format!("{number:016x}.pack"),
             Self::Temporary => unreachable!("temporary files are named after what they become"),
         }
     }
@@ -137,6 +154,10 @@ impl Name {
             Some(Self::LevelZero(hex(generation)?))
         } else if let Some(generation) = text.strip_suffix(".keys") {
             Some(Self::Keys(hex(generation)?))
+        } else if let Some(number) = text.strip_suffix(".seg") {
+            Some(Self::Segment(hex(number)?))
+        } else if let Some(number) = text.strip_suffix(".pack") {
+            Some(Self::Pack(hex(number)?))
         } else {
             let stem = text.strip_suffix(".wal")?;
             if let Some(number) = stem.strip_prefix("free-") {
@@ -163,6 +184,8 @@ mod tests {
             any::<u64>().prop_map(Name::FreeWal),
             any::<u64>().prop_map(Name::LevelZero),
             any::<u64>().prop_map(Name::Keys),
+            any::<u64>().prop_map(Name::Segment),
+            any::<u64>().prop_map(Name::Pack),
         ]
     }
 
@@ -176,7 +199,7 @@ mod tests {
         }
 
         #[test]
-        fn a_name_that_parses_is_the_one_that_is_made(text in "[a-fLOCKMNIEST0-9.\\-walftmpr+]{0,32}") {
+        fn a_name_that_parses_is_the_one_that_is_made(text in "[a-fLOCKMNIEST0-9.\\-walftmprsgk+]{0,32}") {
             if let Some(name) = Name::parse(&text).filter(|name| *name != Name::Temporary) {
                 prop_assert_eq!(name.text(), text);
             }
@@ -194,6 +217,9 @@ mod tests {
             "MANIFEST-+000000001",
             "000000000000000A.l0",
             "000000000000001.l0",
+            "000000000000001.seg",
+            "000000000000000A.pack",
+            ".pack",
             "0000000000000001-0000000.wal",
             "0000000000000001-000000000.wal",
             "0000000000000001.wal",

@@ -22,7 +22,7 @@ pub fn filter_decode(bytes: &[u8], term: u64) {
     crate::index::decode_any(bytes, term);
 }
 
-/// Reads any bytes as a level-0 file, and as a footer behind its checksum; must not panic.
+/// Reads any bytes as a file of sections, and as a footer behind its checksum; must not panic.
 pub fn segment_directory(bytes: &[u8]) {
     crate::segment::fuzz(bytes);
 }

@@ -1,4 +1,4 @@
-//! Any bytes as a level-0 file and as its footer: an error or a directory, never a panic.
+//! Any bytes as a file of sections and as its footer: an error or a directory, never a panic.
 
 #![no_main]
 

@@ -138,6 +138,26 @@ fn encode_status(mut encoder: DescriptorEncoder<'_>, status: &Status) -> fmt::Re
             status.wal_bytes_written,
         ),
         ("engine_flushes", "Generations written to files.", None, status.flushes),
+        (
+            "engine_flushed",
+            "Bytes of the level-0 files that generations became.",
+            Some(Unit::Bytes),
+            status.flushed_bytes,
+        ),
+        ("compactions", "Segments and packs written.", None, status.compactions),
+        ("compactions_failed", "Compactions that failed.", None, status.compactions_failed),
+        (
+            "compaction_in",
+            "Bytes of sections that compactions replaced.",
+            Some(Unit::Bytes),
+            status.compacted_bytes_in,
+        ),
+        (
+            "compaction_out",
+            "Bytes of segments and packs written.",
+            Some(Unit::Bytes),
+            status.compacted_bytes_out,
+        ),
     ];
     for (name, help, unit, value) in counters {
         let counter = ConstCounter::new(value);
@@ -145,13 +165,22 @@ fn encode_status(mut encoder: DescriptorEncoder<'_>, status: &Status) -> fmt::Re
         counter.encode(metric)?;
     }
     let writable = u64::from(status.not_writable.is_none());
+    let compaction_failing = u64::from(status.compaction_failing.is_some());
     let failing = u64::from(status.flush_failing.is_some());
     let gauges = [
         ("engine_flush_failing", "1 if the last flush failed, else 0.", None, failing),
+        (
+            "compaction_failing",
+            "1 if the last compaction failed or a partition is damaged, else 0.",
+            None,
+            compaction_failing,
+        ),
         ("engine_writable", "1 if events can be appended, else 0.", None, writable),
         ("wal_size", "Bytes of the log's files.", Some(Unit::Bytes), status.wal_bytes),
         ("segment_size", "Bytes of segment files.", Some(Unit::Bytes), status.segment_bytes),
-        ("segment_files", "Segment files.", None, status.segment_files),
+        ("segment_files", "Level-0 files, segments and packs.", None, status.segment_files),
+        ("level_zero_files", "Level-0 files.", None, status.level_zero_files),
+        ("pack_files", "Packs.", None, status.pack_files),
         ("sections", "Live sections.", None, status.sections),
         ("engine_events", "Events stored.", None, status.events),
         ("memtable_size", "Bytes in memtables.", Some(Unit::Bytes), status.memtable_bytes),
@@ -161,5 +190,13 @@ fn encode_status(mut encoder: DescriptorEncoder<'_>, status: &Status) -> fmt::Re
         let metric = encoder.encode_descriptor(name, help, unit.as_ref(), gauge.metric_type())?;
         gauge.encode(metric)?;
     }
+    let amplification = ConstGauge::new(status.write_amplification());
+    let metric = encoder.encode_descriptor(
+        "write_amplification",
+        "How often a byte was written after the log, since the process began; 0 before a flush.",
+        None,
+        amplification.metric_type(),
+    )?;
+    amplification.encode(metric)?;
     Ok(())
 }

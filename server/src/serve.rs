@@ -59,6 +59,8 @@ pub(crate) struct State {
     pub(crate) decodes: Gate,
     /// Flushes that somebody asked for.
     pub(crate) flushes: Gate,
+    /// Compactions that somebody asked for.
+    pub(crate) compactions: Gate,
     /// Readiness and figures: these must not wait behind queries.
     pub(crate) status: Gate,
     router: Router<Handler>,
@@ -75,6 +77,7 @@ impl State {
             queries: Gate::new((cores * 2).max(4), WAITING_MAX),
             decodes: Gate::new(cores.max(2), WAITING_MAX),
             flushes: Gate::new(1, 16),
+            compactions: Gate::new(1, 16),
             status: Gate::new(2, 64),
             router: Router::new(&routes()),
             engine,
@@ -84,6 +87,7 @@ impl State {
     }
 
     async fn drained(&self) {
+        self.compactions.drained().await;
         self.queries.drained().await;
         self.decodes.drained().await;
         self.flushes.drained().await;
@@ -136,6 +140,8 @@ pub async fn run(
     tracing::info!(connections = tasks.len(), "shutting down");
     drop(stopped);
     let _ = stop.send(());
+    // It may have an hour of work, and somebody may wait for it: it is begun anew another time.
+    state.engine.stop_compaction();
     let all = async { while tasks.join_next().await.is_some() {} };
     if timeout(DRAIN_TIME_MAX, all).await.is_err() {
         tracing::warn!(connections = tasks.len(), "giving up requests that do not end");

@@ -18,6 +18,7 @@ async fn every_call_is_answered() {
         client.ingest_ndjson("{\"message\":\"hello\",\"n\":7}\nbad\n").await.expect("stored");
     assert_eq!((stored.accepted, stored.rejected_count, stored.rejected[0].line), (1, 1, 2));
     client.flush().await.expect("flushes");
+    client.compact().await.expect("compacts");
 
     let query = SearchQuery { q: "hello n:>6".into(), limit: Some(5), ..SearchQuery::default() };
     let page = client.search(&query).await.expect("found");

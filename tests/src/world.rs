@@ -26,6 +26,13 @@ pub struct World {
     engine: Option<Engine>,
 }
 
+/// Bounds so small that all of them are reached. In every other store compaction runs by itself.
+fn limits(seed: u64) -> Limits {
+    let mut limits = Limits::tiny();
+    limits.compaction.is_automatic = seed % 2 == 1;
+    limits
+}
+
 /// What became of a batch, once it is known.
 type Answer = Arc<Mutex<Option<logstrata_engine::Result<Appended>>>>;
 
@@ -43,7 +50,7 @@ impl World {
             dice: Dice::new(seed),
             model: Model::default(),
             drafts: Drafts::default(),
-            limits: Limits::tiny(),
+            limits: limits(seed),
             disk: MemoryStorage::new(),
             clock: Arc::new(ManualClock::new(START)),
             engine: None,

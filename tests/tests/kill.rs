@@ -101,9 +101,10 @@ fn send(address: SocketAddr, name: &str, seed: u64, progress: &Progress) {
     progress.changed.notify_all();
 }
 
-/// Asks for flushes until the server is gone.
+/// Asks for flushes and compactions until the server is gone.
 fn flush(address: SocketAddr) {
-    while http::request(address, "POST", "/api/v1/admin/flush", "text/plain", b"").is_ok() {}
+    let post = |path: &str| http::request(address, "POST", path, "text/plain", b"").is_ok();
+    while post("/api/v1/admin/flush") && post("/api/v1/admin/compact") {}
 }
 
 /// Every acknowledged event is there once, every other one that was sent at most once.

@@ -1,5 +1,5 @@
 //! The engine against a `Vec` that is searched from end to end, under random workloads: batches,
-//! flushes, reopenings, power cuts, a clock that jumps, searches, pages, tables, lookups by id.
+//! flushes, compactions, reopenings, power cuts, a clock that jumps, searches, pages, tables, lookups by id.
 
 use logstrata_engine::query::{EventRecord, SearchRequest};
 use logstrata_engine::{EventId, Seq};
@@ -26,7 +26,7 @@ fn model() {
 }
 
 fn run_step(world: &mut World, pages: &mut Vec<Paging>) {
-    match world.dice.weighted(&[25, 8, 5, 5, 3, 3, 3, 20, 5, 15, 10, 5]) {
+    match world.dice.weighted(&[25, 8, 5, 5, 3, 3, 3, 20, 5, 15, 10, 5, 4]) {
         0 => world.append(),
         1 => world.append_several(),
         2 => world.clock(),
@@ -44,7 +44,8 @@ fn run_step(world: &mut World, pages: &mut Vec<Paging>) {
             pages.retain(|paging| !paging.done);
         }
         10 => stats(world),
-        _ => get(world),
+        11 => get(world),
+        _ => world.engine().compact_now().expect("compacted"),
     }
 }
 

@@ -36,6 +36,8 @@ fn whole(bytes: &[u8]) -> Result<()> {
     let mut slice = Slice::new(bytes, 0, "fuzz input", Path::new(""));
     slice.take(8)?;
     let meta = BlockMeta::decode(&mut slice)?;
+    let _ = super::without_filter(bytes, &meta);
+    let _ = super::verify(&bytes.into(), &meta, 0, Path::new(""));
     let block = Block::open(Source::Memory(bytes.into()), &meta)?;
     block.filter(|_| Ok(()))?;
     if meta.raw_bytes <= RAW_BYTES_MAX as u64 {

@@ -16,6 +16,7 @@ pub(crate) mod fuzz;
 mod golden;
 mod part;
 mod reader;
+mod reseal;
 mod sentences;
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,12 @@ mod writer;
 pub(crate) use column::{Column, ColumnData, Ids, Numbers, Presence, Rest, Text, Values};
 pub(crate) use format::{BlockMeta, ColumnEntry, NumberRange};
 pub(crate) use reader::{Block, Levels, Source, decode};
+pub(crate) use reseal::verify;
+#[cfg_attr(
+    not(any(test, feature = "testing")),
+    expect(unused_imports, reason = "for sections with an index part")
+)]
+pub(crate) use reseal::without_filter;
 pub(crate) use sentences::{Epoch, Outline, SentenceTable, Sentences, Slot};
 #[cfg(test)]
 pub(crate) use writer::EncodedBlock;

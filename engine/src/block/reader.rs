@@ -96,6 +96,11 @@ impl Block {
         &self.header.meta
     }
 
+    /// The header.
+    pub(super) fn header(&self) -> &Header {
+        &self.header
+    }
+
     /// The outline of a column of templates that was kept last.
     pub(crate) fn outline(&self, index: usize) -> Option<Arc<Outline>> {
         let outlines = self.outlines.lock();

@@ -91,7 +91,7 @@ fn times(rows: usize) -> impl Strategy<Value = Vec<(u32, i64, u8)>> {
     prop::collection::vec((0u32..5, time, 1u8..7), rows)
 }
 
-fn any_rows() -> impl Strategy<Value = Rows> {
+pub(super) fn any_rows() -> impl Strategy<Value = Rows> {
     (1usize..600, 0usize..8).prop_flat_map(|(count, columns)| {
         let column = ("[a-z.\\\\\u{0}é]{0,6}", cells(count));
         let columns = prop::collection::vec(column, columns);

@@ -4,16 +4,18 @@
 //! - `I1` the file is durable under its name before the edit names it;
 //! - `I2` the edit is durable before the log of its generation is retired;
 //! - `I3` the keys of its batches are durable in a file of their own before the edit, too;
-//! - `I4` readers see the rows in the memtable until they see them in the file, and never twice.
+//! - `I4` readers see the rows in the memtable until they see them in the file, and never twice;
+//! - `I5` edits are committed and shown to readers in one order: the manifest stays locked for both.
+//!   Locks are taken in this order: the manifest's, then the state's.
 
+use super::compactor::CompactQueue;
 use super::queue::Queue;
-use super::state::{LiveFile, Shared};
+use super::state::Shared;
 use crate::error::{ErrorKind, Result};
 use crate::field;
 use crate::idempotency::KeyFiles;
-use crate::manifest::{Edit, FileMeta, Manifest};
-use crate::names;
-use crate::segment::{self, Header, SectionBlocks, SegmentFile};
+use crate::manifest::{Edit, FileId};
+use crate::segment::{self, Header, SectionBlocks};
 use parking_lot::{Condvar, Mutex};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -80,17 +82,18 @@ pub(crate) fn run(
     shared: &Shared,
     flushes: &FlushQueue,
     queue: &Queue,
-    mut manifest: Manifest,
+    compactions: &CompactQueue,
     keys: &KeyFiles,
 ) {
     while flushes.next() {
         loop {
-            match flush(shared, &mut manifest, keys) {
+            match flush(shared, keys) {
                 Ok(generation) => {
                     shared.counters.flushes.fetch_add(1, Relaxed);
                     queue.order_retire(generation);
                     keys.forget(&shared.claims);
                     shared.notify();
+                    compactions.wake();
                     break;
                 }
                 Err(error) if error.kind() == ErrorKind::Closed => {
@@ -110,14 +113,16 @@ pub(crate) fn run(
 
 /// Writes the frozen memtable to a file and makes it live. Returns the generation whose log is no
 /// longer needed.
-fn flush(shared: &Shared, manifest: &mut Manifest, keys: &KeyFiles) -> Result<u64> {
+fn flush(shared: &Shared, keys: &KeyFiles) -> Result<u64> {
     let (header, sections, names) = frozen_sections(shared);
-    let generation = header.generation;
+    let id = header.id;
     let meta = segment::write(&shared.io, &shared.dir, &header, &sections, names)?;
-    write_keys(shared, generation, keys)?;
+    write_keys(shared, id.number(), keys)?;
+    let mut manifest = shared.manifest();
     let clock_high_water = manifest.state().clock_high_water.max(shared.io.clock.now().0);
-    manifest.commit(Edit::AddFile { file: meta.clone(), clock_high_water })?;
-    let live = live_file(shared, meta);
+    manifest.commit(Edit::AddFile { file: meta, clock_high_water })?;
+    let live = shared.live_file(&manifest.state().files[&id]);
+    shared.counters.flushed_bytes.fetch_add(live.meta.len, Relaxed);
     let mut state = shared.state();
     let mut files = Vec::clone(&state.files);
     files.push(live);
@@ -126,9 +131,10 @@ fn flush(shared: &Shared, manifest: &mut Manifest, keys: &KeyFiles) -> Result<u6
     state.flushed = flushed.memtable.id;
     state.flush_error = None;
     drop(state);
+    drop(manifest);
     // Thousands of blocks: nobody should wait while they are freed.
     drop(flushed);
-    Ok(generation)
+    Ok(id.number())
 }
 
 fn write_keys(shared: &Shared, generation: u64, keys: &KeyFiles) -> Result<()> {
@@ -145,7 +151,7 @@ fn frozen_sections(shared: &Shared) -> (Header, Vec<SectionBlocks>, BTreeSet<Str
     let header = Header {
         store: shared.store,
         incarnation: shared.incarnation,
-        generation: frozen.generation,
+        id: FileId::LevelZero(frozen.generation),
         seqs: frozen.memtable.seqs,
     };
     let mut sections: Vec<_> = frozen
@@ -155,9 +161,9 @@ fn frozen_sections(shared: &Shared) -> (Header, Vec<SectionBlocks>, BTreeSet<Str
         .map(|(key, partition)| {
             assert!(partition.pending.is_empty() && partition.tail.is_empty(), "all rows sealed");
             let blocks = partition.blocks.iter().map(|b| (b.meta, Arc::clone(&b.bytes))).collect();
-            let run_digest = frozen.run_digests.get(key).copied();
-            assert!(run_digest.is_some(), "every run has its digest");
-            SectionBlocks { key: key.clone(), blocks, run_digest }
+            let digest = frozen.run_digests.get(key).copied();
+            assert!(digest.is_some(), "every run has its digest");
+            SectionBlocks { key: key.clone(), blocks, digest }
         })
         .collect();
     sections.sort_unstable_by(|a, b| a.key.cmp(&b.key));
@@ -165,12 +171,4 @@ fn frozen_sections(shared: &Shared) -> (Header, Vec<SectionBlocks>, BTreeSet<Str
     drop(state);
     let names = names.iter().map(|name| field::display_name(name).into_owned()).collect();
     (header, sections, names)
-}
-
-/// The file that an entry of the manifest is about.
-pub(crate) fn live_file(shared: &Shared, meta: FileMeta) -> LiveFile {
-    let path = names::level_zero(&shared.dir, meta.generation);
-    let meta = Arc::new(meta);
-    let file = Arc::new(SegmentFile::new(&shared.handles, &path, shared.store, Arc::clone(&meta)));
-    LiveFile { meta, file }
 }

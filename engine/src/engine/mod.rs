@@ -1,5 +1,6 @@
 //! The engine: opens a store, wires the stages, decides nothing.
 
+mod compactor;
 mod flush;
 mod open;
 mod queue;
@@ -16,9 +17,11 @@ use crate::error::{Error, Result};
 use crate::event::EventId;
 use crate::idempotency::{BatchKey, BodyHash, Claim, Ticket};
 use crate::io::Lock;
+use crate::manifest::FileId;
 use crate::options::Options;
 use crate::query::{self, EventRecord, SearchPage, SearchRequest, StatsRequest, StatsTable};
 use crate::wal::EncodedRecord;
+use compactor::CompactQueue;
 use flush::FlushQueue;
 use queue::{Queue, Submission};
 use std::sync::Arc;
@@ -31,7 +34,8 @@ pub struct Engine {
     shared: Arc<Shared>,
     queue: Arc<Queue>,
     flushes: FlushQueue,
-    /// Writer, sealer, preparer and flusher, in the order in which they end.
+    compactions: CompactQueue,
+    /// Writer, sealer, preparer, flusher and compactor, in the order in which they end.
     threads: Vec<JoinHandle<()>>,
     _lock: Box<dyn Lock>,
 }
@@ -62,10 +66,14 @@ pub struct Status {
     pub wal_bytes_written: u64,
     /// Bytes of the log's files now.
     pub wal_bytes: u64,
-    /// Bytes of level-0 files now.
+    /// Bytes of level-0 files, segments and packs now.
     pub segment_bytes: u64,
-    /// Level-0 files now.
+    /// Level-0 files, segments and packs now.
     pub segment_files: u64,
+    /// Level-0 files now.
+    pub level_zero_files: u64,
+    /// Packs now. The other files are segments.
+    pub pack_files: u64,
     /// Live sections now.
     pub sections: u64,
     /// Events in live sections and memtables.
@@ -86,6 +94,28 @@ pub struct Status {
     pub key_conflicts: u64,
     /// Files of keys that were damaged when the store was opened.
     pub key_files_damaged: u64,
+    /// Bytes of the level-0 files that they became.
+    pub flushed_bytes: u64,
+    /// Segments and packs written.
+    pub compactions: u64,
+    /// Compactions that failed: each is tried again, but for damage.
+    pub compactions_failed: u64,
+    /// Bytes of the sections that compactions replaced.
+    pub compacted_bytes_in: u64,
+    /// Bytes of the files that took their place.
+    pub compacted_bytes_out: u64,
+    /// Why compaction last failed, if it did not work since; damage is told until the store is
+    /// opened again, for a damaged partition is left alone.
+    pub compaction_failing: Option<String>,
+}
+
+impl Status {
+    /// How often a byte was written after the log: 1 without compaction. Since the store was
+    /// opened, like the counters that it is made of; 0 if nothing was flushed.
+    pub fn write_amplification(&self) -> f64 {
+        let written = self.flushed_bytes + self.compacted_bytes_out;
+        if self.flushed_bytes == 0 { 0.0 } else { written as f64 / self.flushed_bytes as f64 }
+    }
 }
 
 impl Engine {
@@ -218,6 +248,22 @@ impl Engine {
         Ok(())
     }
 
+    /// Compacts until there is nothing left to do, as if everything were old: after this no event is
+    /// in a level-0 file, but for those flushed meanwhile and damaged ones.
+    ///
+    /// # Errors
+    /// `Corrupt` for a source that is damaged, once the rest is done; `Full`, `Io`, `Closed`.
+    pub fn compact_now(&self) -> Result<()> {
+        self.shared.state().check_open()?;
+        self.compactions.ask()
+    }
+
+    /// Ends compaction within a block, until the store is opened again. Who waits for it is told
+    /// that the store is being closed.
+    pub fn stop_compaction(&self) {
+        self.compactions.close();
+    }
+
     /// Whether queries leave out what statistics and filters rule out, as they do unless told
     /// otherwise here. No answer depends on it: that is what tests switch it off for.
     #[cfg(feature = "testing")]
@@ -230,9 +276,12 @@ impl Engine {
         let counters = &self.shared.counters;
         let keys = self.shared.claims.figures();
         let state = self.shared.state();
+        let files = Arc::clone(&state.files);
         let frozen = state.frozen.as_ref().map(|frozen| &frozen.memtable);
         let memtables = || frozen.into_iter().chain([&state.active]);
-        let sections = || state.files.iter().flat_map(|file| &file.meta.sections);
+        let rows_in_memory = memtables().map(|table| table.rows()).sum::<u64>();
+        let memtable_bytes = memtables().map(|table| table.bytes() as u64).sum();
+        let compaction_failing = state.compaction_error.as_ref().map(ToString::to_string);
         let flush_failing = state.flush_error.as_ref().map(ToString::to_string);
         let wal_bytes = counters.wal_bytes.load(Relaxed);
         // Until memory or log are full, events are accepted although they can't be flushed.
@@ -242,20 +291,28 @@ impl Engine {
         let failed = flush_failing.as_ref().filter(|_| refuses);
         let failed =
             failed.map(|error| format!("memory or log are full, and flushing fails: {error}"));
+        let not_writable = state.closed.clone().or(failed);
+        // A hundred thousand sections: nobody should wait while they are counted.
+        drop(state);
+        let sections = || files.iter().flat_map(|file| &file.meta.sections);
+        let count = |is_kind: fn(FileId) -> bool| {
+            files.iter().filter(|file| is_kind(file.meta.id)).count() as u64
+        };
         Status {
-            not_writable: state.closed.clone().or(failed),
+            not_writable,
             flush_failing,
             events_recovered: counters.events_recovered.load(Relaxed),
             events_appended: counters.events_appended.load(Relaxed),
             wal_groups: counters.wal_groups.load(Relaxed),
             wal_bytes_written: counters.wal_bytes_written.load(Relaxed),
             wal_bytes,
-            segment_bytes: state.files.iter().map(|file| file.meta.len).sum(),
-            segment_files: state.files.len() as u64,
+            segment_bytes: files.iter().map(|file| file.meta.len).sum(),
+            segment_files: files.len() as u64,
+            level_zero_files: count(FileId::is_level_zero),
+            pack_files: count(|id| matches!(id, FileId::Pack(_))),
             sections: sections().count() as u64,
-            events: sections().map(|section| section.rows).sum::<u64>()
-                + memtables().map(|table| table.rows()).sum::<u64>(),
-            memtable_bytes: memtables().map(|table| table.bytes() as u64).sum(),
+            events: sections().map(|section| section.rows).sum::<u64>() + rows_in_memory,
+            memtable_bytes,
             flushes: counters.flushes.load(Relaxed),
             keys: keys.live as u64,
             oldest_key_ms: keys.oldest_ms,
@@ -263,6 +320,12 @@ impl Engine {
             replays: keys.replays,
             key_conflicts: keys.conflicts,
             key_files_damaged: counters.key_files_damaged.load(Relaxed),
+            flushed_bytes: counters.flushed_bytes.load(Relaxed),
+            compactions: counters.compactions.load(Relaxed),
+            compactions_failed: counters.compactions_failed.load(Relaxed),
+            compacted_bytes_in: counters.compacted_bytes_in.load(Relaxed),
+            compacted_bytes_out: counters.compacted_bytes_out.load(Relaxed),
+            compaction_failing,
         }
     }
 
@@ -276,6 +339,7 @@ impl Engine {
     }
 
     fn end_threads(&mut self) {
+        self.compactions.close();
         self.queue.close();
         let mut threads = self.threads.drain(..);
         // The writer's end closes the queues of the next two; the flusher is told once nothing more

@@ -1,6 +1,7 @@
 //! Opens a store: lock, manifest, log, threads.
 
 use super::Engine;
+use super::compactor::{self, CompactQueue};
 use super::flush::{self, FlushQueue};
 use super::queue::Queue;
 use super::sealer::{self, SealQueue};
@@ -9,7 +10,7 @@ use super::writer::Writer;
 use crate::error::{Error, Result};
 use crate::idempotency::KeyFiles;
 use crate::io::{Io, Lock};
-use crate::manifest::{Manifest, ManifestState};
+use crate::manifest::{FileId, Manifest, ManifestState};
 use crate::memtable::Memtable;
 use crate::names::{self, Name};
 use crate::options::Options;
@@ -42,11 +43,12 @@ pub(crate) fn open(options: Options) -> Result<Engine> {
         cut_wanted: 0,
         flushed: 0,
         flush_error: None,
+        ingest_waits: false,
+        compaction_error: None,
         closed: None,
     };
-    let identity = (live.store_uuid, live.incarnation);
-    let shared = Arc::new(Shared::new(dir, io, limits, identity, state));
-    let files = live.files.values().map(|meta| flush::live_file(&shared, meta.clone()));
+    let shared = Arc::new(Shared::new(dir, io, limits, manifest, state));
+    let files = live.files.values().map(|meta| shared.live_file(meta));
     shared.state().files = Arc::new(files.collect());
 
     let committed = live.committed_generation.unwrap_or(0);
@@ -80,11 +82,17 @@ pub(crate) fn open(options: Options) -> Result<Engine> {
             let _ = spares.refill();
         }
     });
+    let compactions = CompactQueue::default();
     let flusher = {
         let (flushes, queue) = (flushes.clone(), Arc::clone(&queue));
+        let compactions = compactions.clone();
         spawn(&shared, "flusher", move |shared| {
-            flush::run(shared, &flushes, &queue, manifest, &key_files)
+            flush::run(shared, &flushes, &queue, &compactions, &key_files)
         })
+    };
+    let compactor = {
+        let compactions = compactions.clone();
+        spawn(&shared, "compactor", move |shared| compactor::run(shared, &compactions))
     };
     let writer = {
         let writer = Writer::new(Arc::clone(&shared), Arc::clone(&queue), seals, wal, wanted);
@@ -94,7 +102,8 @@ pub(crate) fn open(options: Options) -> Result<Engine> {
         shared,
         queue,
         flushes,
-        threads: vec![writer, sealer, preparer, flusher],
+        compactions,
+        threads: vec![writer, sealer, preparer, flusher, compactor],
         _lock: lock,
     })
 }
@@ -109,13 +118,16 @@ fn lock(io: &Io, dir: &Path) -> Result<Box<dyn Lock>> {
     })
 }
 
-/// Removes what a flush that was cut off left behind: files that the manifest does not name.
+/// Removes what a flush or a compaction that was cut off left behind, and what was replaced while
+/// somebody read it: files that the manifest does not name.
 fn remove_orphans(io: &Io, dir: &Path, live: &ManifestState) -> Result<()> {
     let segments = names::segments_dir(dir);
     let found = io.storage.list(&segments).map_err(|e| Error::io("list", &segments, e))?;
     for name in found {
         let orphan = match Name::parse(&name) {
-            Some(Name::LevelZero(generation)) => !live.files.contains_key(&generation),
+            Some(Name::LevelZero(number)) => !live.files.contains_key(&FileId::LevelZero(number)),
+            Some(Name::Segment(number)) => !live.files.contains_key(&FileId::Segment(number)),
+            Some(Name::Pack(number)) => !live.files.contains_key(&FileId::Pack(number)),
             Some(Name::Temporary) => true,
             _ => false,
         };

@@ -6,7 +6,7 @@ use crate::event::Seq;
 use crate::idempotency::Claims;
 use crate::io::Io;
 use crate::limits::Limits;
-use crate::manifest::FileMeta;
+use crate::manifest::{FileMeta, Manifest};
 use crate::memtable::{MemPartition, Memtable, SealJob};
 use crate::partition::PartitionKey;
 use crate::segment::{BlockCache, Handles, SegmentFile};
@@ -16,6 +16,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::time::Duration;
 
 /// What the threads of an engine share.
 #[derive(Debug)]
@@ -31,6 +32,8 @@ pub(crate) struct Shared {
     pub(crate) counters: Counters,
     /// Whether queries leave out what statistics and filters rule out. Always, but for tests.
     pub(crate) prunes: AtomicBool,
+    /// Locked before the state, never while the state is (`I4` of the flusher).
+    manifest: Mutex<Manifest>,
     state: Mutex<State>,
     /// Signalled when a block is sealed, a generation is flushed, or the store closes.
     progress: Condvar,
@@ -46,6 +49,11 @@ pub(crate) struct Counters {
     pub(crate) wal_bytes: AtomicU64,
     pub(crate) flushes: AtomicU64,
     pub(crate) key_files_damaged: AtomicU64,
+    pub(crate) flushed_bytes: AtomicU64,
+    pub(crate) compactions: AtomicU64,
+    pub(crate) compactions_failed: AtomicU64,
+    pub(crate) compacted_bytes_in: AtomicU64,
+    pub(crate) compacted_bytes_out: AtomicU64,
 }
 
 /// What there is to read, and how far it has come.
@@ -55,7 +63,7 @@ pub(crate) struct State {
     pub(crate) active: Memtable,
     /// The generation that is being flushed.
     pub(crate) frozen: Option<Frozen>,
-    /// Everything flushed, oldest generation first.
+    /// Every file that the manifest names.
     pub(crate) files: Arc<Vec<LiveFile>>,
     /// The last memtable whose flush was ordered: it is cut as soon as it can be.
     pub(crate) cut_wanted: u64,
@@ -63,6 +71,10 @@ pub(crate) struct State {
     pub(crate) flushed: u64,
     /// Why the last attempt to flush failed; it is tried again.
     pub(crate) flush_error: Option<Error>,
+    /// Whether appends wait until something is sealed or flushed: compaction makes way.
+    pub(crate) ingest_waits: bool,
+    /// Why compaction last failed, until it works again; damage stays.
+    pub(crate) compaction_error: Option<Error>,
     /// Why the store accepts nothing more.
     pub(crate) closed: Option<String>,
 }
@@ -98,13 +110,13 @@ impl Shared {
         dir: PathBuf,
         io: Io,
         limits: Limits,
-        identity: ([u8; 16], u16),
+        manifest: Manifest,
         state: State,
     ) -> Self {
         let cache = BlockCache::new(limits.cache_bytes_max);
         let limits_keys_max = limits.keys_max;
         let handles = Handles::new(Arc::clone(&io.storage), limits.files_open_max);
-        let (store, incarnation) = identity;
+        let (store, incarnation) = (manifest.state().store_uuid, manifest.state().incarnation);
         Self {
             dir,
             io,
@@ -116,6 +128,7 @@ impl Shared {
             claims: Arc::new(Claims::new(limits_keys_max)),
             counters: Counters::default(),
             prunes: AtomicBool::new(true),
+            manifest: Mutex::new(manifest),
             state: Mutex::new(state),
             progress: Condvar::new(),
         }
@@ -126,6 +139,17 @@ impl Shared {
         self.prunes.load(Relaxed)
     }
 
+    pub(crate) fn manifest(&self) -> MutexGuard<'_, Manifest> {
+        self.manifest.lock()
+    }
+
+    /// The file that an entry of the manifest is about.
+    pub(crate) fn live_file(&self, meta: &Arc<FileMeta>) -> LiveFile {
+        let path = meta.id.path(&self.dir);
+        let file = Arc::new(SegmentFile::new(&self.handles, &path, self.store, meta));
+        LiveFile { meta: Arc::clone(meta), file }
+    }
+
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock()
     }
@@ -133,6 +157,11 @@ impl Shared {
     /// Waits for the next progress.
     pub(crate) fn wait(&self, state: &mut MutexGuard<'_, State>) {
         self.progress.wait(state);
+    }
+
+    /// Waits for the next progress, and not long.
+    pub(crate) fn wait_briefly(&self, state: &mut MutexGuard<'_, State>) {
+        self.progress.wait_for(state, Duration::from_millis(50));
     }
 
     /// Tells all who wait that something has changed.

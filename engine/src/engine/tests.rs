@@ -1,4 +1,5 @@
 mod bounds;
+mod compaction;
 mod cut;
 mod digests;
 

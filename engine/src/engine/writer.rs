@@ -176,7 +176,9 @@ impl Writer {
                 return Err(error.clone());
             }
             if sealing_behind || flushing {
+                state.ingest_waits = true;
                 self.shared.wait(&mut state);
+                state.ingest_waits = false;
             } else if state.active.is_empty() {
                 return Ok(state.active.seqs.1);
             } else {

@@ -33,9 +33,15 @@ pub(super) fn inspect(io: &Io, path: &Path, out: &mut Output<'_>) -> Result<()> 
 fn describe(edit: &Edit) -> String {
     match edit {
         Edit::Snapshot(state) => format!("snapshot of {} files", state.files.len()),
-        Edit::AddFile { file, .. } => format!("add the file of generation {}", file.generation),
+        Edit::AddFile { file, .. } => format!("add the {}", file.id),
         Edit::DropSections { file, sections, reason } => {
-            format!("drop {} sections of generation {file}: {reason}", sections.len())
+            format!("drop {} sections of {file}: {reason}", sections.len())
+        }
+        Edit::Replace { added, removed } => {
+            let sections: usize = removed.iter().map(|(_, sections)| sections.len()).sum();
+            let added: Vec<_> = added.iter().map(|file| file.id.to_string()).collect();
+            let (added, files) = (added.join(", "), removed.len());
+            format!("replace {sections} sections of {files} files by {added}")
         }
     }
 }
@@ -43,7 +49,7 @@ fn describe(edit: &Edit) -> String {
 fn show_file(file: &FileMeta, out: &mut Output<'_>) -> Result<()> {
     let rows: u64 = file.sections.iter().map(|section| section.rows).sum();
     out.line("")?;
-    out.line(format!("file of generation {}: {rows} events, {} bytes", file.generation, file.len))?;
+    out.line(format!("{}: {rows} events, {} bytes", file.id, file.len))?;
     for section in &file.sections {
         out.line(format!(
             "  section {}: {} events in {} blocks, {} bytes, {} to {}",

@@ -21,11 +21,14 @@ pub fn inspect(io: &Io, path: &Path, dump: bool, out: &mut dyn Write) -> Result<
     let name = path.file_name().and_then(|name| name.to_str()).and_then(Name::parse);
     let mut out = Output { out, path };
     match name {
-        Some(Name::LevelZero(_)) => segment::inspect(io, path, dump, &mut out),
+        Some(Name::LevelZero(_) | Name::Segment(_) | Name::Pack(_)) => {
+            segment::inspect(io, path, dump, &mut out)
+        }
         Some(Name::Wal(id)) => wal::inspect(io, path, id, dump, &mut out),
         Some(Name::Manifest(_)) => manifest::inspect(io, path, &mut out),
         _ => Err(Error::invalid(format!(
-            "{}: not a file of a store by its name; there are segments/*.l0, wal/*.wal and MANIFEST-*",
+            "{}: not a file of a store by its name; there are segments/*.{{l0,seg,pack}}, \
+             wal/*.wal and MANIFEST-*",
             path.display()
         ))),
     }

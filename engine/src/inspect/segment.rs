@@ -1,4 +1,4 @@
-//! Level-0 files.
+//! Level-0 files, segments and packs.
 
 use super::Output;
 use crate::block::{self, Block, ColumnData, SentenceTable, Source};
@@ -19,8 +19,8 @@ pub(super) fn inspect(io: &Io, path: &Path, dump: bool, out: &mut Output<'_>) ->
     let events: u64 = directory.sections.iter().map(|section| rows(&section.blocks)).sum();
     let store: String = header.store.iter().map(|byte| format!("{byte:02x}")).collect();
     out.line(format!(
-        "level-0 file of generation {}: {events} events, {} bytes, {:.1} an event",
-        header.generation,
+        "{}: {events} events, {} bytes, {:.1} an event",
+        header.id,
         directory.len,
         directory.len as f64 / events.max(1) as f64,
     ))?;
@@ -31,11 +31,17 @@ pub(super) fn inspect(io: &Io, path: &Path, dump: bool, out: &mut Output<'_>) ->
     for section in &directory.sections {
         out.line("")?;
         out.line(format!(
-            "section {}: {} events in {} blocks",
+            "section {}: {} events in {} blocks, of {} runs",
             section.key,
             rows(&section.blocks),
-            section.blocks.len()
+            section.blocks.len(),
+            section.runs.len()
         ))?;
+        if let Some(index) = section.index {
+            let (kind, version) = (index.kind, index.version);
+            let bytes = index.len;
+            out.line(format!("  index of kind {kind} version {version}: {bytes} bytes"))?;
+        }
         for place in &section.blocks {
             let block = open(&file, path, place)?;
             show_block(&block, place, out)?;

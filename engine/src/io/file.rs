@@ -14,6 +14,15 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Regions of fewer bytes are read: a mapping costs more.
 const MAPPED_BYTES_MIN: u64 = 16 << 10;
+/// Lets the calling thread have the processor only when no other needs it as much: for work that
+/// can wait. Where the system has no priority of threads, nothing happens.
+pub(crate) fn yield_to_others() {
+    #[cfg(target_os = "linux")]
+    {
+        // On Linux "the calling process" is the calling thread. Refused, it works on as it was.
+        let _ = rustix::process::setpriority_process(None, 10);
+    }
+}
 
 /// The file system of the machine.
 #[derive(Debug, Clone, Copy)]

@@ -10,6 +10,7 @@ mod region;
 
 #[cfg(any(test, feature = "testing"))]
 pub use faulty::{Fault, FaultyStorage};
+pub(crate) use file::yield_to_others;
 pub use file::{FileStorage, SystemClock, SystemEntropy};
 pub use memory::{ManualClock, MemoryStorage, SeededEntropy};
 pub use region::{Region, RegionBytes};

@@ -1,7 +1,7 @@
 //! Any bytes as a manifest and as the body of an edit of any kind. Checksums around them are made
 //! right, so that what stands behind the checksums is reached.
 
-use super::edit::{EDIT_VERSION, Edit};
+use super::edit::Edit;
 use super::format::{EditHeader, FileHeader};
 use super::state::ManifestState;
 use super::{Manifest, edit};
@@ -17,21 +17,24 @@ const UUID: [u8; 16] = [7; 16];
 /// Reads `bytes` in each of these ways.
 pub(crate) fn fuzz(bytes: &[u8]) {
     open(bytes.to_vec());
-    open(manifest_of(&[(edit::SNAPSHOT, bytes)]));
     let (_, snapshot) = Edit::Snapshot(ManifestState::new(UUID, 1, 0)).encode();
-    for kind in [edit::ADD_FILE, edit::DROP_SECTIONS, 0] {
-        open(manifest_of(&[(edit::SNAPSHOT, &snapshot), (kind, bytes)]));
+    let first = (edit::SNAPSHOT, edit::EDIT_VERSION, &*snapshot);
+    for version in 1..=edit::EDIT_VERSION {
+        open(manifest_of(&[(edit::SNAPSHOT, version, bytes)]));
+        for kind in [edit::ADD_FILE, edit::DROP_SECTIONS, edit::REPLACE, 0] {
+            open(manifest_of(&[first, (kind, version, bytes)]));
+        }
     }
 }
 
-fn manifest_of(edits: &[(u16, &[u8])]) -> Vec<u8> {
+fn manifest_of(edits: &[(u16, u16, &[u8])]) -> Vec<u8> {
     let header = FileHeader { store_uuid: UUID, manifest_id: 1, number: 1 };
     let mut file = header.encode();
     let mut previous = [0; 32];
-    for ((kind, body), number) in edits.iter().zip(1..) {
+    for ((kind, version, body), number) in edits.iter().zip(1..) {
         let edit = EditHeader {
             kind: *kind,
-            version: EDIT_VERSION,
+            version: *version,
             number,
             body_len: body.len() as u32,
             body_crc: crc32(header.seed(), &[body]),

@@ -6,27 +6,33 @@
 //! - `M1` edit n + 1 is written only after the sync of edit n returned.
 //! - `M2` a manifest gets its name only after its snapshot is synced; then the older ones go. So
 //!   the one with the highest number is the current one, and its snapshot is whole.
-//! - `M3` the rows of a generation's sections, live and dropped, add up to its sequence numbers.
+//! - `M3` the rows of a generation's runs, in live and in dropped sections of whatever files, add up
+//!   to its sequence numbers.
 //! - `M4` room for edits is written ahead, so that dropping works on a full disk.
 //! - `M5` after a failed sync nothing more is committed.
 //! - `M6` what opening has read is durable before it returns: the log of a generation may be given
 //!   up on its word.
 
 mod edit;
+mod edit_v1;
+mod file;
 mod format;
 #[cfg(any(test, feature = "testing"))]
 mod fuzzing;
 #[cfg(test)]
 mod golden;
 mod reader;
+#[cfg(test)]
+mod scale;
 mod state;
 #[cfg(test)]
 mod tests;
 mod writer;
 
 pub(crate) use edit::Edit;
+pub(crate) use file::{FileId, FileMeta, Range64, Run, SectionMeta};
 #[cfg(feature = "testing")]
 pub(crate) use fuzzing::fuzz;
 pub(crate) use reader::read;
-pub(crate) use state::{FileMeta, ManifestState, SectionMeta};
+pub(crate) use state::ManifestState;
 pub(crate) use writer::Manifest;

@@ -136,11 +136,10 @@ impl Reader<'_> {
 
     fn edit(&self, frame: &Frame, at: u64) -> Result<Edit> {
         let EditHeader { kind, version, .. } = frame.header;
-        let edit = Edit::decode(kind, &frame.body).filter(|_| version == EDIT_VERSION);
-        let Some(edit) = edit else {
+        let Some(edit) = Edit::decode(kind, version, &frame.body) else {
             return Err(Error::unsupported(format!(
                 "{} holds an edit of kind {kind} version {version}; this program knows kinds 1 to \
-                 3 of version {EDIT_VERSION}",
+                 4 of versions up to {EDIT_VERSION}",
                 self.path.display()
             )));
         };

@@ -1,15 +1,13 @@
 //! What the manifest knows, and what edits do to it.
 
 use super::edit::Edit;
-use crate::limits::{
-    FILE_COLUMN_NAME_BYTES_MAX, FILE_COLUMN_NAMES_BYTES_MAX, FILE_COLUMN_NAMES_MAX,
-};
+use super::file::{FileId, FileMeta, Range64, Run, SectionMeta, Tombstone};
 use crate::partition::PartitionKey;
 use std::collections::BTreeMap;
-use std::ops::Range;
+use std::sync::Arc;
 
-/// Generations stay at or below this, so that counting on never overflows.
-const GENERATION_MAX: u64 = u64::MAX >> 1;
+/// Generations and file numbers stay at or below this, so that counting on never overflows.
+const NUMBER_MAX: u64 = u64::MAX >> 1;
 
 /// The store as of the last edit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,69 +20,14 @@ pub(crate) struct ManifestState {
     pub(crate) committed_generation: Option<u64>,
     /// The first sequence number that is in no file. Counts from 1.
     pub(crate) next_seq: u64,
+    /// The number of the next segment or pack. Counts from 1.
+    pub(crate) next_file: u64,
     /// The latest time that the store has seen, in nanoseconds since the epoch.
     pub(crate) clock_high_water: i64,
-    /// Files by generation.
-    pub(crate) files: BTreeMap<u64, FileMeta>,
+    /// Files by name.
+    pub(crate) files: BTreeMap<FileId, Arc<FileMeta>>,
     /// What was dropped, in the order in which it was.
     pub(crate) tombstones: Vec<Tombstone>,
-}
-
-/// A level-0 file: what one flush wrote.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct FileMeta {
-    /// The last generation in it; also its name.
-    pub(crate) generation: u64,
-    /// Its length in bytes.
-    pub(crate) len: u64,
-    /// The sequence numbers of its generations, whether live or dropped.
-    pub(crate) seqs: Range<u64>,
-    /// BLAKE3 of the whole file.
-    pub(crate) checksum: Option<[u8; 32]>,
-    /// Its live sections, in order of their offset.
-    pub(crate) sections: Vec<SectionMeta>,
-    /// The column names in it as people type them, rising (see [`FileMeta::pick_columns`]).
-    pub(crate) columns: Vec<String>,
-}
-
-/// The blocks of one partition in one file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct SectionMeta {
-    /// The partition.
-    pub(crate) partition: PartitionKey,
-    /// Where the section begins in the file; what it is named by within its file.
-    pub(crate) offset: u64,
-    /// Its length in bytes.
-    pub(crate) len: u64,
-    /// The number of blocks.
-    pub(crate) blocks: u32,
-    /// The number of events.
-    pub(crate) rows: u64,
-    /// The earliest timestamp, in nanoseconds since the epoch.
-    pub(crate) min_ts: i64,
-    /// The latest timestamp.
-    pub(crate) max_ts: i64,
-    /// The lowest sequence number.
-    pub(crate) min_seq: u64,
-    /// The highest sequence number.
-    pub(crate) max_seq: u64,
-    /// The levels in it: bit `1 << code`.
-    pub(crate) levels: u8,
-    /// The bytes of its events in memory.
-    pub(crate) raw_bytes: u64,
-    /// The digest of its run; none in files of versions before there were any.
-    pub(crate) run_digest: Option<[u8; 32]>,
-}
-
-/// A section that is gone, and why.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Tombstone {
-    /// The file that it was in.
-    pub(crate) generation: u64,
-    /// The section.
-    pub(crate) section: SectionMeta,
-    /// Why it was dropped, for people.
-    pub(crate) reason: String,
 }
 
 impl ManifestState {
@@ -95,6 +38,7 @@ impl ManifestState {
             incarnation,
             committed_generation: None,
             next_seq: 1,
+            next_file: 1,
             clock_high_water: now,
             files: BTreeMap::new(),
             tombstones: Vec::new(),
@@ -104,22 +48,49 @@ impl ManifestState {
     /// Whether the invariants hold, all of them.
     pub(crate) fn check(&self) -> Result<(), String> {
         let committed = self.committed_generation.unwrap_or(0);
-        if committed > GENERATION_MAX || self.next_seq == 0 {
+        if committed > NUMBER_MAX || self.next_seq == 0 {
             return Err(format!("generation {committed}, sequence number {}", self.next_seq));
         }
-        let mut dropped: BTreeMap<u64, Vec<&SectionMeta>> = BTreeMap::new();
-        for gone in &self.tombstones {
-            dropped.entry(gone.generation).or_default().push(&gone.section);
+        if self.next_file == 0 || self.next_file > NUMBER_MAX {
+            return Err(format!("file {} is next", self.next_file));
+        }
+        for (id, file) in &self.files {
+            let known = match id {
+                FileId::LevelZero(generation) => *generation <= committed,
+                FileId::Segment(number) | FileId::Pack(number) => *number < self.next_file,
+            };
+            if *id != file.id || !known {
+                return Err(format!("{} before its time", file.id));
+            }
+            file.check()?;
+        }
+        self.check_generations(committed)
+    }
+
+    /// `M3`: no event of any generation is missing, and none is there twice.
+    fn check_generations(&self, committed: u64) -> Result<(), String> {
+        let mut generations: BTreeMap<u64, (Range64, u128)> = BTreeMap::new();
+        let live = self.files.values().flat_map(|file| &file.sections);
+        let gone = self.tombstones.iter().map(|gone| &gone.section);
+        for run in live.chain(gone).flat_map(|section| &section.runs) {
+            let (seqs, rows) = generations.entry(run.generation).or_insert((run.seqs, 0));
+            if *seqs != run.seqs {
+                return Err(format!(
+                    "generation {} of {seqs:?} and {:?}",
+                    run.generation, run.seqs
+                ));
+            }
+            *rows += u128::from(run.rows);
         }
         let mut end = 1;
-        for (generation, file) in &self.files {
-            if *generation != file.generation || *generation > committed || file.seqs.start < end {
-                return Err(format!("file {} after {end}, committed {committed}", file.generation));
+        for (generation, (seqs, rows)) in generations {
+            if generation > committed || seqs.start < end {
+                return Err(format!("generation {generation} behind {end}, committed {committed}"));
             }
-            end = file.seqs.end;
-            file.check()?;
-            let gone = dropped.remove(generation).unwrap_or_default();
-            check_rows(file.sections.iter().chain(gone), &file.seqs)?;
+            if rows != u128::from(seqs.len()) {
+                return Err(format!("{rows} events of generation {generation}, of {seqs:?}"));
+            }
+            end = seqs.end;
         }
         if end > self.next_seq {
             return Err(format!("files up to {end}, next is {}", self.next_seq));
@@ -131,34 +102,77 @@ impl ManifestState {
     pub(super) fn check_edit(&self, edit: &Edit) -> Result<(), String> {
         match edit {
             Edit::Snapshot(_) => Err("a snapshot behind other edits".to_owned()),
-            Edit::AddFile { file, .. } => {
-                let committed = self.committed_generation.unwrap_or(0);
-                if file.generation <= committed || file.generation > GENERATION_MAX {
-                    return Err(format!("generation {} after {committed}", file.generation));
-                }
-                if file.seqs.start != self.next_seq {
-                    return Err(format!(
-                        "events from {} on, not {}",
-                        file.seqs.start, self.next_seq
-                    ));
-                }
-                file.check()?;
-                check_rows(file.sections.iter(), &file.seqs)
-            }
-            Edit::DropSections { file, sections, .. } => {
-                let Some(live) = self.files.get(file) else {
-                    return Err(format!("sections of file {file}, which is not live"));
-                };
-                let mut offsets = sections.clone();
-                offsets.sort_unstable();
-                offsets.dedup();
-                let known = |offset: &u64| live.sections.iter().any(|live| live.offset == *offset);
-                if offsets.len() != sections.len() || !offsets.iter().all(known) {
-                    return Err(format!("sections {sections:?} of file {file}"));
-                }
-                Ok(())
-            }
+            Edit::AddFile { file, .. } => self.check_added(file),
+            Edit::DropSections { file, sections, .. } => self.removed(*file, sections).map(drop),
+            Edit::Replace { added, removed } => self.check_replaced(added, removed),
         }
+    }
+
+    fn check_added(&self, file: &FileMeta) -> Result<(), String> {
+        let committed = self.committed_generation.unwrap_or(0);
+        match file.id {
+            FileId::LevelZero(generation) if generation > committed && generation <= NUMBER_MAX => {
+            }
+            id => return Err(format!("{id} after generation {committed}")),
+        }
+        if file.seqs.start != self.next_seq {
+            return Err(format!("events from {} on, not {}", file.seqs.start, self.next_seq));
+        }
+        file.check()?;
+        let rows = file.sections.iter().map(|section| u128::from(section.rows)).sum::<u128>();
+        if rows == u128::from(file.seqs.end - file.seqs.start) {
+            return Ok(());
+        }
+        Err(format!("{rows} events in the sections of {:?}", file.seqs))
+    }
+
+    /// The live sections of `file` at `offsets`: all of them are there, each is named once.
+    fn removed(&self, file: FileId, offsets: &[u64]) -> Result<Vec<&SectionMeta>, String> {
+        let Some(live) = self.files.get(&file) else {
+            return Err(format!("sections of {file}, which is not live"));
+        };
+        let mut once = offsets.to_vec();
+        once.sort_unstable();
+        once.dedup();
+        let sections: Vec<_> = once.iter().filter_map(|offset| live.section(*offset)).collect();
+        if sections.len() == offsets.len() {
+            return Ok(sections);
+        }
+        Err(format!("sections {offsets:?} of {file}"))
+    }
+
+    /// What is added has the runs of what is removed, partition by partition.
+    fn check_replaced(
+        &self,
+        added: &[FileMeta],
+        removed: &[(FileId, Vec<u64>)],
+    ) -> Result<(), String> {
+        let mut next = self.next_file;
+        for file in added {
+            match file.id {
+                FileId::Segment(number) | FileId::Pack(number)
+                    if number >= next && number < NUMBER_MAX =>
+                {
+                    next = number + 1;
+                }
+                id => return Err(format!("{id}, where file {next} is next")),
+            }
+            file.check()?;
+        }
+        let mut files: Vec<FileId> = removed.iter().map(|(file, _)| *file).collect();
+        files.sort_unstable();
+        if !files.is_sorted_by(|a, b| a < b) {
+            return Err("a file twice".to_owned());
+        }
+        let mut gone = Vec::new();
+        for (file, offsets) in removed {
+            gone.extend(self.removed(*file, offsets)?);
+        }
+        let new = runs_of(added.iter().flat_map(|file| &file.sections));
+        if new != runs_of(gone) {
+            return Err("other events than those replaced".to_owned());
+        }
+        Ok(())
     }
 
     /// Makes the edit, which [`ManifestState::check_edit`] has approved.
@@ -166,98 +180,54 @@ impl ManifestState {
         match edit {
             Edit::Snapshot(state) => *self = state,
             Edit::AddFile { file, clock_high_water } => {
-                self.committed_generation = Some(file.generation);
+                self.committed_generation = Some(file.id.number());
                 self.next_seq = file.seqs.end;
                 self.clock_high_water = self.clock_high_water.max(clock_high_water);
-                self.files.insert(file.generation, file);
+                self.files.insert(file.id, Arc::new(file));
             }
-            Edit::DropSections { file: generation, sections, reason } => {
-                let Some(file) = self.files.get_mut(&generation) else { return };
-                let gone = file.sections.extract_if(.., |live| sections.contains(&live.offset));
-                self.tombstones.extend(gone.map(|section| Tombstone {
-                    generation,
+            Edit::DropSections { file, sections, reason } => {
+                let gone = self.take_sections(file, &sections);
+                self.tombstones.extend(gone.into_iter().map(|section| Tombstone {
+                    file,
                     section,
                     reason: reason.clone(),
                 }));
-                if file.sections.is_empty() {
-                    self.files.remove(&generation);
+            }
+            Edit::Replace { added, removed } => {
+                for (file, sections) in removed {
+                    self.take_sections(file, &sections);
+                }
+                for file in added {
+                    self.next_file = file.id.number() + 1;
+                    self.files.insert(file.id, Arc::new(file));
                 }
             }
         }
     }
-}
 
-impl FileMeta {
-    /// The names of `all`, rising, that a file keeps in the manifest.
-    pub(crate) fn pick_columns(all: impl IntoIterator<Item = String>) -> Vec<String> {
-        let mut bytes = 0;
-        all.into_iter()
-            .filter(|name| name.len() <= FILE_COLUMN_NAME_BYTES_MAX)
-            .take(FILE_COLUMN_NAMES_MAX)
-            .take_while(|name| {
-                bytes += name.len();
-                bytes <= FILE_COLUMN_NAMES_BYTES_MAX
-            })
-            .collect()
-    }
-
-    /// Whether the file may have a column of this name.
-    pub(crate) fn may_have_column(&self, name: &str) -> bool {
-        let bytes = || self.columns.iter().map(String::len).sum::<usize>();
-        self.columns.binary_search_by(|column| (**column).cmp(name)).is_ok()
-            || name.len() > FILE_COLUMN_NAME_BYTES_MAX
-            || self.columns.len() == FILE_COLUMN_NAMES_MAX
-            || bytes() > FILE_COLUMN_NAMES_BYTES_MAX - FILE_COLUMN_NAME_BYTES_MAX
-    }
-
-    fn check(&self) -> Result<(), String> {
-        let wrong = |what: String| Err(format!("file {}: {what}", self.generation));
-        if self.generation == 0 || self.seqs.start == 0 || self.seqs.is_empty() {
-            return wrong(format!("events {:?}", self.seqs));
+    /// Takes sections out of a file. The file goes with its last one.
+    fn take_sections(&mut self, id: FileId, offsets: &[u64]) -> Vec<SectionMeta> {
+        let Some(file) = self.files.get_mut(&id) else { return Vec::new() };
+        let mut offsets = offsets.to_vec();
+        offsets.sort_unstable();
+        let is_gone = |live: &mut SectionMeta| offsets.binary_search(&live.offset).is_ok();
+        let file = Arc::make_mut(file);
+        let gone = file.sections.extract_if(.., is_gone).collect();
+        if file.sections.is_empty() {
+            self.files.remove(&id);
         }
-        if self.sections.is_empty() || self.columns.len() > FILE_COLUMN_NAMES_MAX {
-            let (sections, columns) = (self.sections.len(), self.columns.len());
-            return wrong(format!("{sections} sections, {columns} columns"));
-        }
-        let mut end = 0;
-        for section in &self.sections {
-            let SectionMeta { offset, len, .. } = section;
-            let section_end = offset.checked_add(*len).filter(|end| *end <= self.len);
-            let Some(section_end) = section_end.filter(|_| *offset >= end) else {
-                return wrong(format!("a section at {offset} of {len} bytes behind {end}"));
-            };
-            end = section_end;
-            section.check(&self.seqs).or_else(wrong)?;
-        }
-        Ok(())
+        gone
     }
 }
 
-impl SectionMeta {
-    fn check(&self, seqs: &Range<u64>) -> Result<(), String> {
-        let Self { rows, blocks, min_seq, max_seq, min_ts, max_ts, .. } = self;
-        let inside = seqs.contains(min_seq) && seqs.contains(max_seq) && min_seq <= max_seq;
-        if *rows == 0 || *blocks == 0 || u64::from(*blocks) > *rows || min_ts > max_ts || !inside {
-            return Err(format!(
-                "a section of {rows} events in {blocks} blocks, sequence numbers {min_seq} to \
-                 {max_seq}, times {min_ts} to {max_ts}"
-            ));
-        }
-        if *rows - 1 > max_seq - min_seq {
-            return Err(format!("{rows} events of numbers {min_seq} to {max_seq}"));
-        }
-        Ok(())
+/// The runs of each partition, in order; a run that is there twice is there twice.
+fn runs_of<'a>(
+    sections: impl IntoIterator<Item = &'a SectionMeta>,
+) -> BTreeMap<&'a PartitionKey, Vec<&'a Run>> {
+    let mut runs: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for section in sections {
+        runs.entry(&section.partition).or_default().extend(&section.runs);
     }
-}
-
-/// `M3`: no event is missing, and none is there twice.
-fn check_rows<'a>(
-    sections: impl Iterator<Item = &'a SectionMeta>,
-    seqs: &Range<u64>,
-) -> Result<(), String> {
-    let rows = sections.map(|section| u128::from(section.rows)).sum::<u128>();
-    if rows == u128::from(seqs.end - seqs.start) {
-        return Ok(());
-    }
-    Err(format!("{rows} events in the sections of {seqs:?}"))
+    runs.values_mut().for_each(|runs| runs.sort_unstable());
+    runs
 }

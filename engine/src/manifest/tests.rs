@@ -1,3 +1,5 @@
+mod replace;
+
 use super::*;
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::{
@@ -8,12 +10,13 @@ use crate::names;
 use crate::partition::PartitionKey;
 use crate::timestamp::{Day, Timestamp};
 use proptest::prelude::*;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-const DIR: &str = "/store";
+pub(super) const DIR: &str = "/store";
 
-fn io(storage: impl Storage + 'static, seed: u64) -> Io {
+pub(super) fn io(storage: impl Storage + 'static, seed: u64) -> Io {
     Io {
         storage: Arc::new(storage),
         clock: Arc::new(ManualClock::new(Timestamp(1_700_000_000_000_000_000))),
@@ -46,12 +49,19 @@ fn add(state: &ManifestState, rows: &[u64]) -> Edit {
         max_seq: end - 1,
         levels: 0b1000,
         raw_bytes: 100 * rows,
-        run_digest: (index % 2 == 0).then_some([index as u8; 32]),
+        runs: vec![Run {
+            generation,
+            seqs: (first..end).into(),
+            rows: *rows,
+            digest: (index % 2 == 0).then_some([index as u8; 32]),
+        }],
     });
     let file = FileMeta {
-        generation,
+        id: FileId::LevelZero(generation),
         len: 100_000,
         seqs: first..end,
+        created: 7 * generation as i64,
+        writes: 1,
         checksum: None,
         sections: sections.collect(),
         columns: vec!["message".to_owned(), "a\\.b".to_owned()],
@@ -61,15 +71,64 @@ fn add(state: &ManifestState, rows: &[u64]) -> Edit {
 
 /// The edit that drops every second section of the oldest file.
 fn drop_oldest(state: &ManifestState) -> Option<Edit> {
-    let (generation, file) = state.files.first_key_value()?;
-    let sections = file.sections.iter().step_by(2).map(|section| section.offset).collect();
-    Some(Edit::DropSections { file: *generation, sections, reason: "expired".to_owned() })
+    let (file, meta) = state.files.first_key_value()?;
+    let sections = meta.sections.iter().step_by(2).map(|section| section.offset).collect();
+    Some(Edit::DropSections { file: *file, sections, reason: "expired".to_owned() })
+}
+
+/// The edit that moves every second section of the oldest files into a pack: sections of the same
+/// partition are one there.
+fn pack_oldest(state: &ManifestState) -> Option<Edit> {
+    let mut by_partition: BTreeMap<PartitionKey, Vec<&SectionMeta>> = BTreeMap::new();
+    let mut removed = Vec::new();
+    for (id, file) in state.files.iter().take(3) {
+        let gone: Vec<_> = file.sections.iter().rev().step_by(2).collect();
+        removed.push((*id, gone.iter().map(|section| section.offset).collect()));
+        for section in gone {
+            by_partition.entry(section.partition.clone()).or_default().push(section);
+        }
+    }
+    let file = packed(state.next_file, by_partition.values());
+    Some(Edit::Replace { added: vec![file?], removed })
+}
+
+/// A pack with a section for each of these lists of sections.
+fn packed<'a>(
+    number: u64,
+    partitions: impl Iterator<Item = &'a Vec<&'a SectionMeta>>,
+) -> Option<FileMeta> {
+    let sections = partitions.zip(0..).map(|(gone, index)| {
+        let mut runs: Vec<Run> = gone.iter().flat_map(|section| section.runs.clone()).collect();
+        runs.sort_unstable();
+        SectionMeta {
+            offset: 64 + 1_000 * index,
+            rows: gone.iter().map(|section| section.rows).sum(),
+            min_seq: gone.iter().map(|section| section.min_seq).min().unwrap(),
+            max_seq: gone.iter().map(|section| section.max_seq).max().unwrap(),
+            runs,
+            ..gone[0].clone()
+        }
+    });
+    let sections: Vec<_> = sections.collect();
+    let seqs =
+        sections.iter().map(|s| s.min_seq).min()?..sections.iter().map(|s| s.max_seq).max()? + 1;
+    Some(FileMeta {
+        id: FileId::Pack(number),
+        len: 100_000,
+        seqs,
+        created: 1,
+        writes: 2,
+        checksum: Some([9; 32]),
+        sections,
+        columns: Vec::new(),
+    })
 }
 
 /// The `index`-th edit of a life.
 fn edit(state: &ManifestState, index: u64) -> Edit {
     match drop_oldest(state) {
         Some(edit) if index % 3 == 2 => edit,
+        Some(_) if index % 5 == 3 => pack_oldest(state).expect("there are files"),
         _ => add(state, &vec![1 + index; 1 + (index as usize * 7) % 40]),
     }
 }
@@ -332,7 +391,7 @@ fn a_chain_that_is_broken_is_refused() {
     let (kind, body) = add(manifest.state(), &[5]).encode();
     let header = format::EditHeader {
         kind,
-        version: 1,
+        version: 2,
         number: 3,
         body_len: body.len() as u32,
         body_crc: crate::codec::crc::crc32(seed, &[&body]),
@@ -363,33 +422,38 @@ proptest! {
             prop_assert_eq!(state.check_edit(&edit), Ok(()));
             state.apply(edit.clone());
             let (kind, bytes) = edit.encode();
-            prop_assert_eq!(Edit::decode(kind, &bytes), Some(Ok(edit)));
+            prop_assert_eq!(Edit::decode(kind, 2, &bytes), Some(Ok(edit)));
         }
-        if let Some(edit) = drop_oldest(&state) {
+        for edit in [drop_oldest, pack_oldest].iter().filter_map(|edit| edit(&state)).collect::<Vec<_>>() {
+            if state.check_edit(&edit).is_err() {
+                continue; // The drop took the last section.
+            }
             let (kind, bytes) = edit.encode();
-            prop_assert_eq!(Edit::decode(kind, &bytes), Some(Ok(edit.clone())));
+            prop_assert_eq!(Edit::decode(kind, 2, &bytes), Some(Ok(edit.clone())));
             state.apply(edit);
         }
         let snapshot = Edit::Snapshot(state);
         let (kind, bytes) = snapshot.encode();
-        prop_assert_eq!(Edit::decode(kind, &bytes), Some(Ok(snapshot)));
+        prop_assert_eq!(Edit::decode(kind, 2, &bytes), Some(Ok(snapshot)));
     }
 
     #[test]
     fn any_bytes_give_no_panic(
-        kind in 0u16..5,
+        kind in 0u16..6,
+        version in 0u16..4,
         noise: Vec<u8>,
         at: prop::sample::Index,
         value: u8,
     ) {
-        let _ = Edit::decode(kind, &noise);
+        let _ = Edit::decode(kind, version, &noise);
         let mut state = ManifestState::new([3; 16], 9, -4);
         state.apply(add(&state.clone(), &[3, 4]));
-        for edit in [Edit::Snapshot(state.clone()), add(&state, &[1, 2])] {
+        let pack = pack_oldest(&state).expect("a file");
+        for edit in [Edit::Snapshot(state.clone()), add(&state, &[1, 2]), pack] {
             let (kind, mut bytes) = edit.encode();
             let at = at.index(bytes.len());
             bytes[at] = value;
-            if let Some(Ok(edit)) = Edit::decode(kind, &bytes) {
+            if let Some(Ok(edit)) = Edit::decode(kind, 2, &bytes) {
                 let _ = state.check_edit(&edit);
             }
         }

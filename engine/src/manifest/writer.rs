@@ -1,7 +1,7 @@
 //! Opens or creates the manifest, commits edits, begins new manifests.
 
 use super::edit::{EDIT_VERSION, Edit};
-use super::format::{EDIT_HEADER_BYTES, EditHash, EditHeader, FileHeader, PAGE};
+use super::format::{EDIT_HEADER_BYTES, EditHash, EditHeader, FILE_HEADER_BYTES, FileHeader, PAGE};
 use super::reader::{Contents, read_file};
 use super::state::ManifestState;
 use crate::codec::crc::crc32;
@@ -18,8 +18,8 @@ use std::sync::Arc;
 pub(crate) struct Manifest {
     io: Io,
     dir: PathBuf,
-    /// Bytes of edits after which a new manifest begins.
-    edits_bytes_max: u64,
+    /// Bytes of edits after which a new manifest may begin (see [`edits_bytes_max`]).
+    edits_bytes_min: u64,
     state: ManifestState,
     hash: EditHash,
     current: Current,
@@ -35,6 +35,8 @@ struct Current {
     header: FileHeader,
     len: u64,
     edits_start: u64,
+    /// Bytes of edits after which a new manifest begins.
+    edits_bytes_max: u64,
     /// Where the next edit goes, and its number.
     at: u64,
     next: u64,
@@ -89,10 +91,12 @@ impl Manifest {
         }
         file.sync_data().map_err(|e| Error::io("sync", &path, e))?;
         io.storage.sync_dir(dir).map_err(|e| Error::io("sync", dir, e))?;
-        let current = Current { file, path, header, len, edits_start, at: end, next: edits + 1 };
+        let edits_bytes_min = limits.manifest_bytes_max;
+        let edits_bytes_max = edits_bytes_max(edits_start, edits_bytes_min);
+        let (at, next) = (end, edits + 1);
+        let current = Current { file, path, header, len, edits_start, edits_bytes_max, at, next };
         let (io, dir) = (io.clone(), dir.to_owned());
-        let edits_bytes_max = limits.manifest_bytes_max;
-        Ok(Self { io, dir, edits_bytes_max, state, hash, current, closed: None })
+        Ok(Self { io, dir, edits_bytes_min, state, hash, current, closed: None })
     }
 
     fn create(io: &Io, dir: &Path, limits: &Limits) -> Result<Self> {
@@ -106,16 +110,24 @@ impl Manifest {
         // Zero means nothing.
         let incarnation = 1 + (io.entropy.next_u64() % u64::from(u16::MAX)) as u16;
         let state = ManifestState::new(store_uuid, incarnation, io.clock.now().0);
-        let edits_bytes_max = limits.manifest_bytes_max;
-        let (current, hash) = begin(io, dir, 1, &state, [0; 32], edits_bytes_max * 2)
+        let edits_bytes_min = limits.manifest_bytes_max;
+        let (current, hash) = begin(io, dir, 1, &state, [0; 32], edits_bytes_min, 0)
             .map_err(|failure| failure.error)?;
         let (io, dir) = (io.clone(), dir.to_owned());
-        Ok(Self { io, dir, edits_bytes_max, state, hash, current, closed: None })
+        Ok(Self { io, dir, edits_bytes_min, state, hash, current, closed: None })
     }
 
     /// The state after the last edit.
     pub(crate) fn state(&self) -> &ManifestState {
         &self.state
+    }
+
+    /// Whether an edit fits the state.
+    ///
+    /// # Errors
+    /// Why it doesn't, for people.
+    pub(crate) fn accepts(&self, edit: &Edit) -> Result<(), String> {
+        self.state.check_edit(edit)
     }
 
     /// The hash of the last edit. It names the whole history of the store.
@@ -140,7 +152,7 @@ impl Manifest {
         check_size(&body)?;
         let bytes = super::format::edit_bytes(body.len()) as u64;
         let used = self.current.at - self.current.edits_start;
-        if used + bytes > self.edits_bytes_max {
+        if used + bytes > self.current.edits_bytes_max {
             let fits = self.current.at + bytes <= self.current.len;
             match self.begin_next(bytes) {
                 // M4: on a full disk the old one goes on as long as it has room.
@@ -178,8 +190,15 @@ impl Manifest {
     /// Begins a new manifest with a snapshot and room for at least `bytes` of edits.
     fn begin_next(&mut self, bytes: u64) -> Result<()> {
         let number = self.current.header.number + 1;
-        let room = bytes.max(self.edits_bytes_max * 2);
-        match begin(&self.io, &self.dir, number, &self.state, self.hash, room) {
+        match begin(
+            &self.io,
+            &self.dir,
+            number,
+            &self.state,
+            self.hash,
+            self.edits_bytes_min,
+            bytes,
+        ) {
             Ok((current, hash)) => {
                 let old = std::mem::replace(&mut self.current, current);
                 self.hash = hash;
@@ -225,15 +244,22 @@ impl From<Error> for Failure {
     }
 }
 
-/// Writes a manifest with a snapshot of `state` and zeros for `room` bytes of edits, and gives it
-/// its name once that is synced (`M2`).
+/// Bytes of edits after which a new manifest begins: as many as its snapshot has, so that a large
+/// state is not written again for every few edits.
+fn edits_bytes_max(edits_start: u64, edits_bytes_min: u64) -> u64 {
+    edits_bytes_min.max(edits_start.saturating_sub(FILE_HEADER_BYTES))
+}
+
+/// Writes a manifest with a snapshot of `state` and zeros for the edits to come, `first_bytes` of
+/// them at least, and for some more (`M4`); gives it its name once that is synced (`M2`).
 fn begin(
     io: &Io,
     dir: &Path,
     number: u64,
     state: &ManifestState,
     previous: EditHash,
-    room: u64,
+    edits_bytes_min: u64,
+    first_bytes: u64,
 ) -> Result<(Current, EditHash), Failure> {
     if number > MANIFEST_NUMBER_MAX {
         return Err(Error::unsupported("all numbers of manifests are used up").into());
@@ -255,6 +281,8 @@ fn begin(
     let mut bytes = header.encode();
     bytes.extend(snapshot.frame(&body, header.seed()));
     let edits_start = bytes.len() as u64;
+    let edits_bytes_max = edits_bytes_max(edits_start, edits_bytes_min);
+    let room = first_bytes.max(edits_bytes_max + edits_bytes_min);
     let len = edits_start + room.next_multiple_of(PAGE as u64);
     if let Err(e) = fill(&*file, &bytes, len) {
         let _ = io.storage.remove(&temporary);
@@ -268,7 +296,8 @@ fn begin(
     })?;
     io.storage.sync_dir(dir).map_err(|e| fatal(Error::io("sync", dir, e)))?;
     let hash = snapshot.hash(&body);
-    Ok((Current { file, path, header, len, edits_start, at: edits_start, next: 2 }, hash))
+    let at = edits_start;
+    Ok((Current { file, path, header, len, edits_start, edits_bytes_max, at, next: 2 }, hash))
 }
 
 fn fill(file: &dyn File, bytes: &[u8], len: u64) -> std::io::Result<()> {
@@ -304,7 +333,9 @@ fn edit_header(
 fn refuse_remains(io: &Io, dir: &Path) -> Result<()> {
     for inside in [names::wal_dir(dir), names::segments_dir(dir)] {
         for text in list(io, &inside)? {
-            if let Some(Name::Wal(_) | Name::LevelZero(_)) = Name::parse(&text) {
+            if let Some(Name::Wal(_) | Name::LevelZero(_) | Name::Segment(_) | Name::Pack(_)) =
+                Name::parse(&text)
+            {
                 return Err(Corruption {
                     file: names::manifest(dir, 1),
                     offset: 0,

@@ -5,7 +5,7 @@ use super::filter::Plan;
 use super::names;
 use super::request::{EventRecord, Order, Scanned, SearchPage, SearchRequest, TimeRange};
 use super::selection::Selection;
-use super::table::{Source, Table, in_file, in_memory, sources, times_in};
+use super::table::{Source, Table, in_file, in_memory, sources_of, times_in};
 use crate::engine::{LiveFile, Shared, Snapshot};
 use crate::error::Result;
 use crate::event::{EventId, Seq};
@@ -298,10 +298,7 @@ pub(crate) fn get(shared: &Shared, id: EventId) -> Result<Option<EventRecord>> {
         from: Some(Timestamp(first_ns)),
         to: first_ns.checked_add(1_000_000).map(Timestamp),
     };
-    for source in sources(shared, &snapshot, range, u8::MAX)? {
-        if !(source.seqs.0..=source.seqs.1).contains(&seq) {
-            continue;
-        }
+    for source in sources_of(shared, &snapshot, range, seq)? {
         let found = source.with_table(shared, |table| {
             let Ok(row) = table.seqs()?.binary_search(&seq) else { return Ok(None) };
             Ok(table.fetch(&[row], shared.incarnation)?.pop().filter(|event| event.id == id))

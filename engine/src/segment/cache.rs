@@ -3,14 +3,15 @@
 use super::format::{BlockPlace, Section};
 use crate::block::{Block, SentenceTable};
 use crate::index::Filter;
+use crate::manifest::{FileId, Run};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use std::sync::Arc;
 
-/// The generation of the file, and the block's offset in it.
-pub(crate) type Key = (u64, u64);
+/// The file, and the block's offset in it. No name is ever given twice.
+pub(crate) type Key = (FileId, u64);
 
-/// Directories, opened blocks and filters of all level-0 files of a store.
+/// Directories, opened blocks and filters of all files of a store.
 #[derive(Debug)]
 pub(crate) struct BlockCache {
     entries: Cache<(Key, Part), Entry, ByBytes>,
@@ -58,8 +59,8 @@ impl BlockCache {
         &self.sentences
     }
 
-    pub(crate) fn sections(&self, generation: u64) -> Option<Arc<Vec<Section>>> {
-        match self.entries.get(&((generation, 0), Part::Sections))? {
+    pub(crate) fn sections(&self, file: FileId) -> Option<Arc<Vec<Section>>> {
+        match self.entries.get(&((file, 0), Part::Sections))? {
             Entry::Sections(sections) => Some(sections),
             _ => unreachable!("the key says which part it is"),
         }
@@ -79,8 +80,8 @@ impl BlockCache {
         }
     }
 
-    pub(crate) fn put_sections(&self, generation: u64, sections: &Arc<Vec<Section>>) {
-        let key = ((generation, 0), Part::Sections);
+    pub(crate) fn put_sections(&self, file: FileId, sections: &Arc<Vec<Section>>) {
+        let key = ((file, 0), Part::Sections);
         self.entries.insert(key, Entry::Sections(Arc::clone(sections)));
     }
 
@@ -94,7 +95,10 @@ impl BlockCache {
 }
 
 fn sections_bytes(sections: &[Section]) -> usize {
-    let section =
-        |section: &Section| size_of::<Section>() + section.blocks.len() * size_of::<BlockPlace>();
+    let section = |section: &Section| {
+        size_of::<Section>()
+            + section.blocks.len() * size_of::<BlockPlace>()
+            + section.runs.len() * size_of::<Run>()
+    };
     sections.iter().map(section).sum()
 }

@@ -1,9 +1,10 @@
-//! Level-0 files as bytes: header, footer, trailer. No I/O. See `docs/format/segment.md`.
+//! Files of sections as bytes: header, footer, trailer. No I/O. See `docs/format/segment.md`.
 
 use crate::block::BlockMeta;
 use crate::codec::slice::Slice;
 use crate::codec::varint;
 use crate::error::{Corruption, Error, Result};
+use crate::manifest::{FileId, Range64, Run};
 use crate::partition::PartitionKey;
 use crate::timestamp::Day;
 use std::path::Path;
@@ -11,7 +12,9 @@ use std::path::Path;
 /// What a file begins and ends with.
 pub(crate) const MAGIC: [u8; 8] = *b"LSSEG\0\0\x01";
 /// The version that is written.
-pub(crate) const VERSION: u16 = 1;
+pub(crate) const VERSION: u16 = 2;
+/// Level-0 files without runs; still read.
+pub(super) const VERSION_1: u16 = 1;
 /// The header: everything that identifies the file.
 pub(crate) const HEADER_LEN: usize = 64;
 /// The trailer: where the footer is.
@@ -26,7 +29,7 @@ const FEATURES: u32 = 0;
 pub(crate) struct Header {
     pub(crate) store: [u8; 16],
     pub(crate) incarnation: u16,
-    pub(crate) generation: u64,
+    pub(crate) id: FileId,
     /// First sequence number, and the one after the last.
     pub(crate) seqs: (u64, u64),
 }
@@ -36,6 +39,22 @@ pub(crate) struct Header {
 pub(crate) struct Section {
     pub(crate) key: PartitionKey,
     pub(crate) blocks: Vec<BlockPlace>,
+    /// The runs in it, by generation; none in a file of version 1.
+    pub(crate) runs: Vec<Run>,
+    /// Its index part, behind the blocks.
+    pub(crate) index: Option<IndexPlace>,
+}
+
+/// What indexes a whole section, as bytes that this module doesn't look into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct IndexPlace {
+    pub(crate) offset: u64,
+    pub(crate) len: u64,
+    /// CRC-32 of the bytes.
+    pub(crate) crc: u32,
+    /// Which kind of index, and which version of it. A reader goes without those it doesn't know.
+    pub(crate) kind: u16,
+    pub(crate) version: u16,
 }
 
 /// A block and where it begins.
@@ -55,26 +74,36 @@ pub(crate) struct Trailer {
 
 impl Header {
     pub(crate) fn encode(&self) -> [u8; HEADER_LEN] {
+        self.encode_version(VERSION)
+    }
+
+    pub(super) fn encode_version(&self, version: u16) -> [u8; HEADER_LEN] {
         let mut bytes = Vec::with_capacity(HEADER_LEN);
         bytes.extend(MAGIC);
-        bytes.extend(VERSION.to_le_bytes());
+        bytes.extend(version.to_le_bytes());
         bytes.extend(self.incarnation.to_le_bytes());
         bytes.extend(FEATURES.to_le_bytes());
         bytes.extend(self.store);
-        bytes.extend(self.generation.to_le_bytes());
+        bytes.extend(self.id.number().to_le_bytes());
         bytes.extend(self.seqs.0.to_le_bytes());
         bytes.extend(self.seqs.1.to_le_bytes());
+        bytes.push(match self.id {
+            FileId::LevelZero(_) => 0,
+            FileId::Segment(_) => 1,
+            FileId::Pack(_) => 2,
+        });
         bytes.resize(HEADER_LEN - 4, 0);
         bytes.extend(crc32fast::hash(&bytes).to_le_bytes());
         bytes.try_into().expect("padded to HEADER_LEN")
     }
 
-    pub(crate) fn decode(bytes: &[u8; HEADER_LEN], file: &Path) -> Result<Self> {
+    /// The header and the version of the file.
+    pub(crate) fn decode(bytes: &[u8; HEADER_LEN], file: &Path) -> Result<(Self, u16)> {
         let mut slice = Slice::new(bytes, 0, "segment header", file);
         expect_magic(&mut slice)?;
         let (body, crc) = bytes.split_at(HEADER_LEN - 4);
         check_crc(&slice, crc32fast::hash(body), crc)?;
-        expect_version(&mut slice, file)?;
+        let version = known_version(&mut slice, file)?;
         let incarnation = slice.u16()?;
         let features = slice.u32()?;
         if features & !FEATURES != 0 {
@@ -85,9 +114,16 @@ impl Header {
         }
         let mut store = [0; 16];
         store.copy_from_slice(slice.take(16)?);
-        let generation = slice.u64()?;
+        let number = slice.u64()?;
         let seqs = (slice.u64()?, slice.u64()?);
-        Ok(Self { store, incarnation, generation, seqs })
+        let id = match slice.clone().u8()? {
+            _ if version == VERSION_1 => FileId::LevelZero(number),
+            0 => FileId::LevelZero(number),
+            1 => FileId::Segment(number),
+            2 => FileId::Pack(number),
+            kind => return Err(slice.corrupt("a kind of file up to 2", kind.to_string()).into()),
+        };
+        Ok((Self { store, incarnation, id, seqs }, version))
     }
 }
 
@@ -138,6 +174,16 @@ pub(crate) fn encode_footer(sections: &[Section], names: &[String]) -> Vec<u8> {
             out.extend(block.offset.to_le_bytes());
             block.meta.encode(&mut out);
         }
+        varint::encode(section.runs.len() as u64, &mut out);
+        section.runs.iter().for_each(|run| encode_run(run, &mut out));
+        out.push(u8::from(section.index.is_some()));
+        if let Some(index) = &section.index {
+            out.extend(index.offset.to_le_bytes());
+            out.extend(index.len.to_le_bytes());
+            out.extend(index.crc.to_le_bytes());
+            out.extend(index.kind.to_le_bytes());
+            out.extend(index.version.to_le_bytes());
+        }
     }
     varint::encode(names.len() as u64, &mut out);
     for name in names {
@@ -146,10 +192,39 @@ pub(crate) fn encode_footer(sections: &[Section], names: &[String]) -> Vec<u8> {
     out
 }
 
-/// The sections and column names of a footer whose CRC is `crc` as its trailer says.
+fn encode_run(run: &Run, out: &mut Vec<u8>) {
+    varint::encode(run.generation, out);
+    varint::encode(run.seqs.start, out);
+    varint::encode(run.seqs.end, out);
+    varint::encode(run.rows, out);
+    out.push(u8::from(run.digest.is_some()));
+    out.extend(run.digest.iter().flatten());
+}
+
+fn decode_run(slice: &mut Slice<'_>) -> Result<Run, Corruption> {
+    let generation = slice.varint()?;
+    let seqs = Range64 { start: slice.varint()?, end: slice.varint()? };
+    let rows = slice.varint()?;
+    let digest = match flag(slice)? {
+        true => Some(slice.take(32)?.try_into().expect("32 bytes were taken")),
+        false => None,
+    };
+    Ok(Run { generation, seqs, rows, digest })
+}
+
+fn flag(slice: &mut Slice<'_>) -> Result<bool, Corruption> {
+    match slice.u8()? {
+        0 => Ok(false),
+        1 => Ok(true),
+        other => Err(slice.corrupt("a flag of 0 or 1", other.to_string())),
+    }
+}
+
+/// The sections and column names of a footer, in a file of this version, whose CRC is `crc` as its trailer says.
 pub(crate) fn decode_footer(
     bytes: &[u8],
     trailer: &Trailer,
+    version: u16,
     file: &Path,
 ) -> Result<(Vec<Section>, Vec<String>), Corruption> {
     let mut slice = Slice::new(bytes, trailer.footer_offset, "segment footer", file);
@@ -157,7 +232,7 @@ pub(crate) fn decode_footer(
     let count = slice.varint_max(bytes.len())?;
     let mut sections = Vec::new();
     for _ in 0..count {
-        sections.push(decode_section(&mut slice, trailer)?);
+        sections.push(decode_section(&mut slice, trailer, version)?);
     }
     let count = slice.varint_max(bytes.len())?;
     let mut names = Vec::new();
@@ -168,7 +243,11 @@ pub(crate) fn decode_footer(
     Ok((sections, names))
 }
 
-fn decode_section(slice: &mut Slice<'_>, trailer: &Trailer) -> Result<Section, Corruption> {
+fn decode_section(
+    slice: &mut Slice<'_>,
+    trailer: &Trailer,
+    version: u16,
+) -> Result<Section, Corruption> {
     let tenant = slice.str()?.into();
     let class = slice.str()?.into();
     let day = Day(slice.u32()?.cast_signed());
@@ -177,14 +256,38 @@ fn decode_section(slice: &mut Slice<'_>, trailer: &Trailer) -> Result<Section, C
     for _ in 0..count {
         let offset = slice.u64()?;
         let meta = BlockMeta::decode(slice)?;
-        let end = offset.checked_add(u64::from(meta.len));
-        if offset < HEADER_LEN as u64 || end.is_none_or(|end| end > trailer.footer_offset) {
-            let found = format!("{} bytes at {offset}", meta.len);
-            return Err(slice.corrupt("a block between header and footer", found));
-        }
+        check_place(slice, trailer, offset, u64::from(meta.len))?;
         blocks.push(BlockPlace { offset, meta });
     }
-    Ok(Section { key: PartitionKey { tenant, class, day }, blocks })
+    let key = PartitionKey { tenant, class, day };
+    let mut section = Section { key, blocks, runs: Vec::new(), index: None };
+    if version == VERSION_1 {
+        return Ok(section);
+    }
+    let count = slice.varint_max(slice.remaining())?;
+    for _ in 0..count {
+        section.runs.push(decode_run(slice)?);
+    }
+    if flag(slice)? {
+        let (offset, len, crc) = (slice.u64()?, slice.u64()?, slice.u32()?);
+        check_place(slice, trailer, offset, len)?;
+        let (kind, version) = (slice.u16()?, slice.u16()?);
+        section.index = Some(IndexPlace { offset, len, crc, kind, version });
+    }
+    Ok(section)
+}
+
+fn check_place(
+    slice: &Slice<'_>,
+    trailer: &Trailer,
+    offset: u64,
+    len: u64,
+) -> Result<(), Corruption> {
+    let end = offset.checked_add(len);
+    if offset >= HEADER_LEN as u64 && end.is_some_and(|end| end <= trailer.footer_offset) {
+        return Ok(());
+    }
+    Err(slice.corrupt("a place between header and footer", format!("{len} bytes at {offset}")))
 }
 
 fn expect_magic(slice: &mut Slice<'_>) -> Result<(), Corruption> {
@@ -195,11 +298,11 @@ fn expect_magic(slice: &mut Slice<'_>) -> Result<(), Corruption> {
     slice.take(MAGIC.len()).map(drop)
 }
 
-fn expect_version(slice: &mut Slice<'_>, file: &Path) -> Result<()> {
+fn known_version(slice: &mut Slice<'_>, file: &Path) -> Result<u16> {
     match slice.u16()? {
-        VERSION => Ok(()),
+        version @ (VERSION_1 | VERSION) => Ok(version),
         found => Err(Error::unsupported(format!(
-            "{}: segment version {found}, this version reads {VERSION}",
+            "{}: segment version {found}, this version reads up to {VERSION}",
             file.display()
         ))),
     }

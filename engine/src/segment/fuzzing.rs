@@ -1,17 +1,24 @@
-//! Any bytes as a level-0 file and as the footer of one. Checksums around them are made right, so
+//! Any bytes as a file of sections and as the footer of one. Checksums around them are made right, so
 //! that what stands behind the checksums is reached.
 
-use super::format::{HEADER_LEN, Header, Trailer};
+use super::format::{HEADER_LEN, Header, Trailer, VERSION, VERSION_1};
 use super::read_directory;
 use crate::error::Result;
 use crate::io::{MemoryStorage, Storage};
+use crate::manifest::FileId;
 use std::path::Path;
 
 /// Reads `bytes` in each of these ways. A directory that comes out lies within the file.
 pub(crate) fn fuzz(bytes: &[u8]) {
     let _ = open(bytes.to_vec());
-    let header = Header { store: [7; 16], incarnation: 1, generation: 1, seqs: (1, 2) };
-    let mut file = header.encode().to_vec();
+    for version in [VERSION_1, VERSION] {
+        let _ = open(file_with_footer(bytes, version));
+    }
+}
+
+fn file_with_footer(bytes: &[u8], version: u16) -> Vec<u8> {
+    let header = Header { store: [7; 16], incarnation: 1, id: FileId::LevelZero(1), seqs: (1, 2) };
+    let mut file = header.encode_version(version).to_vec();
     // Room for the blocks that the footer may name.
     file.resize(HEADER_LEN + usize::from(u16::MAX), 0);
     let trailer = Trailer {
@@ -21,7 +28,7 @@ pub(crate) fn fuzz(bytes: &[u8]) {
     };
     file.extend_from_slice(bytes);
     file.extend(trailer.encode());
-    let _ = open(file);
+    file
 }
 
 fn open(bytes: Vec<u8>) -> Result<()> {
@@ -36,13 +43,18 @@ fn open(bytes: Vec<u8>) -> Result<()> {
         let end = block.offset.checked_add(u64::from(block.meta.len));
         assert!(block.offset >= HEADER_LEN as u64 && end.is_some_and(|end| end <= len));
     }
+    for index in directory.sections.iter().filter_map(|section| section.index) {
+        let end = index.offset.checked_add(index.len);
+        assert!(index.offset >= HEADER_LEN as u64 && end.is_some_and(|end| end <= len));
+    }
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::format::{BlockPlace, Section, encode_footer};
+    use super::super::format::{BlockPlace, IndexPlace, Section, encode_footer};
     use crate::block;
+    use crate::manifest::Run;
     use crate::partition::PartitionKey;
     use crate::timestamp::Day;
     use proptest::prelude::*;
@@ -66,7 +78,10 @@ mod tests {
             let meta = block::encode(&rows, &[]).meta;
             let key = PartitionKey { tenant: "t".into(), class: "c".into(), day: Day(0) };
             let blocks = vec![BlockPlace { offset: 64, meta }];
-            let mut footer = encode_footer(&[Section { key, blocks }], &["message".into()]);
+            let run = Run { generation: 1, seqs: (1..2).into(), rows: 1, digest: Some([8; 32]) };
+            let index = IndexPlace { offset: 70, len: 9, crc: 7, kind: 1, version: 1 };
+            let section = Section { key, blocks, runs: vec![run], index: Some(index) };
+            let mut footer = encode_footer(&[section], &["message".into()]);
             let at = at.index(footer.len());
             footer[at] = value;
             super::fuzz(&footer);

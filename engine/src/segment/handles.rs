@@ -1,4 +1,4 @@
-//! Open handles of level-0 files, bounded in number: a store has more files than a process may
+//! Open handles of files, bounded in number: a store has more files than a process may
 //! hold open.
 
 use crate::error::{Error, Result};
@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Open handles of all level-0 files of a store; those least used are closed.
+/// Open handles of all files of a store; those least used are closed.
 #[derive(Debug)]
 pub(crate) struct Handles {
     storage: Arc<dyn Storage>,
@@ -32,6 +32,12 @@ impl Handles {
     /// The file at a path, which is opened when it is read.
     pub(crate) fn file(self: &Arc<Self>, path: &Arc<Path>) -> LazyFile {
         LazyFile { handles: Arc::clone(self), path: Arc::clone(path) }
+    }
+
+    /// Closes the file at a path and removes it.
+    pub(crate) fn remove(&self, path: &Arc<Path>) -> io::Result<()> {
+        self.open.remove(path);
+        self.storage.remove(path)
     }
 
     fn get(&self, path: &Arc<Path>) -> io::Result<Arc<dyn File>> {

@@ -1,5 +1,6 @@
-//! Immutable files of blocks. A level-0 file holds everything of one generation: one section for
-//! each partition, its blocks contiguous, a directory at the end.
+//! Immutable files of sections: the blocks of a partition, contiguous, with a directory of all
+//! sections at the end. A level-0 file has everything of one generation, a segment has one
+//! partition, a pack has small sections that are due together.
 
 mod cache;
 mod format;
@@ -14,12 +15,14 @@ mod tests;
 mod writer;
 
 pub(crate) use cache::BlockCache;
-pub(crate) use format::{BlockPlace, Header};
+pub(crate) use format::{BlockPlace, Header, Section};
 #[cfg(feature = "testing")]
 pub(crate) use fuzzing::fuzz;
 pub(crate) use handles::Handles;
 pub(crate) use reader::{SegmentFile, read_directory};
-pub(crate) use writer::{SectionBlocks, write};
+#[cfg_attr(not(test), expect(unused_imports, reason = "written once there is an index"))]
+pub(crate) use writer::IndexPart;
+pub(crate) use writer::{SectionBlocks, Writer, Written, write};
 
 use crate::block::Block;
 use crate::codec::slice::Slice;

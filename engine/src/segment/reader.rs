@@ -1,4 +1,4 @@
-//! Reads a level-0 file: its directory, its blocks and their filters through the cache.
+//! Reads a file of sections: its directory, its blocks and their filters through the cache.
 
 use super::cache::BlockCache;
 use super::format::{self, BlockPlace, HEADER_LEN, Header, Section, TRAILER_LEN, Trailer};
@@ -8,18 +8,26 @@ use crate::codec::region::read_region;
 use crate::error::{Corruption, Error, ErrorKind, Result};
 use crate::index::Filter;
 use crate::io::File;
-use crate::manifest::FileMeta;
+use crate::manifest::{FileId, FileMeta};
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 
-/// A level-0 file that the manifest names.
+/// A file that the manifest names, or that a snapshot still reads.
 #[derive(Debug)]
 pub(crate) struct SegmentFile {
     path: Arc<Path>,
     file: Arc<LazyFile>,
+    handles: Arc<Handles>,
     /// The store that it is of, and what the manifest says of it.
     store: [u8; 16],
-    meta: Arc<FileMeta>,
+    id: FileId,
+    len: u64,
+    seqs: (u64, u64),
+    /// Whether the manifest has given it up: it is removed with its last reader.
+    is_replaced: AtomicBool,
 }
 
 /// What the directory of a file says.
@@ -37,25 +45,61 @@ impl SegmentFile {
         handles: &Arc<Handles>,
         path: &Path,
         store: [u8; 16],
-        meta: Arc<FileMeta>,
+        meta: &FileMeta,
     ) -> Self {
         let path = Arc::from(path);
-        Self { file: Arc::new(handles.file(&path)), path, store, meta }
+        Self {
+            file: Arc::new(handles.file(&path)),
+            path,
+            handles: Arc::clone(handles),
+            store,
+            id: meta.id,
+            len: meta.len,
+            seqs: (meta.seqs.start, meta.seqs.end),
+            is_replaced: AtomicBool::new(false),
+        }
     }
 
-    /// The sections and their blocks.
+    /// Where the file is, for errors.
+    pub(crate) fn path(&self) -> &Arc<Path> {
+        &self.path
+    }
+
+    /// Lets the file go with its last reader: the edit that replaced all of it is durable.
+    pub(crate) fn remove_when_unused(&self) {
+        self.is_replaced.store(true, Relaxed);
+    }
+
+    /// The bytes of a block, as they stand in the file.
+    pub(crate) fn block_bytes(&self, place: &BlockPlace) -> Result<Vec<u8>> {
+        let mut bytes = vec![0; place.meta.len as usize];
+        match self.file.read_exact_at(&mut bytes, place.offset) {
+            Ok(()) => Ok(bytes),
+            Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => Err(Corruption {
+                file: self.path.to_path_buf(),
+                offset: place.offset,
+                what: "block",
+                expected: format!("{} bytes", place.meta.len),
+                found: "the end of the file".to_owned(),
+            }
+            .into()),
+            Err(e) => Err(Error::io("read", &self.path, e)),
+        }
+    }
+
+    /// The sections and their blocks, live or not.
     pub(crate) fn sections(&self, cache: &BlockCache) -> Result<Arc<Vec<Section>>> {
-        if let Some(sections) = cache.sections(self.meta.generation) {
+        if let Some(sections) = cache.sections(self.id) {
             return Ok(sections);
         }
         let sections = Arc::new(self.read_sections()?);
-        cache.put_sections(self.meta.generation, &sections);
+        cache.put_sections(self.id, &sections);
         Ok(sections)
     }
 
     /// A block of the file.
     pub(crate) fn block(&self, place: &BlockPlace, cache: &BlockCache) -> Result<Arc<Block>> {
-        let key = (self.meta.generation, place.offset);
+        let key = (self.id, place.offset);
         if let Some(block) = cache.block(key) {
             return Ok(block);
         }
@@ -68,7 +112,7 @@ impl SegmentFile {
 
     /// The filter of a block of the file.
     pub(crate) fn filter(&self, place: &BlockPlace, cache: &BlockCache) -> Result<Arc<Filter>> {
-        let key = (self.meta.generation, place.offset);
+        let key = (self.id, place.offset);
         if let Some(filter) = cache.filter(key) {
             return Ok(filter);
         }
@@ -86,29 +130,30 @@ impl SegmentFile {
         self.file.check()?;
         let path = &*self.path;
         let directory = read_directory(&*self.file, path)?;
-        let Header { store, generation, seqs, .. } = directory.header;
-        let FileMeta { generation: wanted, seqs: wanted_seqs, len, .. } = &*self.meta;
-        if store != self.store
-            || generation != *wanted
-            || (seqs.0..seqs.1) != *wanted_seqs
-            || directory.len != *len
-        {
+        let Header { store, id, seqs, .. } = directory.header;
+        if (store, id, seqs, directory.len) != (self.store, self.id, self.seqs, self.len) {
+            let describe = |id: FileId, seqs: (u64, u64), len: u64| {
+                format!("{id}, events {:?}, {len} bytes", seqs.0..seqs.1)
+            };
             return Err(Corruption {
                 file: path.to_owned(),
                 offset: 0,
                 what: "segment",
-                expected: format!(
-                    "generation {wanted}, events {wanted_seqs:?}, {len} bytes of this store"
-                ),
-                found: format!(
-                    "generation {generation}, events {:?}, {} bytes of store {store:02x?}",
-                    seqs.0..seqs.1,
-                    directory.len
-                ),
+                expected: format!("{} of this store", describe(self.id, self.seqs, self.len)),
+                found: format!("{} of store {store:02x?}", describe(id, seqs, directory.len)),
             }
             .into());
         }
         Ok(directory.sections)
+    }
+}
+
+impl Drop for SegmentFile {
+    fn drop(&mut self) {
+        if *self.is_replaced.get_mut() {
+            // What stays is removed when the store is opened.
+            let _ = self.handles.remove(&self.path);
+        }
     }
 }
 
@@ -130,14 +175,14 @@ pub(crate) fn read_directory(file: &dyn File, path: &Path) -> Result<Directory> 
     };
     let mut bytes = [0; HEADER_LEN];
     read(&mut bytes, 0)?;
-    let header = Header::decode(&bytes, path)?;
+    let (header, version) = Header::decode(&bytes, path)?;
     let mut bytes = [0; TRAILER_LEN];
     read(&mut bytes, len - TRAILER_LEN as u64)?;
     let trailer = Trailer::decode(&bytes, len, path)?;
     // The trailer has checked that the footer lies in the file.
     let range = trailer.footer_offset..trailer.footer_offset + trailer.footer_len;
     let (sections, names) = read_region(file, path, range, "segment footer", |footer| {
-        Ok(format::decode_footer(footer, &trailer, path)?)
+        Ok(format::decode_footer(footer, &trailer, version, path)?)
     })?;
     Ok(Directory { header, len, sections, names })
 }

@@ -6,7 +6,7 @@ use crate::event::{Kind, Level};
 use crate::index;
 use crate::io::{FileStorage, Io, ManualClock, MemoryStorage, SeededEntropy, Storage};
 use crate::limits::Limits;
-use crate::manifest::FileMeta;
+use crate::manifest::{FileId, FileMeta, Run};
 use crate::names;
 use crate::partition::PartitionKey;
 use crate::timestamp::{Day, Timestamp};
@@ -48,13 +48,14 @@ pub(super) fn sample_sections() -> Vec<SectionBlocks> {
         .map(|part| {
             let encoded = block::encode(&part.rows, &index::filter_bytes(&part.rows));
             let blocks = vec![(encoded.meta, encoded.bytes.into())];
-            SectionBlocks { key: part.key.clone(), blocks, run_digest: None }
+            SectionBlocks { key: part.key.clone(), blocks, digest: None }
         })
         .collect()
 }
 
 pub(super) fn write_sample(io: &Io, dir: &Path) -> FileMeta {
-    let header = Header { store: STORE, incarnation: 5, generation: GENERATION, seqs: (10, 13) };
+    let header =
+        Header { store: STORE, incarnation: 5, id: FileId::LevelZero(GENERATION), seqs: (10, 13) };
     write(io, dir, &header, &sample_sections(), ["message".to_owned()]).unwrap()
 }
 
@@ -70,7 +71,7 @@ fn a_file_gives_back_its_sections_and_says_what_it_is() {
     // Durable under its name when `write` returns.
     assert_eq!(storage.power_cut().read(&path), storage.read(&path));
 
-    let file = SegmentFile::new(&handles(&io), &path, STORE, Arc::new(meta));
+    let file = SegmentFile::new(&handles(&io), &path, STORE, &meta);
     let cache = BlockCache::new(1 << 20);
     let sections = file.sections(&cache).unwrap();
     let mut messages = Vec::new();
@@ -96,7 +97,7 @@ fn damage_is_named_and_never_a_panic() {
     let good = storage.read(&path).unwrap();
     let read_all = |bytes: Vec<u8>| -> Result<Vec<crate::batch::Rows>> {
         storage.overwrite(&path, bytes);
-        let file = SegmentFile::new(&handles(&io), &path, STORE, Arc::clone(&meta));
+        let file = SegmentFile::new(&handles(&io), &path, STORE, &meta);
         let cache = BlockCache::new(1 << 20);
         let mut all = Vec::new();
         for section in file.sections(&cache)?.iter() {
@@ -131,10 +132,10 @@ fn another_files_bytes_under_this_name_are_refused() {
     let meta = write_sample(&io, &dir);
     let path = names::level_zero(&dir, GENERATION);
     let refused = |store, meta: FileMeta| {
-        let file = SegmentFile::new(&handles(&io), &path, store, Arc::new(meta));
+        let file = SegmentFile::new(&handles(&io), &path, store, &meta);
         file.sections(&BlockCache::new(1 << 20)).unwrap_err().to_string()
     };
-    let error = refused(STORE, FileMeta { generation: GENERATION + 1, ..meta.clone() });
+    let error = refused(STORE, FileMeta { id: FileId::LevelZero(GENERATION + 1), ..meta.clone() });
     assert!(error.contains("generation 4"), "{error}");
     let error = refused(STORE, FileMeta { seqs: 10..14, ..meta.clone() });
     assert!(error.contains("events 10..14"), "{error}");
@@ -159,7 +160,7 @@ fn a_damaged_filter_rules_nothing_out() {
     let (_, io, dir) = store();
     let meta = Arc::new(write_sample(&io, &dir));
     let path = names::level_zero(&dir, GENERATION);
-    let file = SegmentFile::new(&handles(&io), &path, STORE, Arc::clone(&meta));
+    let file = SegmentFile::new(&handles(&io), &path, STORE, &meta);
     let cache = BlockCache::new(1 << 20);
     let place = file.sections(&cache).unwrap()[0].blocks[0].clone();
     // The filter is the last part of a block.
@@ -182,17 +183,18 @@ fn a_large_directory_is_the_same_mapped_and_read() {
     let sections: Vec<_> = (0..400)
         .map(|day| {
             let key = PartitionKey { day: Day(day), ..part.key.clone() };
-            SectionBlocks { key, blocks: part.blocks.clone(), run_digest: None }
+            SectionBlocks { key, blocks: part.blocks.clone(), digest: None }
         })
         .collect();
-    let header = Header { store: STORE, incarnation: 5, generation: GENERATION, seqs: (10, 12) };
+    let header =
+        Header { store: STORE, incarnation: 5, id: FileId::LevelZero(GENERATION), seqs: (10, 12) };
     let meta = Arc::new(write(&mapped, dir.path(), &header, &sections, []).unwrap());
     let path = names::level_zero(dir.path(), GENERATION);
     let footer_bytes = meta.len - 400 * u64::from(part.blocks[0].0.len);
     assert!(footer_bytes > 32 << 10, "{footer_bytes}");
 
     let sections_of = |io: &Io| {
-        let file = SegmentFile::new(&handles(io), &path, STORE, Arc::clone(&meta));
+        let file = SegmentFile::new(&handles(io), &path, STORE, &meta);
         file.sections(&BlockCache::new(1 << 20)).map(|sections| sections.to_vec())
     };
     let expected = sections_of(&read).unwrap();
@@ -203,4 +205,64 @@ fn a_large_directory_is_the_same_mapped_and_read() {
     let errors = [&mapped, &read].map(|io| sections_of(io).unwrap_err());
     assert!(errors.iter().all(|error| error.kind() == ErrorKind::Corrupt), "{errors:?}");
     assert_eq!(errors[0].to_string(), errors[1].to_string());
+}
+
+#[test]
+fn a_pack_gives_back_its_runs_and_index_parts() {
+    let (storage, io, dir) = store();
+    let header = Header { store: STORE, incarnation: 5, id: FileId::Pack(9), seqs: (10, 13) };
+    let mut writer = Writer::begin(&io, &dir, &header).unwrap();
+    let runs = |first: u64| {
+        let run = |generation: u64, seqs: std::ops::Range<u64>| Run {
+            generation,
+            seqs: seqs.into(),
+            rows: 1,
+            digest: Some([generation as u8; 32]),
+        };
+        vec![run(1, first..first + 1), run(2, first + 1..13)]
+    };
+    for section in sample_sections() {
+        writer.begin_section(section.key.clone());
+        for (meta, bytes) in &section.blocks {
+            writer.put_block(meta, bytes).unwrap();
+        }
+        let bytes = section.key.to_string().into_bytes();
+        writer.end_section(runs(10), Some(IndexPart { kind: 1, version: 7, bytes })).unwrap();
+    }
+    let meta = writer.finish(["message".to_owned()], Written { at: 77, times: 3 }).unwrap();
+    assert_eq!((meta.id, meta.created, meta.writes), (FileId::Pack(9), 77, 3));
+    let path = names::pack(&dir, 9);
+    let bytes = storage.read(&path).unwrap();
+    let file = SegmentFile::new(&handles(&io), &path, STORE, &meta);
+    let sections = file.sections(&BlockCache::new(1 << 20)).unwrap();
+    for (section, meta) in sections.iter().zip(&meta.sections) {
+        assert_eq!((&section.runs, &meta.runs), (&runs(10), &runs(10)));
+        let index = section.index.unwrap();
+        assert_eq!((index.kind, index.version), (1, 7));
+        assert_eq!(index.offset + index.len, meta.offset + meta.len);
+        let part = &bytes[index.offset as usize..][..index.len as usize];
+        assert_eq!(part, section.key.to_string().as_bytes());
+        assert_eq!(index.crc, crc32fast::hash(part));
+    }
+}
+
+#[test]
+fn a_file_that_was_replaced_goes_with_its_last_reader() {
+    let (storage, io, dir) = store();
+    let meta = write_sample(&io, &dir);
+    let path = names::level_zero(&dir, GENERATION);
+    let file = Arc::new(SegmentFile::new(&handles(&io), &path, STORE, &meta));
+    let reader = Arc::clone(&file);
+    file.remove_when_unused();
+    drop(file);
+    let cache = BlockCache::new(1 << 20);
+    let sections = reader.sections(&cache).unwrap();
+    block::decode(&reader.block(&sections[0].blocks[0], &cache).unwrap()).unwrap();
+    assert!(storage.read(&path).is_some());
+    drop(reader);
+    assert_eq!(storage.read(&path), None);
+    // One that is live stays when it is not read.
+    let meta = write_sample(&io, &dir);
+    drop(SegmentFile::new(&handles(&io), &path, STORE, &meta));
+    assert!(storage.read(&path).is_some());
 }

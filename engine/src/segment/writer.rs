@@ -1,14 +1,14 @@
-//! Writes a level-0 file: durable under its final name when [`write`] returns, live only once the
-//! manifest names it.
+//! Writes a file of sections: durable under its final name when [`Writer::finish`] returns, live
+//! only once the manifest names it.
 
-use super::format::{self, BlockPlace, Header, Section, Trailer};
+use super::format::{self, BlockPlace, Header, IndexPlace, Section, Trailer};
 use crate::block::BlockMeta;
 use crate::error::{Error, Result};
 use crate::io::{File, Io};
-use crate::manifest::{FileMeta, SectionMeta};
+use crate::manifest::{FileMeta, Run, SectionMeta};
 use crate::names;
 use crate::partition::PartitionKey;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The finished blocks of one partition, in sequence order.
@@ -16,8 +16,25 @@ use std::sync::Arc;
 pub(crate) struct SectionBlocks {
     pub(crate) key: PartitionKey,
     pub(crate) blocks: Vec<(BlockMeta, Arc<[u8]>)>,
-    /// The digest of its rows (see [`crate::proof`]).
-    pub(crate) run_digest: Option<[u8; 32]>,
+    /// The digest of the events, if there is one.
+    pub(crate) digest: Option<[u8; 32]>,
+}
+
+/// The index of a section, for the segment's reader to find again.
+#[derive(Debug)]
+pub(crate) struct IndexPart {
+    pub(crate) kind: u16,
+    pub(crate) version: u16,
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// When and after how many other writings a file is written.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Written {
+    /// Now, in nanoseconds since the epoch.
+    pub(crate) at: i64,
+    /// How often its bytes are written since the log, this time included.
+    pub(crate) times: u8,
 }
 
 /// Writes the sections of a generation as one file in the store at `dir`.
@@ -31,80 +48,175 @@ pub(crate) fn write(
     sections: &[SectionBlocks],
     column_names: impl IntoIterator<Item = String>,
 ) -> Result<FileMeta> {
-    let path = names::level_zero(dir, header.generation);
-    let temporary = names::temporary(&path);
-    // Left by a flush that failed or was cut off.
-    match io.storage.remove(&temporary) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-            return Err(Error::io("remove", &temporary, e));
-        }
-        _ => {}
-    }
-    let file = io.storage.create(&temporary).map_err(|e| Error::io("create", &temporary, e))?;
-    let mut out = Output { file: &*file, path: &temporary, len: 0, hasher: blake3::Hasher::new() };
-    out.put(&header.encode())?;
-    let mut directory = Vec::with_capacity(sections.len());
+    let mut writer = Writer::begin(io, dir, header)?;
     for section in sections {
-        let mut blocks = Vec::with_capacity(section.blocks.len());
+        writer.begin_section(section.key.clone());
         for (meta, bytes) in &section.blocks {
-            assert_eq!(meta.len as usize, bytes.len(), "a block is as long as its meta says");
-            blocks.push(BlockPlace { offset: out.len, meta: *meta });
-            out.put(bytes)?;
+            writer.put_block(meta, bytes)?;
         }
-        directory.push(Section { key: section.key.clone(), blocks });
+        let rows = section.blocks.iter().map(|(meta, _)| u64::from(meta.rows)).sum();
+        let seqs = (header.seqs.0..header.seqs.1).into();
+        let generation = header.id.number();
+        let run = Run { generation, seqs, rows, digest: section.digest };
+        writer.end_section(vec![run], None)?;
     }
-    let column_names = FileMeta::pick_columns(column_names);
-    let footer = format::encode_footer(&directory, &column_names);
-    let trailer = Trailer {
-        footer_offset: out.len,
-        footer_len: footer.len() as u64,
-        footer_crc: crc32fast::hash(&footer),
-    };
-    out.put(&footer)?;
-    out.put(&trailer.encode())?;
-    let (len, checksum) = (out.len, out.hasher.finalize());
-    file.sync_data().map_err(|e| Error::io("sync", &temporary, e))?;
-    io.storage.rename(&temporary, &path).map_err(|e| Error::io("rename", &temporary, e))?;
-    let segments = names::segments_dir(dir);
-    io.storage.sync_dir(&segments).map_err(|e| Error::io("sync", &segments, e))?;
-    Ok(FileMeta {
-        generation: header.generation,
-        len,
-        seqs: header.seqs.0..header.seqs.1,
-        checksum: Some(*checksum.as_bytes()),
-        sections: directory
-            .iter()
-            .zip(sections)
-            .map(|(placed, blocks)| section_meta(placed, blocks.run_digest))
-            .collect(),
-        columns: column_names,
-    })
+    writer.finish(column_names, Written { at: io.clock.now().0, times: 1 })
 }
 
-struct Output<'a> {
-    file: &'a dyn File,
-    path: &'a Path,
+/// A file that is being written, section by section. One that is not finished is no file of the
+/// store: [`Writer::abandon`] gives its space back at once, the next opening does too.
+#[derive(Debug)]
+pub(crate) struct Writer<'a> {
+    io: &'a Io,
+    dir: &'a Path,
+    header: Header,
+    temporary: PathBuf,
+    file: Arc<dyn File>,
     len: u64,
     hasher: blake3::Hasher,
+    sections: Vec<Section>,
+    /// The section that is being written.
+    open: Option<Section>,
 }
 
-impl Output<'_> {
+impl<'a> Writer<'a> {
+    /// Begins the file that the header names.
+    ///
+    /// # Errors
+    /// `Full` or `Io`.
+    pub(crate) fn begin(io: &'a Io, dir: &'a Path, header: &Header) -> Result<Self> {
+        let temporary = names::temporary(&header.id.path(dir));
+        // Left by a flush or a compaction that failed or was cut off.
+        match io.storage.remove(&temporary) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::io("remove", &temporary, e));
+            }
+            _ => {}
+        }
+        let file = io.storage.create(&temporary).map_err(|e| Error::io("create", &temporary, e))?;
+        let mut writer = Self {
+            io,
+            dir,
+            header: *header,
+            temporary,
+            file,
+            len: 0,
+            hasher: blake3::Hasher::new(),
+            sections: Vec::new(),
+            open: None,
+        };
+        match writer.put(&header.encode()) {
+            Ok(()) => Ok(writer),
+            Err(error) => {
+                writer.abandon();
+                Err(error)
+            }
+        }
+    }
+
+    /// Begins the section of a partition; the one before has ended.
+    pub(crate) fn begin_section(&mut self, key: PartitionKey) {
+        let section = Section { key, blocks: Vec::new(), runs: Vec::new(), index: None };
+        assert!(self.open.replace(section).is_none(), "one section at a time");
+    }
+
+    /// Appends a block, which comes behind all others of its section in sequence.
+    ///
+    /// # Errors
+    /// `Full` or `Io`.
+    pub(crate) fn put_block(&mut self, meta: &BlockMeta, bytes: &[u8]) -> Result<()> {
+        assert_eq!(meta.len as usize, bytes.len(), "a block is as long as its meta says");
+        let offset = self.len;
+        self.put(bytes)?;
+        let section = self.open.as_mut().expect("blocks are of a section");
+        let last = section.blocks.last().map(|last| last.meta.max_seq);
+        assert!(last.is_none_or(|last| last < meta.min_seq), "blocks rise and don't overlap");
+        section.blocks.push(BlockPlace { offset, meta: *meta });
+        Ok(())
+    }
+
+    /// Ends the section, which has these runs.
+    ///
+    /// # Errors
+    /// `Full` or `Io`.
+    pub(crate) fn end_section(&mut self, runs: Vec<Run>, index: Option<IndexPart>) -> Result<()> {
+        let mut section = self.open.take().expect("a section was begun");
+        section.runs = runs;
+        if let Some(part) = index {
+            section.index = Some(IndexPlace {
+                offset: self.len,
+                len: part.bytes.len() as u64,
+                crc: crc32fast::hash(&part.bytes),
+                kind: part.kind,
+                version: part.version,
+            });
+            self.put(&part.bytes)?;
+        }
+        self.sections.push(section);
+        Ok(())
+    }
+
+    /// Writes the directory, syncs, and gives the file its name.
+    ///
+    /// # Errors
+    /// `Full` or `Io`; what was written is then no file of the store.
+    pub(crate) fn finish(
+        mut self,
+        column_names: impl IntoIterator<Item = String>,
+        written: Written,
+    ) -> Result<FileMeta> {
+        assert!(self.open.is_none(), "every section has ended");
+        let column_names = FileMeta::pick_columns(column_names);
+        let footer = format::encode_footer(&self.sections, &column_names);
+        let trailer = Trailer {
+            footer_offset: self.len,
+            footer_len: footer.len() as u64,
+            footer_crc: crc32fast::hash(&footer),
+        };
+        self.put(&footer)?;
+        self.put(&trailer.encode())?;
+        let storage = &self.io.storage;
+        let (temporary, path) = (&self.temporary, self.header.id.path(self.dir));
+        self.file.sync_data().map_err(|e| Error::io("sync", temporary, e))?;
+        storage.rename(temporary, &path).map_err(|e| Error::io("rename", temporary, e))?;
+        let segments = names::segments_dir(self.dir);
+        storage.sync_dir(&segments).map_err(|e| Error::io("sync", &segments, e))?;
+        Ok(FileMeta {
+            id: self.header.id,
+            len: self.len,
+            seqs: self.header.seqs.0..self.header.seqs.1,
+            created: written.at,
+            writes: written.times,
+            checksum: Some(*self.hasher.finalize().as_bytes()),
+            sections: self.sections.into_iter().map(section_meta).collect(),
+            columns: column_names,
+        })
+    }
+
+    /// Gives up the file.
+    pub(crate) fn abandon(self) {
+        // What stays is removed when the store is opened.
+        let _ = self.io.storage.remove(&self.temporary);
+    }
+
     fn put(&mut self, bytes: &[u8]) -> Result<()> {
-        self.file.write_all_at(bytes, self.len).map_err(|e| Error::io("write", self.path, e))?;
+        let written = self.file.write_all_at(bytes, self.len);
+        written.map_err(|e| Error::io("write", &self.temporary, e))?;
         self.hasher.update(bytes);
         self.len += bytes.len() as u64;
         Ok(())
     }
 }
 
-fn section_meta(section: &Section, run_digest: Option<[u8; 32]>) -> SectionMeta {
+fn section_meta(section: Section) -> SectionMeta {
     let metas = || section.blocks.iter().map(|block| &block.meta);
     let first = section.blocks.first().expect("a section has blocks");
     let last = section.blocks.last().expect("a section has blocks");
+    let blocks_end = last.offset + u64::from(last.meta.len);
+    let end = section.index.map_or(blocks_end, |index| index.offset + index.len);
     SectionMeta {
-        partition: section.key.clone(),
         offset: first.offset,
-        len: last.offset + u64::from(last.meta.len) - first.offset,
+        len: end - first.offset,
         blocks: section.blocks.len() as u32,
         rows: metas().map(|meta| u64::from(meta.rows)).sum(),
         min_ts: metas().map(|meta| meta.min_ts).min().expect("a section has blocks"),
@@ -113,6 +225,7 @@ fn section_meta(section: &Section, run_digest: Option<[u8; 32]>) -> SectionMeta 
         max_seq: last.meta.max_seq,
         levels: metas().fold(0, |levels, meta| levels | meta.levels),
         raw_bytes: metas().map(|meta| meta.raw_bytes).sum(),
-        run_digest,
+        partition: section.key,
+        runs: section.runs,
     }
 }

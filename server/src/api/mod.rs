@@ -3,6 +3,7 @@
 
 pub(crate) mod aggregate;
 mod body;
+mod compact;
 mod event;
 mod flush;
 mod health;
@@ -21,7 +22,7 @@ use crate::serve::State;
 use crate::status::{Answer, ApiError};
 use hyper::body::Incoming;
 use hyper::http::request::Parts;
-use logstrata_client::wire::{FLUSH_PATH, LOGS_PATH, READY_PATH, STATS_PATH};
+use logstrata_client::wire::{COMPACT_PATH, FLUSH_PATH, LOGS_PATH, READY_PATH, STATS_PATH};
 use params::Params;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -51,7 +52,7 @@ pub(crate) type Outcome = Result<Answer, ApiError>;
 pub(crate) type Handler = fn(Call) -> Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
 /// The API's table.
-pub(crate) fn routes() -> [Route<Handler>; 8] {
+pub(crate) fn routes() -> [Route<Handler>; 9] {
     const fn route(method: &'static str, path: &'static str, handler: Handler) -> Route<Handler> {
         Route { method, path, handler }
     }
@@ -61,6 +62,7 @@ pub(crate) fn routes() -> [Route<Handler>; 8] {
         route("GET", STATS_PATH, |call| Box::pin(stats::get(call))),
         route("GET", "/api/v1/logs/{id}", |call| Box::pin(event::get(call))),
         route("POST", FLUSH_PATH, |call| Box::pin(flush::post(call))),
+        route("POST", COMPACT_PATH, |call| Box::pin(compact::post(call))),
         route("GET", "/healthz", |call| Box::pin(health::live(call))),
         route("GET", READY_PATH, |call| Box::pin(health::ready(call))),
         route("GET", "/metrics", |call| Box::pin(metrics::get(call))),

@@ -16,7 +16,7 @@ Examples:
 
 A running server keeps writing: what is shown of its log and manifest is of this moment.";
 
-/// Show what is in a file of a store: a level-0 file, a file of the log, or a manifest
+/// Show what is in a file of a store: a level-0 file, a segment, a pack, a file of the log, or a manifest
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {

@@ -56,7 +56,7 @@ fn a_file_that_is_cut_is_named_and_the_others_serve() {
         let block = files[0].file.block(&place, &engine.shared.cache).unwrap();
         let (_, filter_bytes) = block.other_parts()[5];
         assert!(filter_bytes > 16 << 10, "{filter_bytes}");
-        let path = names::level_zero(dir.path(), files[0].meta.generation);
+        let path = names::level_zero(dir.path(), files[0].meta.id.number());
         let good = fs::read(&path).unwrap();
         engine.close().unwrap();
 

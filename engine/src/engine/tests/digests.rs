@@ -3,11 +3,17 @@
 use super::*;
 use crate::batch::Rows;
 use crate::block;
-use crate::manifest;
+use crate::manifest::{self, Run};
 use crate::proof::digest_of_section;
 use proptest::prelude::*;
 
-/// Recomputes the digest of every section from its rows. Returns how many there are.
+/// The rows of a run among those of a block.
+fn rows_of(rows: &Rows, run: &Run) -> std::ops::Range<usize> {
+    let before = |seq: u64| (0..rows.len()).filter(|row| rows.seq(*row).0 < seq).count();
+    before(run.seqs.start)..before(run.seqs.end)
+}
+
+/// Recomputes the digest of every run from its rows. Returns how many there are.
 fn check_digests(engine: &Engine) -> usize {
     let shared = &engine.shared;
     let files = Arc::clone(&shared.state().files);
@@ -17,14 +23,16 @@ fn check_digests(engine: &Engine) -> usize {
         assert_eq!(sections.len(), live.meta.sections.len());
         for meta in &live.meta.sections {
             let section = sections.iter().find(|section| section.key == meta.partition).unwrap();
-            let rows = section.blocks.iter().map(|place| {
-                let rows: Rows = block::decode(&*live.file.block(place, &shared.cache)?)?;
-                let range = 0..rows.len();
-                Ok((rows, range))
-            });
-            let digest = digest_of_section(&meta.partition, live.meta.generation, rows).unwrap();
-            assert_eq!(meta.run_digest, Some(digest), "{}", meta.partition);
-            checked += 1;
+            for run in &meta.runs {
+                let rows = section.blocks.iter().map(|place| {
+                    let rows: Rows = block::decode(&*live.file.block(place, &shared.cache)?)?;
+                    let range = rows_of(&rows, run);
+                    Ok((rows, range))
+                });
+                let digest = digest_of_section(&meta.partition, run.generation, rows).unwrap();
+                assert_eq!(run.digest, Some(digest), "{}", meta.partition);
+                checked += 1;
+            }
         }
     }
     checked
@@ -34,13 +42,15 @@ fn check_digests(engine: &Engine) -> usize {
 enum Step {
     Append(usize),
     Flush,
+    Compact,
     Reopen,
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         6 => (1usize..150).prop_map(Step::Append),
-        1 => Just(Step::Flush),
+        2 => Just(Step::Flush),
+        1 => Just(Step::Compact),
         1 => Just(Step::Reopen),
     ];
     prop::collection::vec(step, 1..12)
@@ -61,6 +71,7 @@ proptest! {
                     count += size;
                 }
                 Step::Flush => engine.flush().unwrap(),
+                Step::Compact => engine.compact_now().unwrap(),
                 Step::Reopen => {
                     drop(engine);
                     engine = Engine::open(options(&storage)).unwrap();
@@ -69,6 +80,8 @@ proptest! {
             }
         }
         engine.flush().unwrap();
+        prop_assert!(check_digests(&engine) > 0 || count == 0);
+        engine.compact_now().unwrap();
         prop_assert!(check_digests(&engine) > 0 || count == 0);
     }
 }
@@ -89,5 +102,8 @@ fn the_edits_that_carry_digests_are_chained() {
     let contents = manifest::read(&io, &path, |_, _| edits += 1).unwrap();
     assert_eq!(edits, 4);
     let digests = contents.state.files.values().flat_map(|file| &file.sections);
-    assert!(digests.clone().count() > 3 && digests.clone().all(|s| s.run_digest.is_some()));
+    assert!(
+        digests.clone().count() > 3
+            && digests.clone().all(|s| s.runs.iter().all(|run| run.digest.is_some()))
+    );
 }

@@ -8,7 +8,7 @@ mod templates;
 
 pub(crate) use block::BlockTable;
 pub(crate) use rows::RowsTable;
-pub(crate) use source::{Source, in_file, in_memory, sources, times_in};
+pub(crate) use source::{Source, in_file, in_memory, sources, sources_of, times_in};
 
 use super::filter::FieldTest;
 use super::matcher::Judge;

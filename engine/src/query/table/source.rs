@@ -5,10 +5,11 @@ use crate::block::BlockMeta;
 use crate::engine::{LiveFile, Shared, Snapshot};
 use crate::error::Result;
 use crate::index::Filter;
+use crate::manifest::SectionMeta;
 use crate::memtable::{MemBlock, RowSlice};
 use crate::query::filter::Plan;
 use crate::query::request::TimeRange;
-use crate::segment::BlockPlace;
+use crate::segment::{BlockPlace, Section};
 use crate::timestamp::Timestamp;
 use std::sync::Arc;
 
@@ -52,6 +53,28 @@ pub(crate) fn sources(
     Ok(sources)
 }
 
+/// Every part of a snapshot that can hold the event of this sequence number in this range: no file
+/// is opened that the statistics of its sections rule out.
+pub(crate) fn sources_of(
+    shared: &Shared,
+    snapshot: &Snapshot,
+    range: TimeRange,
+    seq: u64,
+) -> Result<Vec<Source>> {
+    let mut sources = in_memory(snapshot, range);
+    for file in snapshot.files.iter() {
+        let may_hold = |section: &SectionMeta| {
+            (section.min_seq..=section.max_seq).contains(&seq)
+                && overlaps(range, (Timestamp(section.min_ts), Timestamp(section.max_ts)))
+        };
+        if file.meta.sections.iter().any(may_hold) {
+            sources.extend(in_file(shared, file, range)?);
+        }
+    }
+    sources.retain(|source| (source.seqs.0..=source.seqs.1).contains(&seq));
+    Ok(sources)
+}
+
 /// The earliest and the latest timestamp of a file's sections that can hold events of this range
 /// and these levels, by what the manifest says: the file is not opened. `None` without any.
 pub(crate) fn times_in(
@@ -66,10 +89,13 @@ pub(crate) fn times_in(
         .reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
 }
 
-/// The blocks of a file that can hold events of this range.
+/// The blocks of a file's live sections that can hold events of this range.
 pub(crate) fn in_file(shared: &Shared, file: &LiveFile, range: TimeRange) -> Result<Vec<Source>> {
     let sections = file.file.sections(&shared.cache)?;
-    let blocks = sections.iter().flat_map(|section| &section.blocks);
+    let is_live = |section: &&Section| {
+        section.blocks.first().is_some_and(|first| file.meta.section(first.offset).is_some())
+    };
+    let blocks = sections.iter().filter(is_live).flat_map(|section| &section.blocks);
     let blocks = blocks.filter(|block| overlaps(range, times(&block.meta)));
     Ok(blocks.map(|block| Source::file(file.clone(), block.clone())).collect())
 }

@@ -1,0 +1,147 @@
+//! Carries out a job: reads its sections block by block, writes one file.
+
+use super::merge::{Input, Merge};
+use super::plan::Job;
+use crate::error::{Corruption, Error, Result};
+use crate::io::Io;
+use crate::limits::Limits;
+use crate::manifest::{FileId, FileMeta, SectionMeta};
+use crate::partition::PartitionKey;
+use crate::segment::{BlockCache, BlockPlace, Header, SegmentFile, Writer, Written};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+
+/// Where the output goes, and within which bounds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place<'a> {
+    pub(crate) io: &'a Io,
+    pub(crate) dir: &'a Path,
+    pub(crate) limits: &'a Limits,
+    pub(crate) cache: &'a BlockCache,
+    pub(crate) store: [u8; 16],
+    pub(crate) incarnation: u16,
+    /// The number of the output.
+    pub(crate) number: u64,
+}
+
+/// A live section, and the file that it is in.
+#[derive(Debug, Clone)]
+pub(crate) struct SourceSection {
+    pub(crate) file: Arc<SegmentFile>,
+    pub(crate) meta: SectionMeta,
+}
+
+/// Why there is no output. The sources are untouched, and nothing of the output stays.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// It was told to end.
+    Stopped,
+    /// A section of this partition could not be read.
+    Source(PartitionKey, Error),
+    /// The output could not be written.
+    Output(Error),
+}
+
+/// Writes the file that takes the place of the job's sections. It is durable under its name when
+/// this returns, and counts once the manifest says so. `proceed` is asked before each block.
+pub(crate) fn execute(
+    place: &Place<'_>,
+    job: &Job,
+    sources: &[SourceSection],
+    proceed: &mut dyn FnMut() -> bool,
+) -> Result<FileMeta, Failure> {
+    let id = match job.is_pack {
+        true => FileId::Pack(place.number),
+        false => FileId::Segment(place.number),
+    };
+    let seqs = sources.iter().map(|source| (source.meta.min_seq, source.meta.max_seq + 1));
+    let seqs = seqs.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))).expect("a job has sections");
+    let header = Header { store: place.store, incarnation: place.incarnation, id, seqs };
+    let mut writer = Writer::begin(place.io, place.dir, &header).map_err(Failure::Output)?;
+    match copy(place, &mut writer, sources, proceed) {
+        Ok(names) => {
+            let written = Written { at: place.io.clock.now().0, times: job.writes };
+            writer.finish(names, written).map_err(|error| {
+                // Whatever it is called by now, no edit names it.
+                remove(place, id);
+                Failure::Output(error)
+            })
+        }
+        Err(failure) => {
+            writer.abandon();
+            Err(failure)
+        }
+    }
+}
+
+/// Removes an output that no edit names.
+pub(crate) fn remove(place: &Place<'_>, id: FileId) {
+    let path = id.path(place.dir);
+    for path in [crate::names::temporary(&path), path] {
+        // What stays is removed when the store is opened.
+        let _ = place.io.storage.remove(&path);
+    }
+}
+
+fn copy(
+    place: &Place<'_>,
+    writer: &mut Writer<'_>,
+    sources: &[SourceSection],
+    proceed: &mut dyn FnMut() -> bool,
+) -> Result<impl IntoIterator<Item = String> + use<>, Failure> {
+    let mut partitions: BTreeMap<&PartitionKey, Vec<&SourceSection>> = BTreeMap::new();
+    for source in sources {
+        partitions.entry(&source.meta.partition).or_default().push(source);
+    }
+    let mut names = BTreeSet::new();
+    for (partition, sources) in partitions {
+        let damaged = |error: Error| Failure::Source(partition.clone(), error);
+        let mut inputs = Vec::new();
+        for source in &sources {
+            inputs.extend(blocks_of(source, place.cache).map_err(damaged)?);
+        }
+        writer.begin_section(partition.clone());
+        let mut merge = Merge::new(writer, place.limits, proceed);
+        std::mem::swap(&mut merge.names, &mut names);
+        let finished = merge.section(inputs);
+        std::mem::swap(&mut merge.names, &mut names);
+        let source_failed = merge.source_failed;
+        let finished = finished.map_err(|error| match source_failed {
+            true => damaged(error),
+            false => Failure::Output(error),
+        })?;
+        if !finished {
+            return Err(Failure::Stopped);
+        }
+        let mut runs: Vec<_> =
+            sources.iter().flat_map(|source| source.meta.runs.iter().cloned()).collect();
+        runs.sort_unstable();
+        writer.end_section(runs, None).map_err(Failure::Output)?;
+    }
+    Ok(names)
+}
+
+/// The blocks of a section, as its file's directory says, if that is what the manifest says.
+fn blocks_of(source: &SourceSection, cache: &BlockCache) -> Result<Vec<Input>> {
+    let SectionMeta { offset, rows, partition, .. } = &source.meta;
+    let sections = source.file.sections(cache)?;
+    let is_it = |blocks: &[BlockPlace]| blocks.first().is_some_and(|first| first.offset == *offset);
+    let section = sections.iter().find(|section| is_it(&section.blocks));
+    let section = section.filter(|section| {
+        let found = section.blocks.iter().map(|place| u64::from(place.meta.rows)).sum::<u64>();
+        section.key == *partition && found == *rows
+    });
+    let Some(section) = section else {
+        return Err(Corruption {
+            file: source.file.path().to_path_buf(),
+            offset: *offset,
+            what: "segment footer",
+            expected: format!("a section of {partition} with {rows} events"),
+            found: "none".to_owned(),
+        }
+        .into());
+    };
+    let input = |place: &BlockPlace| Input { file: Arc::clone(&source.file), place: place.clone() };
+    Ok(section.blocks.iter().map(input).collect())
+}

@@ -1,0 +1,236 @@
+//! Copies the blocks of one partition into a section, in sequence order. Full blocks go as they
+//! are; small ones are gathered with what stands beside them.
+
+use crate::batch::{Rows, gather};
+use crate::block::{self, Block, BlockMeta};
+use crate::error::{Corruption, Error, Result};
+use crate::field;
+use crate::limits::{Limits, MEMTABLE_NAMES_MAX};
+use crate::segment::{BlockPlace, SegmentFile, Writer};
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// A block to copy.
+#[derive(Debug)]
+pub(super) struct Input {
+    pub(super) file: Arc<SegmentFile>,
+    pub(super) place: BlockPlace,
+}
+
+/// Fills the sections of an output.
+pub(super) struct Merge<'a, 'w> {
+    pub(super) writer: &'a mut Writer<'w>,
+    pub(super) limits: &'a Limits,
+    /// Asked before each block; `false` ends the work.
+    pub(super) proceed: &'a mut dyn FnMut() -> bool,
+    /// Names of columns, as people type them.
+    pub(super) names: BTreeSet<String>,
+    /// Whether what failed is a source, and not the output.
+    pub(super) source_failed: bool,
+    /// Rows that wait for a block of their own: less than a block, or it was just made.
+    pending: Vec<Rows>,
+}
+
+impl<'a, 'w> Merge<'a, 'w> {
+    pub(super) fn new(
+        writer: &'a mut Writer<'w>,
+        limits: &'a Limits,
+        proceed: &'a mut dyn FnMut() -> bool,
+    ) -> Self {
+        Self {
+            writer,
+            limits,
+            proceed,
+            names: BTreeSet::new(),
+            source_failed: false,
+            pending: Vec::new(),
+        }
+    }
+
+    /// Copies all blocks of a section. `false` if the work is to end.
+    ///
+    /// # Errors
+    /// Corrupt names the damaged source; `Full` and `Io`.
+    pub(super) fn section(&mut self, mut inputs: Vec<Input>) -> Result<bool> {
+        inputs.sort_unstable_by_key(|input| input.place.meta.min_seq);
+        let mut rest = &inputs[..];
+        while let Some(first) = rest.first() {
+            let (together, later) = rest.split_at(overlapping(rest));
+            rest = later;
+            if !(self.proceed)() {
+                return Ok(false);
+            }
+            if together.len() == 1 {
+                self.block(first)?;
+            } else {
+                self.interleaved(together)?;
+            }
+        }
+        self.flush()?;
+        Ok(true)
+    }
+
+    /// Copies a block, or gathers its rows.
+    fn block(&mut self, input: &Input) -> Result<()> {
+        let (bytes, block) = self.verified(input)?;
+        let meta = block.meta();
+        if is_full_enough(meta.rows as usize, meta.raw_bytes as usize, self.limits) {
+            if self.pending.is_empty() || self.pending_is_full_enough() {
+                self.flush()?;
+                return self.writer.put_block(meta, &bytes);
+            }
+            // A few rows before a full block: both are made anew, in two halves.
+            let rows = self.decoded(&block, input)?;
+            self.add(rows)?;
+            return self.flush();
+        }
+        let rows = self.decoded(&block, input)?;
+        self.add(rows)
+    }
+
+    /// Merges blocks that overlap in sequence, row by row.
+    fn interleaved(&mut self, inputs: &[Input]) -> Result<()> {
+        let mut blocks = Vec::with_capacity(inputs.len());
+        for input in inputs {
+            let (_, block) = self.verified(input)?;
+            blocks.push(self.decoded(&block, input)?);
+        }
+        let mut order: Vec<(u64, usize, usize)> = Vec::new();
+        for (index, rows) in blocks.iter().enumerate() {
+            order.extend((0..rows.len()).map(|row| (rows.seq(row).0, index, row)));
+        }
+        order.sort_unstable();
+        if let Some(pair) = order.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+            self.source_failed = true;
+            return Err(doubled(&inputs[pair[1].1], pair[0].0));
+        }
+        let mut rest = &order[..];
+        while let Some((first, ..)) = rest.first() {
+            let near = rest.partition_point(|(seq, ..)| seq - first <= u64::from(u32::MAX));
+            let (piece, later) = rest.split_at(near.min(self.limits.block_rows_max));
+            rest = later;
+            let ranges = piece.iter().map(|(_, index, row)| (&blocks[*index], *row..*row + 1));
+            self.add(gather(ranges))?;
+        }
+        Ok(())
+    }
+
+    fn verified(&mut self, input: &Input) -> Result<(Arc<[u8]>, Block)> {
+        self.read(input).inspect_err(|_| self.source_failed = true)
+    }
+
+    fn decoded(&mut self, block: &Block, input: &Input) -> Result<Rows> {
+        let rows = block::decode(block).inspect_err(|_| self.source_failed = true);
+        rows.map_err(|error| error.placed(input.file.path(), input.place.offset))
+    }
+
+    fn read(&mut self, input: &Input) -> Result<(Arc<[u8]>, Block)> {
+        let bytes: Arc<[u8]> = input.file.block_bytes(&input.place)?.into();
+        let BlockPlace { offset, meta } = &input.place;
+        let block = block::verify(&bytes, meta, *offset, input.file.path())?;
+        self.note_names(&block, input)?;
+        Ok((bytes, block))
+    }
+
+    fn note_names(&mut self, block: &Block, input: &Input) -> Result<()> {
+        let rest = block.rest().map_err(|e| e.placed(input.file.path(), input.place.offset))?;
+        let own = block.columns().iter().map(|column| &*column.name);
+        let others = rest.iter().flat_map(|rest| rest.names()).map(|name| &**name);
+        for name in own.chain(others) {
+            if self.names.len() >= MEMTABLE_NAMES_MAX {
+                break;
+            }
+            let name = field::display_name(name);
+            if !self.names.contains(&*name) {
+                self.names.insert(name.into_owned());
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets rows wait, which come behind all that do. More than a block becomes blocks.
+    fn add(&mut self, rows: Rows) -> Result<()> {
+        let first = self.pending.first().map(|first| first.seq(0).0);
+        let last = rows.seq(rows.len() - 1).0;
+        // The numbers of a block lie within 2^32.
+        if first.is_some_and(|first| last - first > u64::from(u32::MAX)) {
+            self.flush()?;
+        }
+        self.pending.push(rows);
+        let (rows, bytes) = self.pending_size();
+        if rows > self.limits.block_rows_max || bytes > self.limits.block_bytes_max {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    fn pending_size(&self) -> (usize, usize) {
+        let sizes = self.pending.iter().map(|rows| (rows.len(), rows.raw_bytes()));
+        sizes.fold((0, 0), |sum, size| (sum.0 + size.0, sum.1 + size.1))
+    }
+
+    fn pending_is_full_enough(&self) -> bool {
+        let (rows, bytes) = self.pending_size();
+        is_full_enough(rows, bytes, self.limits)
+    }
+
+    /// Makes blocks of equal size of the rows that wait, as few as hold them.
+    fn flush(&mut self) -> Result<()> {
+        let pending = std::mem::take(&mut self.pending);
+        let rows: usize = pending.iter().map(Rows::len).sum();
+        let bytes: usize = pending.iter().map(Rows::raw_bytes).sum();
+        if rows == 0 {
+            return Ok(());
+        }
+        let by_rows = rows.div_ceil(self.limits.block_rows_max);
+        let blocks = bytes.div_ceil(self.limits.block_bytes_max).max(by_rows).min(rows);
+        for number in 0..blocks {
+            let range = rows * number / blocks..rows * (number + 1) / blocks;
+            let rows = gather(slices(&pending, range));
+            let encoded = block::seal(&rows);
+            self.writer.put_block(&encoded.meta, &encoded.bytes)?;
+        }
+        Ok(())
+    }
+}
+
+/// How many of the first blocks belong together because they overlap in sequence.
+fn overlapping(inputs: &[Input]) -> usize {
+    let mut end = 0;
+    let joins = |input: &&Input| {
+        let BlockMeta { min_seq, max_seq, .. } = input.place.meta;
+        let joins = end == 0 || min_seq <= end;
+        end = end.max(max_seq);
+        joins
+    };
+    inputs.iter().take_while(joins).count()
+}
+
+/// Whether a block of this size is kept as it is.
+fn is_full_enough(rows: usize, bytes: usize, limits: &Limits) -> bool {
+    rows >= limits.block_rows_max / 2 || bytes >= limits.block_bytes_max / 2
+}
+
+/// Two blocks say that they hold the same event.
+fn doubled(input: &Input, seq: u64) -> Error {
+    Corruption {
+        file: input.file.path().to_path_buf(),
+        offset: input.place.offset,
+        what: "block",
+        expected: "events of its own".to_owned(),
+        found: format!("sequence number {seq}, which another block has"),
+    }
+    .into()
+}
+
+/// The parts of `all`, as if they were one, that lie in a range of rows.
+fn slices(all: &[Rows], range: Range<usize>) -> impl Iterator<Item = (&Rows, Range<usize>)> {
+    let mut start = 0;
+    all.iter().filter_map(move |rows| {
+        let (first, end) = (start, start + rows.len());
+        start = end;
+        let part = range.start.max(first)..range.end.min(end);
+        (!part.is_empty()).then(|| (rows, part.start - first..part.end - first))
+    })
+}

@@ -1,0 +1,20 @@
+//! Moves what flushes wrote into segments, one for each partition, and small partitions into packs.
+//!
+//! - `C1` a section is moved whole, and with its runs: no event is lost or doubled (`M3`).
+//! - `C2` a block is copied byte for byte, with its checksums verified; only blocks that are less
+//!   than half full are made anew, together with their neighbours.
+//! - `C3` no byte is written more than `writes_max` times after the log: each file knows how often
+//!   its bytes were, and only files of the same count are merged.
+//! - `C4` the output is durable under its name before the edit names it; sources go after the edit
+//!   is durable and nobody reads them any more.
+
+mod execute;
+mod merge;
+mod plan;
+#[cfg(test)]
+mod simulation;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use execute::{Failure, Place, SourceSection, execute, remove};
+pub(crate) use plan::{Job, Situation, next_job};

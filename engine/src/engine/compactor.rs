@@ -1,0 +1,295 @@
+//! The compactor thread: one job at a time, and only while nobody waits for the other threads.
+//!
+//! - `I1` the output is durable under its name before the edit names it.
+//! - `I2` the edit is durable before readers see the output, and they see it in the place of what
+//!   it replaces at once; sources go with their last reader.
+//! - `I3` after a crash or a failure the sources are as they were: the job begins anew.
+//! - `I4` the manifest is locked for the edit only, and before the state (see the flusher).
+
+use super::state::{LiveFile, Shared};
+use crate::compact::{self, Failure, Job, Place, Situation, SourceSection, next_job};
+use crate::error::{Error, ErrorKind, Result};
+use crate::io;
+use crate::manifest::{Edit, FileId, FileMeta};
+use crate::partition::PartitionKey;
+use parking_lot::{Condvar, Mutex};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+/// How long after the last flush the clock alone may have made something due.
+const LOOK_AFTER: Duration = Duration::from_secs(60);
+
+/// Tells the compactor thread when to look for work.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct CompactQueue {
+    inner: Arc<(Mutex<Orders>, Condvar)>,
+    /// Whether the thread is to end, within a block.
+    is_closing: Arc<AtomicBool>,
+}
+
+#[derive(Debug, Default)]
+struct Orders {
+    /// Whether something was flushed.
+    awake: bool,
+    /// How often somebody asked for all there is to do, and how many of them are answered.
+    asked: u64,
+    answered: u64,
+    /// What the last answer was.
+    answer: Option<Error>,
+    /// Whether the thread has ended.
+    ended: bool,
+}
+
+/// What there is to look for.
+#[derive(Debug, Clone, Copy)]
+struct Order {
+    /// The number of those who asked; nothing is asked if it is that of the last answer.
+    asked: u64,
+    ignore_ages: bool,
+}
+
+impl CompactQueue {
+    pub(crate) fn wake(&self) {
+        self.inner.0.lock().awake = true;
+        self.inner.1.notify_all();
+    }
+
+    /// Lets the thread end within a block.
+    pub(crate) fn close(&self) {
+        // Under the lock, so that a thread about to wait is not missed.
+        let orders = self.inner.0.lock();
+        self.is_closing.store(true, Relaxed);
+        drop(orders);
+        self.inner.1.notify_all();
+    }
+
+    fn is_closing(&self) -> bool {
+        self.is_closing.load(Relaxed)
+    }
+
+    /// Whether nobody waits for an answer.
+    #[cfg(test)]
+    pub(crate) fn is_idle(&self) -> bool {
+        let orders = self.inner.0.lock();
+        orders.asked == orders.answered
+    }
+
+    /// Asks for all there is to do, and waits until it is done.
+    pub(crate) fn ask(&self) -> Result<()> {
+        let mut orders = self.inner.0.lock();
+        orders.asked += 1;
+        let mine = orders.asked;
+        self.inner.1.notify_all();
+        while orders.answered < mine {
+            if orders.ended {
+                return Err(Error::closed("the compactor thread has ended"));
+            }
+            self.inner.1.wait(&mut orders);
+        }
+        orders.answer.clone().map_or(Ok(()), Err)
+    }
+
+    /// Waits for something to do; `None` if the thread is to end.
+    fn next(&self, is_automatic: bool) -> Option<Order> {
+        let mut orders = self.inner.0.lock();
+        let mut due = true;
+        loop {
+            if self.is_closing() {
+                return None;
+            }
+            let ignore_ages = orders.asked > orders.answered;
+            if ignore_ages || (is_automatic && (orders.awake || due)) {
+                orders.awake = false;
+                return Some(Order { asked: orders.asked, ignore_ages });
+            }
+            // Right after opening there may be work already; later only time or a flush bring it.
+            due = self.inner.1.wait_for(&mut orders, LOOK_AFTER).timed_out();
+        }
+    }
+
+    fn answer(&self, order: Order, result: Result<()>) {
+        let mut orders = self.inner.0.lock();
+        if order.asked > orders.answered {
+            orders.answered = order.asked;
+            orders.answer = result.err();
+            self.inner.1.notify_all();
+        }
+    }
+}
+
+/// Nobody waits for a thread that has ended.
+struct EndsQueue<'a>(&'a CompactQueue);
+
+impl Drop for EndsQueue<'_> {
+    fn drop(&mut self) {
+        self.0.inner.0.lock().ended = true;
+        self.0.inner.1.notify_all();
+    }
+}
+
+/// Works until the queue is closed.
+pub(crate) fn run(shared: &Shared, queue: &CompactQueue) {
+    io::yield_to_others();
+    let _ends = EndsQueue(queue);
+    let mut compactor = Compactor { shared, queue, blocked: BTreeSet::new() };
+    while let Some(order) = queue.next(shared.limits.compaction.is_automatic) {
+        let result = compactor.work(order.ignore_ages);
+        let is_closed = matches!(&result, Err(error) if error.kind() == ErrorKind::Closed);
+        queue.answer(order, result);
+        if is_closed {
+            return;
+        }
+    }
+}
+
+struct Compactor<'a> {
+    shared: &'a Shared,
+    queue: &'a CompactQueue,
+    /// Partitions with a damaged source: they are left alone until the store is opened again.
+    blocked: BTreeSet<PartitionKey>,
+}
+
+impl Compactor<'_> {
+    /// Does all there is to do. Damage is told once the rest is done.
+    fn work(&mut self, ignore_ages: bool) -> Result<()> {
+        let mut damage = None;
+        loop {
+            let files = Arc::clone(&self.shared.state().files);
+            let Some(job) = self.next(&files, ignore_ages) else { break };
+            match self.compact(&job, &files) {
+                Ok(()) => {
+                    self.shared.counters.compactions.fetch_add(1, Relaxed);
+                    if self.blocked.is_empty() {
+                        self.shared.state().compaction_error = None;
+                    }
+                }
+                Err(Failure::Stopped) => return Err(Error::closed("the store is being closed")),
+                Err(Failure::Source(partition, error)) => {
+                    self.note(&error);
+                    self.blocked.insert(partition);
+                    damage.get_or_insert(error);
+                }
+                Err(Failure::Output(error)) => {
+                    self.note(&error);
+                    if error.kind() == ErrorKind::Closed {
+                        self.shared.close(error.to_string());
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        damage.map_or(Ok(()), Err)
+    }
+
+    fn note(&self, error: &Error) {
+        self.shared.counters.compactions_failed.fetch_add(1, Relaxed);
+        self.shared.state().compaction_error = Some(error.clone());
+    }
+
+    fn next(&self, files: &[LiveFile], ignore_ages: bool) -> Option<Job> {
+        let files: Vec<_> = files.iter().map(|file| Arc::clone(&file.meta)).collect();
+        next_job(&Situation {
+            files: &files,
+            blocked: &self.blocked,
+            now: self.shared.io.clock.now(),
+            limits: &self.shared.limits.compaction,
+            ignore_ages,
+        })
+    }
+
+    fn compact(&self, job: &Job, files: &[LiveFile]) -> Result<(), Failure> {
+        let shared = self.shared;
+        let number = shared.manifest().state().next_file;
+        let place = Place {
+            io: &shared.io,
+            dir: &shared.dir,
+            limits: &shared.limits,
+            cache: &shared.cache,
+            store: shared.store,
+            incarnation: shared.incarnation,
+            number,
+        };
+        let sources = sources(job, files);
+        let output = compact::execute(&place, job, &sources, &mut || self.proceed())?;
+        let (id, bytes) = (output.id, output.len);
+        self.commit(job, output).map_err(|error| {
+            // After a failed sync it is unknown whether the edit names it.
+            if error.kind() != ErrorKind::Closed {
+                compact::remove(&place, id);
+            }
+            Failure::Output(error)
+        })?;
+        shared.counters.compacted_bytes_in.fetch_add(job.bytes, Relaxed);
+        shared.counters.compacted_bytes_out.fetch_add(bytes, Relaxed);
+        Ok(())
+    }
+
+    /// Waits while ingest does. `false` if the store is being closed.
+    fn proceed(&self) -> bool {
+        let mut state = self.shared.state();
+        loop {
+            if self.queue.is_closing() || state.closed.is_some() {
+                return false;
+            }
+            if !state.ingest_waits {
+                return true;
+            }
+            self.shared.wait_briefly(&mut state);
+        }
+    }
+
+    /// Makes the output live in the place of the job's sections.
+    fn commit(&self, job: &Job, output: FileMeta) -> Result<()> {
+        let id = output.id;
+        let removed = job.sections.iter().map(|(id, offsets)| (*id, offsets.clone())).collect();
+        let edit = Edit::Replace { added: vec![output], removed };
+        let mut manifest = self.shared.manifest();
+        if let Err(what) = manifest.accepts(&edit) {
+            return Err(Error::busy(format!("sections changed while they were compacted: {what}")));
+        }
+        manifest.commit(edit)?;
+        let live = &manifest.state().files;
+        let mut state = self.shared.state();
+        let files = replaced(&state.files, job, |id| live.get(&id));
+        let files = files.chain([self.shared.live_file(&live[&id])]).collect();
+        let before = std::mem::replace(&mut state.files, Arc::new(files));
+        drop(state);
+        drop(manifest);
+        // Files that nobody reads go here, outside of all locks.
+        drop(before);
+        Ok(())
+    }
+}
+
+/// The files after a job: those that it took sections from have fewer, or are given up.
+fn replaced<'a>(
+    files: &'a [LiveFile],
+    job: &'a Job,
+    live: impl Fn(FileId) -> Option<&'a Arc<FileMeta>> + 'a,
+) -> impl Iterator<Item = LiveFile> + 'a {
+    files.iter().filter_map(move |file| {
+        if !job.sections.contains_key(&file.meta.id) {
+            return Some(file.clone());
+        }
+        let Some(meta) = live(file.meta.id) else {
+            file.file.remove_when_unused();
+            return None;
+        };
+        Some(LiveFile { meta: Arc::clone(meta), file: Arc::clone(&file.file) })
+    })
+}
+
+fn sources(job: &Job, files: &[LiveFile]) -> Vec<SourceSection> {
+    let mut sources = Vec::new();
+    for file in files {
+        let offsets = job.sections.get(&file.meta.id).into_iter().flatten();
+        sources.extend(offsets.map(|offset| {
+            let meta = file.meta.section(*offset).expect("a job is of live sections").clone();
+            SourceSection { file: Arc::clone(&file.file), meta }
+        }));
+    }
+    sources
+}
