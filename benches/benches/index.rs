@@ -2,8 +2,11 @@
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use logstrata_benches::{Generator, PHRASES};
-use logstrata_engine::testing::bench::{BlockTerms, count_tokens, messages, phrase_matches};
+use logstrata_engine::testing::bench::{
+    BlockTerms, SectionIndex, count_tokens, messages, phrase_matches, section_index,
+};
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A full block.
@@ -44,11 +47,38 @@ fn reading(c: &mut Criterion) {
     group.finish();
 }
 
+/// The index of a section of 30 blocks.
+fn sections(c: &mut Criterion) {
+    const BLOCKS: usize = 30;
+    let mut group = c.benchmark_group("index of a section");
+    let mut generator = Generator::default();
+    let blocks: Vec<_> = (0..BLOCKS).map(|_| generator.batch_of_info(ROWS)).collect();
+    let bytes: Arc<[u8]> = section_index(&blocks).expect("in memory").into();
+    let open = || SectionIndex::open(bytes.clone(), BLOCKS).expect("just built");
+    let rows = BLOCKS * ROWS;
+    println!("{:.2} bytes an event", bytes.len() as f64 / rows as f64);
+    for (name, len) in open().sizes() {
+        println!("  {name}: {:.3}", len as f64 / rows as f64);
+    }
+    group.sample_size(10).throughput(Throughput::Elements(rows as u64));
+    group.bench_function("build", |b| b.iter(|| section_index(&blocks).expect("in memory")));
+    group.throughput(Throughput::Elements(1));
+    group.bench_function("open", |b| b.iter(open));
+    group.bench_function("open and look up a word", |b| b.iter(|| open().may_hold("timeout")));
+    let index = open();
+    for (name, word) in
+        [("word", "timeout"), ("absent word", "zzyzx"), ("absent id", "ffffffffffff0001")]
+    {
+        group.bench_function(name, |b| b.iter(|| index.may_hold(black_box(word))));
+    }
+    group.finish();
+}
+
 criterion_group! {
     name = benches;
     config = Criterion::default()
         .warm_up_time(Duration::from_secs(1))
         .measurement_time(Duration::from_secs(2));
-    targets = writing, reading
+    targets = writing, reading, sections
 }
 criterion_main!(benches);

@@ -22,6 +22,12 @@ pub fn filter_decode(bytes: &[u8], term: u64) {
     crate::index::decode_any(bytes, term);
 }
 
+/// Reads any bytes as the index of a section, and as damage of one, and asks it for terms; must
+/// not panic, nor lose what was added.
+pub fn segment_index(bytes: &[u8]) {
+    crate::index::fuzz_segment_index(bytes);
+}
+
 /// Reads any bytes as a file of sections, and as a footer behind its checksum; must not panic.
 pub fn segment_directory(bytes: &[u8]) {
     crate::segment::fuzz(bytes);

@@ -26,10 +26,6 @@ pub(crate) use column::{Column, ColumnData, Ids, Numbers, Presence, Rest, Text, 
 pub(crate) use format::{BlockMeta, ColumnEntry, NumberRange};
 pub(crate) use reader::{Block, Levels, Source, decode};
 pub(crate) use reseal::verify;
-#[cfg_attr(
-    not(any(test, feature = "testing")),
-    expect(unused_imports, reason = "for sections with an index part")
-)]
 pub(crate) use reseal::without_filter;
 pub(crate) use sentences::{Epoch, Outline, SentenceTable, Sentences, Slot};
 #[cfg(test)]

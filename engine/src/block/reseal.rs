@@ -34,10 +34,6 @@ pub(crate) fn verify(
 ///
 /// # Errors
 /// Corrupt or unsupported if the header can't be read.
-#[cfg_attr(
-    not(any(test, feature = "testing")),
-    expect(dead_code, reason = "for sections with an index part")
-)]
 pub(crate) fn without_filter(bytes: &[u8], meta: &BlockMeta) -> Result<EncodedBlock> {
     let head = bytes.get(..meta.header_len as usize).unwrap_or(bytes);
     let mut header = Header::decode(head, 0, Path::new(""))?;

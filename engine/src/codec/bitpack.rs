@@ -31,6 +31,17 @@ pub(crate) fn pack(values: &[u64], width: u32, out: &mut Vec<u8>) {
     out.extend_from_slice(&pending.to_le_bytes()[..bits.div_ceil(8) as usize]);
 }
 
+/// Value `index` of packed ones of at most 56 bits; `None` if `bytes` end before it.
+pub(crate) fn get(bytes: &[u8], index: usize, width: u32) -> Option<u64> {
+    debug_assert!(width <= 56, "a value and its shift fit one load");
+    let bit = index.checked_mul(width as usize)?;
+    let end = bit.checked_add(width as usize)?.div_ceil(8);
+    let mut word = [0; 8];
+    let from = bytes.get(bit / 8..end)?;
+    word[..from.len()].copy_from_slice(from);
+    Some((u64::from_le_bytes(word) >> (bit % 8)) & ((1 << width) - 1))
+}
+
 /// Unpacks [`LANES`] values at a time. Every value is one load that may reach past the packed
 /// bytes, so they are copied in front of padding first.
 pub(crate) struct Unpacker {
@@ -100,6 +111,12 @@ mod tests {
             unpacker.unpack(&[0xff; LANES * 8], 64, &mut out);
             unpacker.unpack(&bytes, width, &mut out);
             prop_assert_eq!(&out[..values.len()], &values[..]);
+            if width <= 56 {
+                for (index, value) in values.iter().enumerate() {
+                    prop_assert_eq!(get(&bytes, index, width), Some(*value));
+                }
+                prop_assert_eq!(get(&bytes, bytes.len() * 8 + 1, width.max(1)), None);
+            }
         }
     }
 

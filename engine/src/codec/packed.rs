@@ -57,21 +57,17 @@ fn sizes(values: &[u64]) -> (usize, usize) {
     for block in values.chunks(LANES) {
         let least = block.iter().copied().min().unwrap_or(0);
         let greatest = block.iter().copied().max().unwrap_or(0);
-        plain += varint_len(least) + 1 + packed_len(block.len(), width_of(greatest - least));
+        plain += varint::len(least) + 1 + packed_len(block.len(), width_of(greatest - least));
     }
     let Some(first) = values.first() else { return (0, 1) };
-    let mut deltas = varint_len(*first);
+    let mut deltas = varint::len(*first);
     for window in DeltaWindows::new(values) {
         let least = window.deltas().min().unwrap_or(0);
         let greatest = window.deltas().max().unwrap_or(0);
         let spread = greatest.wrapping_sub(least) as u64;
-        deltas += varint_len(zigzag(least)) + 1 + packed_len(window.len(), width_of(spread));
+        deltas += varint::len(zigzag(least)) + 1 + packed_len(window.len(), width_of(spread));
     }
     (plain, deltas)
-}
-
-fn varint_len(value: u64) -> usize {
-    (width_of(value).max(1) as usize).div_ceil(7)
 }
 
 fn push_miniblock(values: impl Iterator<Item = u64>, out: &mut Vec<u8>) {

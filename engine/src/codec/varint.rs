@@ -9,6 +9,11 @@ pub(crate) fn encode(mut value: u64, out: &mut Vec<u8>) {
     out.push(value as u8);
 }
 
+/// The bytes that [`encode`] appends.
+pub(crate) fn len(value: u64) -> usize {
+    ((u64::BITS - value.leading_zeros()).max(1) as usize).div_ceil(7)
+}
+
 /// Appends a varint length and the bytes.
 pub(crate) fn encode_bytes(bytes: &[u8], out: &mut Vec<u8>) {
     encode(bytes.len() as u64, out);
@@ -43,6 +48,7 @@ mod tests {
             let mut bytes = Vec::new();
             encode(value, &mut bytes);
             let len = bytes.len();
+            prop_assert_eq!(super::len(value), len);
             bytes.extend(tail);
             prop_assert_eq!(decode(&bytes), Some((value, len)));
             prop_assert_eq!(decode(&bytes[..len - 1]), None);

@@ -111,13 +111,11 @@ fn copy(
             true => damaged(error),
             false => Failure::Output(error),
         })?;
-        if !finished {
-            return Err(Failure::Stopped);
-        }
+        let Some(index) = finished else { return Err(Failure::Stopped) };
         let mut runs: Vec<_> =
             sources.iter().flat_map(|source| source.meta.runs.iter().cloned()).collect();
         runs.sort_unstable();
-        writer.end_section(runs, None).map_err(Failure::Output)?;
+        writer.end_section(runs, index).map_err(Failure::Output)?;
     }
     Ok(names)
 }

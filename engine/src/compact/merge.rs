@@ -5,11 +5,16 @@ use crate::batch::{Rows, gather};
 use crate::block::{self, Block, BlockMeta};
 use crate::error::{Corruption, Error, Result};
 use crate::field;
+use crate::index::SegmentIndexBuilder;
 use crate::limits::{Limits, MEMTABLE_NAMES_MAX};
-use crate::segment::{BlockPlace, SegmentFile, Writer};
+use crate::segment::{BlockPlace, INDEX_KIND, INDEX_VERSION, IndexPart, SegmentFile, Writer};
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
+
+/// A section of fewer full blocks than this has no index: its blocks keep their filters, which are
+/// asked as fast.
+const INDEXED_BLOCKS_MIN: usize = 4;
 
 /// A block to copy.
 #[derive(Debug)]
@@ -28,6 +33,8 @@ pub(super) struct Merge<'a, 'w> {
     pub(super) names: BTreeSet<String>,
     /// Whether what failed is a source, and not the output.
     pub(super) source_failed: bool,
+    /// The index of the section, if it gets one; its blocks then need no filters.
+    index: Option<SegmentIndexBuilder>,
     /// Rows that wait for a block of their own: less than a block, or it was just made.
     pending: Vec<Rows>,
 }
@@ -44,22 +51,28 @@ impl<'a, 'w> Merge<'a, 'w> {
             proceed,
             names: BTreeSet::new(),
             source_failed: false,
+            index: None,
             pending: Vec::new(),
         }
     }
 
-    /// Copies all blocks of a section. `false` if the work is to end.
+    /// Copies all blocks of a section. Returns its index part, if it gets one; `None` if the work is
+    /// to end.
     ///
     /// # Errors
     /// Corrupt names the damaged source; `Full` and `Io`.
-    pub(super) fn section(&mut self, mut inputs: Vec<Input>) -> Result<bool> {
+    pub(super) fn section(&mut self, mut inputs: Vec<Input>) -> Result<Option<Option<IndexPart>>> {
+        let rows: usize = inputs.iter().map(|input| input.place.meta.rows as usize).sum();
+        if rows >= INDEXED_BLOCKS_MIN * self.limits.block_rows_max {
+            self.index = Some(SegmentIndexBuilder::new()?);
+        }
         inputs.sort_unstable_by_key(|input| input.place.meta.min_seq);
         let mut rest = &inputs[..];
         while let Some(first) = rest.first() {
             let (together, later) = rest.split_at(overlapping(rest));
             rest = later;
             if !(self.proceed)() {
-                return Ok(false);
+                return Ok(None);
             }
             if together.len() == 1 {
                 self.block(first)?;
@@ -68,7 +81,7 @@ impl<'a, 'w> Merge<'a, 'w> {
             }
         }
         self.flush()?;
-        Ok(true)
+        self.index_part().map(Some)
     }
 
     /// Copies a block, or gathers its rows.
@@ -78,7 +91,11 @@ impl<'a, 'w> Merge<'a, 'w> {
         if is_full_enough(meta.rows as usize, meta.raw_bytes as usize, self.limits) {
             if self.pending.is_empty() || self.pending_is_full_enough() {
                 self.flush()?;
-                return self.writer.put_block(meta, &bytes);
+                if self.index.is_none() {
+                    return self.writer.put_block(meta, &bytes);
+                }
+                let rows = self.decoded(&block, input)?;
+                return self.put_indexed(&rows, meta, &bytes);
             }
             // A few rows before a full block: both are made anew, in two halves.
             let rows = self.decoded(&block, input)?;
@@ -175,6 +192,21 @@ impl<'a, 'w> Merge<'a, 'w> {
         is_full_enough(rows, bytes, self.limits)
     }
 
+    /// Writes a block; the index of the section, if there is one, takes the place of its filter.
+    fn put_indexed(&mut self, rows: &Rows, meta: &BlockMeta, bytes: &[u8]) -> Result<()> {
+        let Some(index) = &mut self.index else { return self.writer.put_block(meta, bytes) };
+        index.add_block(rows)?;
+        let bare = block::without_filter(bytes, meta)?;
+        self.writer.put_block(&bare.meta, &bare.bytes)
+    }
+
+    /// The index of the section, all of whose blocks are written.
+    fn index_part(&mut self) -> Result<Option<IndexPart>> {
+        let Some(index) = self.index.take() else { return Ok(None) };
+        let bytes = index.finish()?;
+        Ok(Some(IndexPart { kind: INDEX_KIND, version: INDEX_VERSION, bytes }))
+    }
+
     /// Makes blocks of equal size of the rows that wait, as few as hold them.
     fn flush(&mut self) -> Result<()> {
         let pending = std::mem::take(&mut self.pending);
@@ -189,7 +221,7 @@ impl<'a, 'w> Merge<'a, 'w> {
             let range = rows * number / blocks..rows * (number + 1) / blocks;
             let rows = gather(slices(&pending, range));
             let encoded = block::seal(&rows);
-            self.writer.put_block(&encoded.meta, &encoded.bytes)?;
+            self.put_indexed(&rows, &encoded.meta, &encoded.bytes)?;
         }
         Ok(())
     }

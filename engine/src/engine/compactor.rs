@@ -95,7 +95,7 @@ impl CompactQueue {
     /// Waits for something to do; `None` if the thread is to end.
     fn next(&self, is_automatic: bool) -> Option<Order> {
         let mut orders = self.inner.0.lock();
-        let mut due = true;
+        let mut due = false;
         loop {
             if self.is_closing() {
                 return None;
@@ -105,7 +105,7 @@ impl CompactQueue {
                 orders.awake = false;
                 return Some(Order { asked: orders.asked, ignore_ages });
             }
-            // Right after opening there may be work already; later only time or a flush bring it.
+            // Time brings work as well as flushes do.
             due = self.inner.1.wait_for(&mut orders, LOOK_AFTER).timed_out();
         }
     }
@@ -134,6 +134,8 @@ impl Drop for EndsQueue<'_> {
 pub(crate) fn run(shared: &Shared, queue: &CompactQueue) {
     io::yield_to_others();
     let _ends = EndsQueue(queue);
+    // Right after opening there may be work already.
+    queue.wake();
     let mut compactor = Compactor { shared, queue, blocked: BTreeSet::new() };
     while let Some(order) = queue.next(shared.limits.compaction.is_automatic) {
         let result = compactor.work(order.ignore_ages);

@@ -94,6 +94,8 @@ pub struct Status {
     pub key_conflicts: u64,
     /// Files of keys that were damaged when the store was opened.
     pub key_files_damaged: u64,
+    /// Lookups for which an index of words or ids was damaged, and so taken as absent.
+    pub index_faults: u64,
     /// Bytes of the level-0 files that they became.
     pub flushed_bytes: u64,
     /// Segments and packs written.
@@ -320,6 +322,7 @@ impl Engine {
             replays: keys.replays,
             key_conflicts: keys.conflicts,
             key_files_damaged: counters.key_files_damaged.load(Relaxed),
+            index_faults: self.shared.cache.index_faults().count(),
             flushed_bytes: counters.flushed_bytes.load(Relaxed),
             compactions: counters.compactions.load(Relaxed),
             compactions_failed: counters.compactions_failed.load(Relaxed),

@@ -9,6 +9,7 @@ mod classes;
 mod fuse;
 mod need;
 mod phrase;
+mod segment;
 mod split;
 mod term;
 mod terms;
@@ -23,7 +24,13 @@ use crate::batch::{RowColumn, Rows};
 pub(crate) use fuse::Filter;
 pub(crate) use need::{Need, need};
 pub(crate) use phrase::{Phrase, joins_after, joins_before};
+#[cfg(feature = "testing")]
+pub(crate) use segment::fuzz as fuzz_segment_index;
+pub(crate) use segment::{
+    BlockIndex, EVERY_FRAME, FrameMask, IndexFaults, SectionHits, SegmentIndex, SegmentIndexBuilder,
+};
 pub(crate) use split::{SLOT, Split, Variable};
+pub(crate) use term::Term;
 pub(crate) use tokens::{fold_eq, fold_into, for_each_token};
 
 /// The stored form of the filter of a block with these rows.

@@ -5,13 +5,14 @@
 
 mod pattern;
 
-use super::fuse::Filter;
-use super::term::{TermKind, term, token_term, whole_value_term};
+use super::segment::{BlockIndex, EVERY_FRAME, FrameMask, SectionHits};
+use super::term::{Term, TermKind, whole_value};
 use super::tokens::for_each_token;
 use crate::field;
 use crate::limits::NEED_TERMS_MAX;
 use crate::query::ast;
 use crate::value::Number;
+use std::cmp::Ordering;
 
 /// The terms that a block must hold for a query to find anything in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +22,7 @@ pub(crate) enum Need {
     /// No block has answers.
     Never,
     /// This term.
-    Term(u64),
+    Term(Term),
     /// Each of these. At least two, none of them `Nothing`, `Never` or `All`.
     All(Vec<Need>),
     /// One of these. At least two, none of them `Nothing`, `Never` or `Any`.
@@ -34,14 +35,41 @@ pub(crate) fn need(filter: &ast::Filter) -> Need {
 }
 
 impl Need {
-    /// Whether a block with this filter may have answers; "no" is certain.
-    pub(crate) fn is_met(&self, filter: &Filter) -> bool {
+    /// The frames of a block that may have answers; those left out have none, for certain.
+    pub(crate) fn frames(&self, index: &BlockIndex) -> FrameMask {
+        self.evaluate(&|term| index.frames(term))
+    }
+
+    /// Whether a section may have answers; "no" is certain.
+    pub(crate) fn is_met_in(&self, hits: &SectionHits) -> bool {
+        self.evaluate(&|term| if hits.lacks(term) { 0 } else { EVERY_FRAME }) != 0
+    }
+
+    /// Calls `f` with every term; some more than once.
+    pub(crate) fn for_each_term<'a>(&'a self, f: &mut impl FnMut(&'a Term)) {
         match self {
-            Self::Nothing => true,
-            Self::Never => false,
-            Self::Term(term) => filter.contains(*term),
-            Self::All(needs) => needs.iter().all(|need| need.is_met(filter)),
-            Self::Any(needs) => needs.iter().any(|need| need.is_met(filter)),
+            Self::Nothing | Self::Never => {}
+            Self::Term(term) => f(term),
+            Self::All(needs) | Self::Any(needs) => {
+                needs.iter().for_each(|need| need.for_each_term(f));
+            }
+        }
+    }
+
+    /// A row that meets a need lies in one frame, with all its terms: frames are sets of answers.
+    fn evaluate(&self, of_term: &impl Fn(&Term) -> FrameMask) -> FrameMask {
+        match self {
+            Self::Nothing => EVERY_FRAME,
+            Self::Never => 0,
+            Self::Term(term) => of_term(term),
+            Self::All(needs) => needs.iter().fold(EVERY_FRAME, |frames, need| match frames {
+                0 => 0,
+                _ => frames & need.evaluate(of_term),
+            }),
+            Self::Any(needs) => needs.iter().fold(0, |frames, need| match frames {
+                EVERY_FRAME => EVERY_FRAME,
+                _ => frames | need.evaluate(of_term),
+            }),
         }
     }
 
@@ -76,9 +104,11 @@ impl Need {
 
 /// Leaves out the terms that come a second time; the few other needs may repeat.
 fn dedup(needs: &mut Vec<Need>) {
-    needs.sort_by_key(|need| match need {
-        Need::Term(term) => (0, *term),
-        _ => (1, 0),
+    needs.sort_by(|a, b| match (a, b) {
+        (Need::Term(a), Need::Term(b)) => a.cmp(b),
+        (Need::Term(_), _) => Ordering::Less,
+        (_, Need::Term(_)) => Ordering::Greater,
+        _ => Ordering::Equal,
     });
     needs.dedup();
 }
@@ -115,11 +145,11 @@ impl Planner {
     }
 
     /// A term, or nothing beyond the count.
-    fn term(&mut self, term: u64) -> Need {
+    fn term(&mut self, kind: TermKind, bytes: &[u8]) -> Need {
         match self.terms_left.checked_sub(1) {
             Some(left) => {
                 self.terms_left = left;
-                Need::Term(term)
+                Need::Term(Term::new(kind, bytes))
             }
             None => Need::Nothing,
         }
@@ -130,15 +160,15 @@ impl Planner {
     fn tokens(&mut self, phrase: &str) -> Need {
         let mut needs = Vec::new();
         for_each_token(phrase.as_bytes(), |token| {
-            needs.push(self.term(token_term(token.kind, token.bytes)));
+            needs.push(self.term(token.kind.into(), token.bytes));
         });
         Need::all(needs)
     }
 
     fn field_text(&mut self, text: &str, is_exact: bool) -> Need {
         let mut as_text = self.tokens(text);
-        if is_exact && let Some(whole) = whole_value_term(text.as_bytes(), &mut Vec::new()) {
-            as_text = Need::all([as_text, self.term(whole)]);
+        if is_exact && let Some(whole) = whole_value(text.as_bytes(), &mut Vec::new()) {
+            as_text = Need::all([as_text, self.term(TermKind::WholeValue, whole)]);
         }
         match Number::parse(text.as_bytes()) {
             None => as_text,
@@ -149,7 +179,7 @@ impl Planner {
     /// A value that is equal: in its canonical form by its tokens, in others by the number's term.
     fn number(&mut self, number: &Number) -> Need {
         let canonical = number.canonical();
-        let odd_form = self.term(term(TermKind::Number, canonical.as_bytes()));
+        let odd_form = self.term(TermKind::Number, canonical.as_bytes());
         Need::any([self.tokens(&canonical), odd_form])
     }
 }

@@ -3,6 +3,7 @@
 //! Terms carry no field name, so that one probe serves a bare term and a fielded one; which field
 //! it was in, the scan finds out.
 
+use super::classes::{Class, class_of};
 use super::tokens::{TokenKind, for_each_token};
 use crate::limits::TOKEN_BYTES_MAX;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
@@ -35,18 +36,74 @@ pub(super) fn term(kind: TermKind, bytes: &[u8]) -> u64 {
     xxh3_64_with_seed(bytes, kind as u64)
 }
 
-/// The term of a token.
-#[inline]
-pub(super) fn token_term(kind: TokenKind, bytes: &[u8]) -> u64 {
-    match kind {
-        TokenKind::Word => term(TermKind::Word, bytes),
-        TokenKind::Bigram => term(TermKind::Bigram, bytes),
+impl From<TokenKind> for TermKind {
+    fn from(kind: TokenKind) -> Self {
+        match kind {
+            TokenKind::Word => Self::Word,
+            TokenKind::Bigram => Self::Bigram,
+        }
     }
 }
 
-/// The term of a value of an exact field as a whole. None for an empty or long value, nor for one
-/// word: that is a term already. `folded` is scratch space.
-pub(super) fn whole_value_term(value: &[u8], folded: &mut Vec<u8>) -> Option<u64> {
+/// Something to look up, as both sides of the index know it. Words are kept as they are written,
+/// because a segment has a dictionary of them; of all other terms the hash is enough.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Term {
+    hash: u64,
+    /// The key in a dictionary of words (see [`write_word_key`]).
+    word: Option<Box<[u8]>>,
+}
+
+impl Term {
+    /// The term of these folded and cut bytes.
+    pub(super) fn new(kind: TermKind, bytes: &[u8]) -> Self {
+        let word = is_dictionary_word(kind, bytes).then(|| {
+            let mut key = Vec::with_capacity(bytes.len() + 1);
+            write_word_key(kind, bytes, &mut key);
+            key.into()
+        });
+        Self { hash: term(kind, bytes), word }
+    }
+
+    /// The term of a word.
+    #[cfg(feature = "testing")]
+    pub(crate) fn of_word(word: &str) -> Self {
+        Self::new(TermKind::Word, word.as_bytes())
+    }
+
+    /// What a filter has of it.
+    pub(crate) fn hash(&self) -> u64 {
+        self.hash
+    }
+
+    /// Its key in a dictionary of words, if that is where it belongs.
+    pub(super) fn word_key(&self) -> Option<&[u8]> {
+        self.word.as_deref()
+    }
+}
+
+/// Whether a term belongs in a segment's dictionary of words rather than in its id map: by its
+/// shape alone, so that writer and planner agree. Words, letter runs and bigrams do if they have
+/// no digit.
+pub(super) fn is_dictionary_word(kind: TermKind, bytes: &[u8]) -> bool {
+    match kind {
+        TermKind::LetterRun | TermKind::Bigram => true,
+        TermKind::Word if bytes.is_ascii() => !bytes.iter().any(u8::is_ascii_digit),
+        TermKind::Word => std::str::from_utf8(bytes)
+            .is_ok_and(|word| word.chars().all(|c| class_of(c) != Class::Digit)),
+        TermKind::WholeValue | TermKind::Number => false,
+    }
+}
+
+/// Appends the key of a word in a dictionary: the code of its kind and the word.
+pub(super) fn write_word_key(kind: TermKind, word: &[u8], out: &mut Vec<u8>) {
+    out.push(kind as u8);
+    out.extend_from_slice(word);
+}
+
+/// The term of a value of an exact field as a whole, which is the value folded. None for an empty
+/// or long value, nor for one word: that is a term already. `folded` is scratch space.
+pub(super) fn whole_value<'a>(value: &[u8], folded: &'a mut Vec<u8>) -> Option<&'a [u8]> {
     if value.len() > WHOLE_VALUE_BYTES_MAX * FOLDING_SHRINKS_MAX {
         return None;
     }
@@ -55,7 +112,7 @@ pub(super) fn whole_value_term(value: &[u8], folded: &mut Vec<u8>) -> Option<u64
     if folded.is_empty() || folded.len() > WHOLE_VALUE_BYTES_MAX || is_one_word(folded) {
         return None;
     }
-    Some(term(TermKind::WholeValue, folded))
+    Some(folded)
 }
 
 fn is_one_word(text: &[u8]) -> bool {
@@ -84,7 +141,7 @@ mod tests {
     #[test]
     fn only_values_of_other_than_one_word_are_whole_terms() {
         let mut scratch = Vec::new();
-        let mut has = |value: &str| whole_value_term(value.as_bytes(), &mut scratch).is_some();
+        let mut has = |value: &str| whole_value(value.as_bytes(), &mut scratch).is_some();
         assert!(has("10.0.0.7") && has("-") && has("日本語") && has("日") && has(" a"));
         assert!(!has("") && !has("checkout") && !has("user_17"));
         assert!(has(&"a-".repeat(32)) && !has(&"a-".repeat(33)));
@@ -94,9 +151,26 @@ mod tests {
     }
 
     #[test]
+    fn what_has_a_digit_is_no_word_of_a_dictionary() {
+        let is_word = |kind, text: &str| is_dictionary_word(kind, text.as_bytes());
+        for word in ["timeout", "user_id", "_", "café"] {
+            assert!(is_word(TermKind::Word, word), "{word}");
+        }
+        for id in ["500", "conn4711", "x²", "é١"] {
+            assert!(!is_word(TermKind::Word, id), "{id}");
+        }
+        assert!(is_word(TermKind::LetterRun, "conn") && is_word(TermKind::Bigram, "日本"));
+        assert!(!is_word(TermKind::WholeValue, "a-b") && !is_word(TermKind::Number, "5"));
+        let run = Term::new(TermKind::LetterRun, b"conn");
+        assert_eq!(run.word_key(), Some(&b"\x02conn"[..]));
+        assert_eq!(run.hash(), term(TermKind::LetterRun, b"conn"));
+    }
+
+    #[test]
     fn case_does_not_matter() {
         let mut scratch = Vec::new();
-        let mut whole = |value: &str| whole_value_term(value.as_bytes(), &mut scratch);
+        let mut whole =
+            |value: &str| whole_value(value.as_bytes(), &mut scratch).map(<[u8]>::to_vec);
         assert_eq!(whole("É-\u{212a}"), whole("é-k"));
         assert_ne!(whole("é-k"), whole("e-k"));
     }

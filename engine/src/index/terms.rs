@@ -4,7 +4,7 @@
 //! terms than needed cost space, one too few loses rows.
 
 use super::split::{SLOT, Split};
-use super::term::{TermKind, term, token_term, whole_value_term};
+use super::term::{TermKind, term, whole_value};
 use super::tokens::{Token, TokenKind, for_each_letter_run, for_each_token};
 use crate::batch::{RowColumn, Rows};
 use crate::event::{Kind, Value};
@@ -25,19 +25,134 @@ pub(crate) fn collect<'a>(
     rows: &Rows,
     split_of: impl Fn(&RowColumn) -> Option<&'a Split>,
 ) -> Vec<u64> {
+    let mut values = ValueTerms::new();
     let mut collector = Collector::new();
     for column in &rows.columns {
-        let is_exact = field::is_exact(&field::display_name(&column.name));
+        let is_exact = is_exact(column);
         // A whole value is no sentence.
-        match split_of(column).filter(|_| !is_exact) {
-            Some(split) => collector.sentences_and_variables(column, split),
-            None => collector.column(column, is_exact),
+        if let Some(split) = split_of(column).filter(|_| !is_exact) {
+            values.each_of_split(column, split, |kind, bytes| collector.push(term(kind, bytes)));
+            continue;
+        }
+        collector.recent_values.fill(0);
+        for index in 0..column.len() {
+            if !collector.is_recent(column, index) {
+                values.each(column.value(index), is_exact, |kind, bytes| {
+                    collector.push(term(kind, bytes));
+                });
+            }
         }
     }
     let mut terms = collector.terms;
     terms.sort_unstable();
     terms.dedup();
     terms
+}
+
+/// Whether the values of a column are terms as a whole.
+pub(super) fn is_exact(column: &RowColumn) -> bool {
+    field::is_exact(&field::display_name(&column.name))
+}
+
+/// Finds the terms of values: the one place that says what they are.
+#[derive(Debug)]
+pub(super) struct ValueTerms {
+    scratch: Vec<u8>,
+}
+
+impl ValueTerms {
+    pub(super) fn new() -> Self {
+        Self { scratch: Vec::new() }
+    }
+
+    /// Gives every term of a value, folded and cut, to `f`; some more than once.
+    pub(super) fn each(
+        &mut self,
+        value: Value<'_>,
+        is_exact: bool,
+        mut f: impl FnMut(TermKind, &[u8]),
+    ) {
+        if value.kind == Kind::Json {
+            // The very texts that a query is matched with.
+            any_leaf(value.text, |leaf| {
+                self.scalar(leaf, is_exact, &mut f);
+                false
+            });
+        } else {
+            self.scalar(value, is_exact, &mut f);
+        }
+    }
+
+    /// As [`ValueTerms::each`] of every value of a column that is not exact and was cut. The words of
+    /// a text are those of its sentence and its variables (`S1`).
+    fn each_of_split(
+        &mut self,
+        column: &RowColumn,
+        split: &Split,
+        mut f: impl FnMut(TermKind, &[u8]),
+    ) {
+        for text in split.sentences() {
+            for_each_token(text, |token| each_of_token(text, token, &mut f));
+        }
+        for variable in split.variables() {
+            let text = variable.text(column);
+            if variable.is_digits {
+                // Nothing to fold, and no letter runs.
+                f(TermKind::Word, &text[..text.len().min(TOKEN_BYTES_MAX)]);
+            } else {
+                for_each_token(text, |token| each_of_token(text, token, &mut f));
+            }
+        }
+        // A number's sentence is one of few; nearly always there is none.
+        let may_be_numbers: Vec<bool> = split.sentences().map(may_be_number).collect();
+        let have_numbers = may_be_numbers.contains(&true);
+        for (index, code) in split.codes().iter().enumerate() {
+            if *code == Split::RAW {
+                self.each(column.value(index), false, &mut f);
+            } else if have_numbers && may_be_numbers[usize::from(*code)] {
+                self.number(column.value(index).text, &mut f);
+            }
+        }
+    }
+
+    fn scalar(&mut self, value: Value<'_>, is_exact: bool, f: &mut impl FnMut(TermKind, &[u8])) {
+        let Value { kind, text } = value;
+        let mut is_word = false;
+        for_each_token(text, |token| {
+            is_word |= token.kind == TokenKind::Word && token.end - token.start == text.len();
+            each_of_token(text, token, f);
+        });
+        // A word is its own term; most values of exact fields are one.
+        if is_exact
+            && !is_word
+            && let Some(whole) = whole_value(text, &mut self.scratch)
+        {
+            f(TermKind::WholeValue, whole);
+        }
+        if matches!(kind, Kind::String | Kind::Number) {
+            self.number(text, f);
+        }
+    }
+
+    /// A number in another form than the canonical one, which its tokens stand for.
+    fn number(&mut self, text: &[u8], f: &mut impl FnMut(TermKind, &[u8])) {
+        let Some(b'0'..=b'9' | b'-') = text.first() else { return };
+        if Number::is_canonical(text) {
+            return;
+        }
+        if let Some(number) = Number::parse(text) {
+            self.scratch.clear();
+            number.write_canonical(&mut self.scratch);
+            f(TermKind::Number, &self.scratch);
+        }
+    }
+}
+
+fn each_of_token(text: &[u8], token: Token<'_>, f: &mut impl FnMut(TermKind, &[u8])) {
+    f(token.kind.into(), token.bytes);
+    if token.kind == TokenKind::Word && !token.is_letters() {
+        for_each_letter_run(&text[token.start..token.end], |run| f(TermKind::LetterRun, run));
+    }
 }
 
 /// Terms under construction.
@@ -50,112 +165,21 @@ struct Collector {
     recent_terms: Box<[u64]>,
     /// Indexes of values in the column, plus one.
     recent_values: Box<[u32]>,
-    scratch: Vec<u8>,
 }
 
 impl Collector {
     fn new() -> Self {
         // No slot may hold a term that belongs there: the complement of the slot's number doesn't.
         let recent_terms = (0..RECENT_TERMS as u64).map(|slot| !slot).collect();
-        Self {
-            terms: Vec::new(),
-            recent_terms,
-            recent_values: vec![0; RECENT_VALUES].into(),
-            scratch: Vec::new(),
-        }
+        Self { terms: Vec::new(), recent_terms, recent_values: vec![0; RECENT_VALUES].into() }
     }
 
-    fn column(&mut self, column: &RowColumn, is_exact: bool) {
-        self.recent_values.fill(0);
-        for index in 0..column.len() {
-            let value = column.value(index);
-            let slot = xxh3_64(value.text) as usize % RECENT_VALUES;
-            let recent = self.recent_values[slot].checked_sub(1);
-            if recent.is_some_and(|recent| column.value(recent as usize) == value) {
-                continue;
-            }
-            self.recent_values[slot] = index as u32 + 1;
-            self.value(value, is_exact);
-        }
-    }
-
-    /// The words of a text are those of its sentence and its variables (`S1`).
-    fn sentences_and_variables(&mut self, column: &RowColumn, split: &Split) {
-        for text in split.sentences() {
-            for_each_token(text, |token| self.token(text, token));
-        }
-        for variable in split.variables() {
-            let text = variable.text(column);
-            if variable.is_digits {
-                // Nothing to fold, and no letter runs.
-                self.push(term(TermKind::Word, &text[..text.len().min(TOKEN_BYTES_MAX)]));
-            } else {
-                for_each_token(text, |token| self.token(text, token));
-            }
-        }
-        // A number's sentence is one of few; nearly always there is none.
-        let may_be_numbers: Vec<bool> = split.sentences().map(may_be_number).collect();
-        let have_numbers = may_be_numbers.contains(&true);
-        for (index, code) in split.codes().iter().enumerate() {
-            if *code == Split::RAW {
-                self.value(column.value(index), false);
-            } else if have_numbers && may_be_numbers[usize::from(*code)] {
-                self.number(column.value(index).text);
-            }
-        }
-    }
-
-    fn value(&mut self, value: Value<'_>, is_exact: bool) {
-        if value.kind == Kind::Json {
-            // The very texts that a query is matched with.
-            any_leaf(value.text, |leaf| {
-                self.scalar(leaf, is_exact);
-                false
-            });
-        } else {
-            self.scalar(value, is_exact);
-        }
-    }
-
-    fn scalar(&mut self, value: Value<'_>, is_exact: bool) {
-        let Value { kind, text } = value;
-        let mut is_word = false;
-        for_each_token(text, |token| {
-            is_word |= token.kind == TokenKind::Word && token.end - token.start == text.len();
-            self.token(text, token);
-        });
-        // A word is its own term; most values of exact fields are one.
-        if is_exact
-            && !is_word
-            && let Some(whole) = whole_value_term(text, &mut self.scratch)
-        {
-            self.push(whole);
-        }
-        if matches!(kind, Kind::String | Kind::Number) {
-            self.number(text);
-        }
-    }
-
-    fn token(&mut self, text: &[u8], token: Token<'_>) {
-        self.push(token_term(token.kind, token.bytes));
-        if token.kind == TokenKind::Word && !token.is_letters() {
-            for_each_letter_run(&text[token.start..token.end], |run| {
-                self.push(term(TermKind::LetterRun, run));
-            });
-        }
-    }
-
-    /// A number in another form than the canonical one, which its tokens stand for.
-    fn number(&mut self, text: &[u8]) {
-        let Some(b'0'..=b'9' | b'-') = text.first() else { return };
-        if Number::is_canonical(text) {
-            return;
-        }
-        if let Some(number) = Number::parse(text) {
-            self.scratch.clear();
-            number.write_canonical(&mut self.scratch);
-            self.push(term(TermKind::Number, &self.scratch));
-        }
+    /// Whether the value came before, among the last ones; it is remembered.
+    fn is_recent(&mut self, column: &RowColumn, index: usize) -> bool {
+        let value = column.value(index);
+        let recent = &mut self.recent_values[xxh3_64(value.text) as usize % RECENT_VALUES];
+        let before = std::mem::replace(recent, index as u32 + 1).checked_sub(1);
+        before.is_some_and(|before| column.value(before as usize) == value)
     }
 
     fn push(&mut self, term: u64) {

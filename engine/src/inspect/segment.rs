@@ -3,10 +3,11 @@
 use super::Output;
 use crate::block::{self, Block, ColumnData, SentenceTable, Source};
 use crate::error::{Error, Result};
+use crate::index::{IndexFaults, SegmentIndex};
 use crate::io::{File, Io};
 use crate::query::BlockTable;
 use crate::query::Table;
-use crate::segment::{BlockPlace, read_directory};
+use crate::segment::{BlockPlace, INDEX_KIND, INDEX_VERSION, IndexPlace, Section, read_directory};
 use crate::timestamp::Timestamp;
 use std::path::Path;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ pub(super) fn inspect(io: &Io, path: &Path, dump: bool, out: &mut Output<'_>) ->
     let header = directory.header;
     let rows = |blocks: &[BlockPlace]| blocks.iter().map(|b| u64::from(b.meta.rows)).sum::<u64>();
     let events: u64 = directory.sections.iter().map(|section| rows(&section.blocks)).sum();
-    let store: String = header.store.iter().map(|byte| format!("{byte:02x}")).collect();
+    let store = hex(&header.store);
     out.line(format!(
         "{}: {events} events, {} bytes, {:.1} an event",
         header.id,
@@ -37,10 +38,13 @@ pub(super) fn inspect(io: &Io, path: &Path, dump: bool, out: &mut Output<'_>) ->
             section.blocks.len(),
             section.runs.len()
         ))?;
-        if let Some(index) = section.index {
-            let (kind, version) = (index.kind, index.version);
-            let bytes = index.len;
-            out.line(format!("  index of kind {kind} version {version}: {bytes} bytes"))?;
+        for run in &section.runs {
+            let digest = run.digest.map_or("none".to_owned(), |digest| hex(&digest));
+            let (generation, events) = (run.generation, run.rows);
+            out.line(format!("  run of generation {generation}: {events} events, {digest}"))?;
+        }
+        if let Some(place) = section.index {
+            show_index(&file, path, section, place, out)?;
         }
         for place in &section.blocks {
             let block = open(&file, path, place)?;
@@ -62,6 +66,32 @@ pub(super) fn inspect(io: &Io, path: &Path, dump: bool, out: &mut Output<'_>) ->
 fn open(file: &Arc<dyn File>, path: &Path, place: &BlockPlace) -> Result<Block> {
     let source = Source::File { file: Arc::clone(file), path: path.into(), offset: place.offset };
     Block::open(source, &place.meta)
+}
+
+/// Verifies the index of a section and shows what it is made of.
+fn show_index(
+    file: &Arc<dyn File>,
+    path: &Path,
+    section: &Section,
+    place: IndexPlace,
+    out: &mut Output<'_>,
+) -> Result<()> {
+    let IndexPlace { offset, len, kind, version, .. } = place;
+    if (kind, version) != (INDEX_KIND, INDEX_VERSION) {
+        return out.line(format!("  index of kind {kind} version {version}: {len} bytes"));
+    }
+    let region = file.region(offset..offset + len).map_err(|e| Error::io("read", path, e))?;
+    let (path, faults) = (path.into(), IndexFaults::default());
+    let index = SegmentIndex::open(region, section.blocks.len(), &path, offset, &faults)?;
+    out.line(format!("  index of {} words, {len} bytes:", index.verify()?))?;
+    for (name, bytes) in index.sizes() {
+        out.line(format!("    {name:<24} {bytes:>9} bytes"))?;
+    }
+    Ok(())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn show_block(block: &Block, place: &BlockPlace, out: &mut Output<'_>) -> Result<()> {

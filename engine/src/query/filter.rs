@@ -6,7 +6,7 @@ use super::selection::Selection;
 use super::table::Table;
 use crate::error::Result;
 use crate::field;
-use crate::index::{self, Filter as BlockFilter, Need};
+use crate::index::{self, BlockIndex, Need, Term};
 
 /// Bit per [`crate::Level`] code: every level.
 const ALL_LEVELS: u8 = 0b111_1110;
@@ -15,10 +15,10 @@ const ALL_LEVELS: u8 = 0b111_1110;
 #[derive(Debug)]
 pub(crate) struct Plan {
     root: Node,
-    /// What a block's filter must hold for the block to be worth reading.
+    /// What a block must hold to be worth reading.
     pub(crate) need: Need,
-    /// Whether a filter can tell anything, of the whole or of a part.
-    pub(crate) uses_filters: bool,
+    /// Whether an index can tell anything, of the whole or of a part.
+    pub(crate) uses_index: bool,
     /// The levels that matching events can have, as bits of their codes.
     pub(crate) levels: u8,
 }
@@ -31,7 +31,7 @@ enum Node {
     Not(Box<Node>),
     /// The level is one of these.
     Levels(u8),
-    /// A field passes, in blocks whose filter has what that needs.
+    /// A field passes, in frames that have what that needs.
     Field(FieldTest, Need),
     /// Any field but level and timestamp.
     Anywhere(Judge, Need),
@@ -49,8 +49,8 @@ impl Plan {
     pub(crate) fn new(filter: &Filter) -> Self {
         let root = Node::new(filter);
         let levels = root.levels();
-        let uses_filters = root.uses_filters();
-        Self { root, need: index::need(filter), uses_filters, levels }
+        let uses_index = root.uses_index();
+        Self { root, need: index::need(filter), uses_index, levels }
     }
 
     /// Whether every event matches.
@@ -64,27 +64,34 @@ impl Plan {
     }
 
     /// The number of a table's rows that match, if they need not be looked at one by one.
-    pub(crate) fn known_count(
-        &self,
-        table: &dyn Table,
-        filter: &BlockFilter,
-    ) -> Result<Option<u64>> {
+    pub(crate) fn known_count(&self, table: &dyn Table, index: &BlockIndex) -> Result<Option<u64>> {
         match &self.root {
-            Node::Field(_, need) | Node::Anywhere(_, need) if !need.is_met(filter) => Ok(Some(0)),
+            Node::Field(_, need) | Node::Anywhere(_, need) if need.frames(index) == 0 => {
+                Ok(Some(0))
+            }
             Node::Field(test, _) => table.known_count(Some(&test.name), &test.judge),
             Node::Anywhere(judge, _) => table.known_count(None, judge),
             Node::All | Node::And(_) | Node::Or(_) | Node::Not(_) | Node::Levels(_) => Ok(None),
         }
     }
 
-    /// The rows of `candidates` that match.
+    /// Every term that an index may be asked for; some more than once.
+    pub(crate) fn terms(&self) -> Vec<&Term> {
+        let mut terms = Vec::new();
+        self.need.for_each_term(&mut |term| terms.push(term));
+        self.root.terms(&mut terms);
+        terms
+    }
+
+    /// The rows of `candidates` that match; `index` is what is known of the table.
     pub(crate) fn evaluate(
         &self,
         table: &dyn Table,
-        filter: &BlockFilter,
-        candidates: Selection,
+        index: &BlockIndex,
+        mut candidates: Selection,
     ) -> Result<Selection> {
-        self.root.evaluate(table, filter, candidates)
+        candidates.keep_frames(self.need.frames(index));
+        self.root.evaluate(table, index, candidates)
     }
 }
 
@@ -129,12 +136,23 @@ impl Node {
         }
     }
 
-    fn uses_filters(&self) -> bool {
+    fn uses_index(&self) -> bool {
         match self {
             Self::All | Self::Levels(_) => false,
-            Self::And(nodes) | Self::Or(nodes) => nodes.iter().any(Self::uses_filters),
-            Self::Not(inner) => inner.uses_filters(),
+            Self::And(nodes) | Self::Or(nodes) => nodes.iter().any(Self::uses_index),
+            Self::Not(inner) => inner.uses_index(),
             Self::Field(_, need) | Self::Anywhere(_, need) => *need != Need::Nothing,
+        }
+    }
+
+    fn terms<'a>(&'a self, to: &mut Vec<&'a Term>) {
+        match self {
+            Self::All | Self::Levels(_) => {}
+            Self::And(nodes) | Self::Or(nodes) => nodes.iter().for_each(|node| node.terms(to)),
+            Self::Not(inner) => inner.terms(to),
+            Self::Field(_, need) | Self::Anywhere(_, need) => {
+                need.for_each_term(&mut |term| to.push(term));
+            }
         }
     }
 
@@ -151,13 +169,13 @@ impl Node {
         }
     }
 
-    /// The candidates that match. A term that the table's filter lacks is not looked for: in
+    /// The candidates that match. A term is looked for only in the frames that may hold it: in
     /// `a OR b`, blocks that have only `a` are not searched for `b`.
     fn evaluate(
         &self,
         table: &dyn Table,
-        filter: &BlockFilter,
-        candidates: Selection,
+        index: &BlockIndex,
+        mut candidates: Selection,
     ) -> Result<Selection> {
         if candidates.is_empty() {
             return Ok(candidates);
@@ -165,13 +183,13 @@ impl Node {
         match self {
             Self::All => Ok(candidates),
             Self::And(nodes) => {
-                nodes.iter().try_fold(candidates, |left, node| node.evaluate(table, filter, left))
+                nodes.iter().try_fold(candidates, |left, node| node.evaluate(table, index, left))
             }
             Self::Or(nodes) => {
                 let mut found = Selection::none(candidates.rows());
                 let mut left = candidates;
                 for node in nodes {
-                    let more = node.evaluate(table, filter, left.clone())?;
+                    let more = node.evaluate(table, index, left.clone())?;
                     left.subtract(&more);
                     found.union(&more);
                 }
@@ -179,15 +197,24 @@ impl Node {
             }
             Self::Not(inner) => {
                 let mut left = candidates.clone();
-                left.subtract(&inner.evaluate(table, filter, candidates)?);
+                left.subtract(&inner.evaluate(table, index, candidates)?);
                 Ok(left)
             }
             Self::Levels(mask) => table.with_levels(*mask, candidates),
-            Self::Field(_, need) | Self::Anywhere(_, need) if !need.is_met(filter) => {
-                Ok(Selection::none(candidates.rows()))
+            Self::Field(test, need) => {
+                candidates.keep_frames(need.frames(index));
+                if candidates.is_empty() {
+                    return Ok(candidates);
+                }
+                table.with_field(test, candidates)
             }
-            Self::Field(test, _) => table.with_field(test, candidates),
-            Self::Anywhere(judge, _) => table.with_any(judge, candidates),
+            Self::Anywhere(judge, need) => {
+                candidates.keep_frames(need.frames(index));
+                if candidates.is_empty() {
+                    return Ok(candidates);
+                }
+                table.with_any(judge, candidates)
+            }
         }
     }
 }

@@ -9,7 +9,7 @@ use super::table::{Source, Table, in_file, in_memory, sources_of, times_in};
 use crate::engine::{LiveFile, Shared, Snapshot};
 use crate::error::Result;
 use crate::event::{EventId, Seq};
-use crate::index::Filter;
+use crate::index::BlockIndex;
 use crate::limits::{FETCH_BYTES_MAX, PAGE_BYTES_MAX, PAGE_ROWS_MAX};
 use crate::timestamp::Timestamp;
 use std::cmp::Reverse;
@@ -151,7 +151,7 @@ impl Search<'_> {
             match &parts[index] {
                 Part::Source(source) => self.scan(index, source)?,
                 Part::File(file) => {
-                    for source in in_file(self.shared, file, range)? {
+                    for source in in_file(self.shared, file, range, Some(&self.plan))? {
                         add(&mut queue, &mut parts, source.times, Part::Source(source));
                     }
                 }
@@ -188,14 +188,14 @@ impl Search<'_> {
             true => source.admit(&self.plan, shared)?,
             false => None,
         };
-        let Some(filter) = admitted else {
+        let Some(known) = admitted else {
             self.scanned.blocks_pruned += 1;
             return Ok(());
         };
-        source.with_table(shared, |table| self.scan_table(index, table, &filter))
+        source.with_table(shared, |table| self.scan_table(index, table, &known))
     }
 
-    fn scan_table(&mut self, index: usize, table: &dyn Table, filter: &Filter) -> Result<()> {
+    fn scan_table(&mut self, index: usize, table: &dyn Table, known: &BlockIndex) -> Result<()> {
         let timestamps = table.timestamps()?;
         let seqs = table.seqs()?;
         let worst = self.worst();
@@ -211,7 +211,7 @@ impl Search<'_> {
         let candidates = Selection::from_fn(table.rows(), wanted);
         self.scanned.blocks += 1;
         self.scanned.rows += candidates.count() as u64;
-        let candidates = self.plan.evaluate(table, filter, candidates)?;
+        let candidates = self.plan.evaluate(table, known, candidates)?;
         for row in candidates.iter() {
             let rank = rank(self.order, timestamps[row], seqs[row]);
             if self.best.len() < self.limit {

@@ -1,5 +1,7 @@
 //! Rows of a table that still match: one bit a row.
 
+use crate::index::{EVERY_FRAME, FrameMask};
+use crate::limits::FRAME_ROWS_MAX;
 use std::ops::Range;
 
 /// A set of rows of a table.
@@ -72,6 +74,19 @@ impl Selection {
         self.words.iter().map(|word| word.count_ones() as usize).sum()
     }
 
+    /// Keeps the rows of these frames.
+    pub(crate) fn keep_frames(&mut self, frames: FrameMask) {
+        const WORDS: usize = FRAME_ROWS_MAX / 64;
+        if frames == EVERY_FRAME {
+            return;
+        }
+        for (frame, words) in self.words.chunks_mut(WORDS).enumerate() {
+            if frames.checked_shr(frame as u32).unwrap_or(0) & 1 == 0 {
+                words.fill(0);
+            }
+        }
+    }
+
     /// Keeps the rows that are in both.
     pub(crate) fn intersect(&mut self, other: &Self) {
         self.zip(other, |a, b| a & b);
@@ -129,6 +144,21 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use std::collections::BTreeSet;
+
+    #[test]
+    fn rows_of_other_frames_are_left_out() {
+        let kept = |rows: usize, frames| {
+            let mut selection = Selection::all(rows);
+            selection.keep_frames(frames);
+            selection.iter().collect::<Vec<_>>()
+        };
+        assert_eq!(kept(1_300, 0b101), (0..512).chain(1_024..1_300).collect::<Vec<_>>());
+        assert_eq!(kept(8_192, 1 << 15), (7_680..8_192).collect::<Vec<_>>());
+        assert_eq!(kept(700, 0), [0; 0]);
+        // Rows that are in no block may be more than a block's.
+        assert_eq!(kept(10_000, EVERY_FRAME).len(), 10_000);
+        assert_eq!(kept(10_000, 0), [0; 0]);
+    }
 
     proptest! {
         #[test]

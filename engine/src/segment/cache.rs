@@ -2,7 +2,7 @@
 
 use super::format::{BlockPlace, Section};
 use crate::block::{Block, SentenceTable};
-use crate::index::Filter;
+use crate::index::{Filter, IndexFaults, SegmentIndex};
 use crate::manifest::{FileId, Run};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
@@ -16,6 +16,7 @@ pub(crate) type Key = (FileId, u64);
 pub(crate) struct BlockCache {
     entries: Cache<(Key, Part), Entry, ByBytes>,
     sentences: SentenceTable,
+    faults: IndexFaults,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -23,6 +24,7 @@ enum Part {
     Sections,
     Block,
     Filter,
+    Index,
 }
 
 #[derive(Debug, Clone)]
@@ -30,6 +32,7 @@ enum Entry {
     Sections(Arc<Vec<Section>>),
     Block(Arc<Block>),
     Filter(Arc<Filter>),
+    Index(Arc<SegmentIndex>),
 }
 
 #[derive(Debug, Clone)]
@@ -41,6 +44,7 @@ impl Weighter<(Key, Part), Entry> for ByBytes {
             Entry::Sections(sections) => sections_bytes(sections) as u64,
             Entry::Block(block) => block.heap_bytes() as u64,
             Entry::Filter(filter) => filter.heap_bytes() as u64,
+            Entry::Index(index) => index.heap_bytes() as u64,
         }
     }
 }
@@ -51,7 +55,7 @@ impl BlockCache {
         const TYPICAL_ENTRY_BYTES: u64 = 32 << 10;
         let entries = usize::try_from(bytes_max / TYPICAL_ENTRY_BYTES).unwrap_or(usize::MAX);
         let entries = Cache::with_weighter(entries.max(16), bytes_max, ByBytes);
-        Self { entries, sentences: SentenceTable::default() }
+        Self { entries, sentences: SentenceTable::default(), faults: IndexFaults::default() }
     }
 
     /// The sentences of the store's blocks, with a bound of their own.
@@ -80,6 +84,18 @@ impl BlockCache {
         }
     }
 
+    pub(crate) fn index(&self, key: Key) -> Option<Arc<SegmentIndex>> {
+        match self.entries.get(&(key, Part::Index))? {
+            Entry::Index(index) => Some(index),
+            _ => unreachable!("the key says which part it is"),
+        }
+    }
+
+    /// Counts the indexes that had to be taken as absent.
+    pub(crate) fn index_faults(&self) -> &IndexFaults {
+        &self.faults
+    }
+
     pub(crate) fn put_sections(&self, file: FileId, sections: &Arc<Vec<Section>>) {
         let key = ((file, 0), Part::Sections);
         self.entries.insert(key, Entry::Sections(Arc::clone(sections)));
@@ -91,6 +107,10 @@ impl BlockCache {
 
     pub(crate) fn put_filter(&self, key: Key, filter: &Arc<Filter>) {
         self.entries.insert((key, Part::Filter), Entry::Filter(Arc::clone(filter)));
+    }
+
+    pub(crate) fn put_index(&self, key: Key, index: &Arc<SegmentIndex>) {
+        self.entries.insert((key, Part::Index), Entry::Index(Arc::clone(index)));
     }
 }
 

@@ -7,6 +7,7 @@ use crate::error::{Corruption, Error, Result};
 use crate::manifest::{FileId, Range64, Run};
 use crate::partition::PartitionKey;
 use crate::timestamp::Day;
+
 use std::path::Path;
 
 /// What a file begins and ends with.
@@ -44,6 +45,11 @@ pub(crate) struct Section {
     /// Its index part, behind the blocks.
     pub(crate) index: Option<IndexPlace>,
 }
+
+/// The kind of index part that this version writes and reads: `docs/format/segment-index.md`.
+pub(crate) const INDEX_KIND: u16 = 1;
+/// Its version.
+pub(crate) const INDEX_VERSION: u16 = 1;
 
 /// What indexes a whole section, as bytes that this module doesn't look into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -15,12 +15,11 @@ mod tests;
 mod writer;
 
 pub(crate) use cache::BlockCache;
-pub(crate) use format::{BlockPlace, Header, Section};
+pub(crate) use format::{BlockPlace, Header, INDEX_KIND, INDEX_VERSION, IndexPlace, Section};
 #[cfg(feature = "testing")]
 pub(crate) use fuzzing::fuzz;
 pub(crate) use handles::Handles;
 pub(crate) use reader::{SegmentFile, read_directory};
-#[cfg_attr(not(test), expect(unused_imports, reason = "written once there is an index"))]
 pub(crate) use writer::IndexPart;
 pub(crate) use writer::{SectionBlocks, Writer, Written, write};
 

@@ -1,12 +1,14 @@
 //! Reads a file of sections: its directory, its blocks and their filters through the cache.
 
 use super::cache::BlockCache;
-use super::format::{self, BlockPlace, HEADER_LEN, Header, Section, TRAILER_LEN, Trailer};
+use super::format::{
+    self, BlockPlace, HEADER_LEN, Header, INDEX_KIND, INDEX_VERSION, Section, TRAILER_LEN, Trailer,
+};
 use super::handles::{Handles, LazyFile};
 use crate::block::{Block, Source};
 use crate::codec::region::read_region;
 use crate::error::{Corruption, Error, ErrorKind, Result};
-use crate::index::Filter;
+use crate::index::{Filter, SegmentIndex};
 use crate::io::File;
 use crate::manifest::{FileId, FileMeta};
 use std::io;
@@ -124,6 +126,35 @@ impl SegmentFile {
         let filter = Arc::new(filter);
         cache.put_filter(key, &filter);
         Ok(filter)
+    }
+
+    /// The index of a section of the file, if it has one.
+    pub(crate) fn index(
+        &self,
+        section: &Section,
+        cache: &BlockCache,
+    ) -> Result<Option<Arc<SegmentIndex>>> {
+        let Some(place) = &section.index else { return Ok(None) };
+        if (place.kind, place.version) != (INDEX_KIND, INDEX_VERSION) {
+            return Ok(None);
+        }
+        let key = (self.id, place.offset);
+        if let Some(index) = cache.index(key) {
+            return Ok(Some(index));
+        }
+        let (path, faults) = (&self.path, cache.index_faults());
+        // The directory has checked that it lies in the file.
+        let range = place.offset..place.offset + place.len;
+        let region = self.file.region(range).map_err(|e| Error::io("read", path, e))?;
+        let index = SegmentIndex::open(region, section.blocks.len(), path, place.offset, faults);
+        let index = match index {
+            // The contract of the index: damage costs time, not answers.
+            Err(error) if error.kind() == ErrorKind::Corrupt => SegmentIndex::damaged(faults),
+            index => index?,
+        };
+        let index = Arc::new(index);
+        cache.put_index(key, &index);
+        Ok(Some(index))
     }
 
     fn read_sections(&self) -> Result<Vec<Section>> {

@@ -3,10 +3,12 @@
 use crate::batch::{Batch, RowColumn, Rows};
 use crate::block::{self, Block, BlockMeta, SentenceTable};
 use crate::error::Result;
-use crate::index;
+use crate::index::{self, IndexFaults, SegmentIndex, SegmentIndexBuilder, Term};
+use crate::io::Region;
 use crate::proof::Runs;
 use crate::query::{BlockTable, Table};
 use crate::wal::EncodedRecord;
+use std::path::Path;
 use std::sync::Arc;
 
 /// The rows of a batch of one partition.
@@ -184,5 +186,42 @@ impl BlockTerms {
     pub fn filter(&self) -> impl Fn(u64) -> bool + use<> {
         let filter = index::Filter::build(&self.0);
         move |term| filter.contains(term)
+    }
+}
+
+/// The bytes of the index of a section with these blocks, each the rows of a batch.
+///
+/// # Errors
+/// None, in memory.
+pub fn section_index(blocks: &[Batch]) -> Result<Vec<u8>> {
+    let mut builder = SegmentIndexBuilder::new()?;
+    blocks.iter().try_for_each(|batch| builder.add_block(rows(batch)))?;
+    builder.finish()
+}
+
+/// The index of a section.
+#[derive(Debug)]
+pub struct SectionIndex(SegmentIndex);
+
+impl SectionIndex {
+    /// Opens the index of a section of so many blocks.
+    ///
+    /// # Errors
+    /// None, of what was just built.
+    pub fn open(bytes: Arc<[u8]>, blocks: usize) -> Result<Self> {
+        let path: Arc<Path> = Path::new("bench").into();
+        let faults = IndexFaults::default();
+        SegmentIndex::open(Region::owned(bytes), blocks, &path, 0, &faults).map(Self)
+    }
+
+    /// The bytes of its parts, by name.
+    pub fn sizes(&self) -> Vec<(String, usize)> {
+        self.0.sizes()
+    }
+
+    /// Looks a word or an id up. Returns whether the section may hold it.
+    pub fn may_hold(&self, word: &str) -> bool {
+        let term = Term::of_word(word);
+        !self.0.look_up([&term]).lacks(&term)
     }
 }

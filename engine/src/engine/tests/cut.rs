@@ -30,7 +30,10 @@ fn events_of(day: i64) -> Batch {
 fn open(dir: &Path, mmap: bool) -> Engine {
     let storage = Arc::new(FileStorage { mmap });
     let io = Io { storage, ..Io::system() };
-    Engine::open(Options { dir: dir.into(), limits: Limits::default(), io }).unwrap()
+    let mut limits = Limits::default();
+    // The file that is cut must not be gone by then.
+    limits.compaction.is_automatic = false;
+    Engine::open(Options { dir: dir.into(), limits, io }).unwrap()
 }
 
 /// Looks for a word of an event of `day`, in the events of that day only.

@@ -11,7 +11,7 @@
 use super::{Need, Planner};
 use crate::index::classes::tables::{DIGITS, LETTERS};
 use crate::index::classes::{Class, class_of, fold, overlaps};
-use crate::index::term::{TermKind, term};
+use crate::index::term::TermKind;
 use crate::index::tokens::{LETTER_RUN_MIN, for_each_letter_run};
 use regex_syntax::ParserBuilder;
 use regex_syntax::hir::{self, Hir, HirKind, Look};
@@ -78,7 +78,7 @@ impl Planner {
                 && class_of(b) == Class::Solo
             {
                 let bigram = String::from_iter([a, b]);
-                needs.push(self.term(term(TermKind::Bigram, bigram.as_bytes())));
+                needs.push(self.term(TermKind::Bigram, bigram.as_bytes()));
             }
             at += run.max(1);
         }
@@ -115,7 +115,7 @@ impl Planner {
         let letters = text(pieces);
         let mut run = Need::Nothing;
         for_each_letter_run(letters.as_bytes(), |bytes| {
-            run = self.term(term(TermKind::LetterRun, bytes));
+            run = self.term(TermKind::LetterRun, bytes);
         });
         if before == Neighbour::Joining || after == Neighbour::Joining {
             return run;

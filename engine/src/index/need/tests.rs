@@ -1,22 +1,26 @@
 use super::*;
+use crate::batch::{RowColumn, Rows};
 use crate::codec::slice::Slice;
 use crate::event::{Kind, Value};
 use crate::index::testing::{self, rows};
-use crate::index::{filter_bytes, terms};
+use crate::index::{Filter, IndexFaults, SegmentIndex, SegmentIndexBuilder, filter_bytes, terms};
+use crate::io::Region;
+use crate::limits::FRAME_ROWS_MAX;
 use crate::query::matcher::Matcher;
 use proptest::prelude::*;
 use std::path::Path;
+use std::sync::Arc;
 
 fn needed(query: &str) -> Need {
     need(&crate::query::parse(query).expect("a good query"))
 }
 
 fn word(text: &str) -> Need {
-    Need::Term(term(TermKind::Word, text.as_bytes()))
+    Need::Term(Term::new(TermKind::Word, text.as_bytes()))
 }
 
 fn other(kind: TermKind, text: &str) -> Need {
-    Need::Term(term(kind, text.as_bytes()))
+    Need::Term(Term::new(kind, text.as_bytes()))
 }
 
 #[test]
@@ -81,10 +85,12 @@ fn terms_are_counted() {
 fn needs_are_met_by_filters_that_may_hold_the_terms() {
     let filter =
         Filter::build(&terms::collect(&rows(&[&[("message", Kind::String, b"a b c")]]), |_| None));
-    assert!(needed("a b").is_met(&filter) && needed("a OR z").is_met(&filter));
-    assert!(!needed("a z").is_met(&filter) && !needed("y OR z").is_met(&filter));
-    assert!(Need::Nothing.is_met(&filter) && !Need::Never.is_met(&filter));
-    assert!(needed("a z").is_met(&Filter::Everything));
+    let filter = BlockIndex::Filter(Arc::new(filter));
+    let is_met = |query: &str| needed(query).frames(&filter) == EVERY_FRAME;
+    assert!(is_met("a b") && is_met("a OR z"));
+    assert_eq!(needed("a z").frames(&filter) | needed("y OR z").frames(&filter), 0);
+    assert_eq!((Need::Nothing.frames(&filter), Need::Never.frames(&filter)), (EVERY_FRAME, 0));
+    assert_eq!(needed("a z").frames(&BlockIndex::Everything), EVERY_FRAME);
 }
 
 /// The columns of random events: a phrase field, an exact one, one with anything in it.
@@ -220,7 +226,74 @@ fn is_read(filter: &ast::Filter, events: &[Event]) -> bool {
     let fields: Vec<&[testing::Field<'_>]> = fields.iter().map(|event| &event[..]).collect();
     let bytes = filter_bytes(&rows(&fields));
     let stored = Filter::decode(Slice::new(&bytes, 0, "filter", Path::new("test")));
-    need(filter).is_met(&stored.expect("our own bytes"))
+    let filter_of_block = BlockIndex::Filter(Arc::new(stored.expect("our own bytes")));
+    need(filter).frames(&filter_of_block) != 0
+}
+
+/// The events in frames of their own, as a block.
+fn spread(events: &[Event]) -> Rows {
+    let count = events.len() * FRAME_ROWS_MAX;
+    let mut columns: Vec<RowColumn> = Vec::new();
+    for (number, name) in COLUMNS.iter().enumerate() {
+        let mut column = RowColumn::new((*name).into());
+        for (frame, event) in events.iter().enumerate() {
+            for (_, kind, text) in event.iter().filter(|field| field.0 == number) {
+                let row = frame * FRAME_ROWS_MAX + frame * 170;
+                column.push(row as u32, Value { kind: *kind, text });
+            }
+        }
+        if !column.is_empty() {
+            columns.push(column);
+        }
+    }
+    let rows = Rows {
+        base_seq: 1,
+        seq_offsets: (0..count as u32).collect(),
+        timestamps: vec![0; count],
+        levels: vec![3; count],
+        columns,
+    };
+    rows.check_invariants();
+    rows
+}
+
+/// The frames of the block of these events that would be read, by the index of a section in which
+/// it is the second.
+fn frames_read(filter: &ast::Filter, events: &[Event]) -> FrameMask {
+    let mut builder = SegmentIndexBuilder::new().expect("an index in memory");
+    builder.add_block(&rows(&[&[("message", Kind::String, b"word 5")]])).expect("in memory");
+    builder.add_block(&spread(events)).expect("in memory");
+    let region = Region::owned(builder.finish().expect("in memory"));
+    let faults = IndexFaults::default();
+    let index = SegmentIndex::open(region, 2, &Path::new("test").into(), 0, &faults);
+    let need = need(filter);
+    let mut terms = Vec::new();
+    need.for_each_term(&mut |term| terms.push(term));
+    let hits = Arc::new(index.expect("our own bytes").look_up(terms));
+    assert_eq!(faults.count(), 0);
+    let frames = need.frames(&BlockIndex::Section(Arc::clone(&hits), 1));
+    assert!(frames == 0 || need.is_met_in(&hits));
+    frames
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    /// The contract, for the index of a section: each answer lies in a frame that is read.
+    #[test]
+    fn a_frame_with_an_answer_is_read(events in events(), (field, shape) in leaf(), is_nested: bool) {
+        let leaf = ast::Filter::Leaf(leaf_of(field, &shape, &events));
+        let filter = match is_nested {
+            true => ast::Filter::Or(vec![ast::Filter::And(vec![leaf.clone(), leaf.clone()]), leaf]),
+            false => leaf,
+        };
+        let frames = frames_read(&filter, &events);
+        for (frame, event) in events.iter().enumerate() {
+            if passes(&filter, event) {
+                prop_assert!(frames >> frame & 1 == 1, "{filter:?} {:?} {frame}", need(&filter));
+            }
+        }
+    }
 }
 
 proptest! {

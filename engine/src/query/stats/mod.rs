@@ -12,7 +12,7 @@ use super::table::{Codes, Source, Table, sources};
 use crate::engine::Shared;
 use crate::error::{Error, Result};
 use crate::event::{Kind, Level, Value};
-use crate::index::Filter;
+use crate::index::BlockIndex;
 use crate::timestamp::Timestamp;
 use groups::Groups;
 use std::borrow::Cow;
@@ -43,7 +43,7 @@ pub(crate) fn stats(shared: &Shared, request: &StatsRequest) -> Result<StatsTabl
         groups: Groups::new(&request.aggregates),
         scanned: Scanned::default(),
     };
-    for source in sources(shared, &snapshot, request.range, stats.plan.levels)? {
+    for source in sources(shared, &snapshot, request.range, Some(&stats.plan))? {
         stats.scan(&source)?;
     }
     let grouped = request.group_by.iter().map(String::as_str);
@@ -76,7 +76,7 @@ fn check_fields(request: &StatsRequest) -> Result<()> {
 
 impl Stats<'_> {
     fn scan(&mut self, source: &Source) -> Result<()> {
-        let Some(filter) = source.admit(&self.plan, self.shared)? else {
+        let Some(known) = source.admit(&self.plan, self.shared)? else {
             self.scanned.blocks_pruned += 1;
             return Ok(());
         };
@@ -89,7 +89,7 @@ impl Stats<'_> {
             return Ok(());
         }
         let shared = self.shared;
-        source.with_table(shared, |table| self.scan_table(table, &filter, source.times))
+        source.with_table(shared, |table| self.scan_table(table, &known, source.times))
     }
 
     /// The bucket and the level of all events of a source, if its header tells all there is to
@@ -122,7 +122,7 @@ impl Stats<'_> {
     fn count_known(
         &mut self,
         table: &dyn Table,
-        filter: &Filter,
+        known: &BlockIndex,
         times: (Timestamp, Timestamp),
     ) -> Result<bool> {
         let bucket = self.bucket(times.0.0);
@@ -132,7 +132,7 @@ impl Stats<'_> {
         if !only_counts || !self.shared.prunes() {
             return Ok(false);
         }
-        let Some(count) = self.plan.known_count(table, filter)? else { return Ok(false) };
+        let Some(count) = self.plan.known_count(table, known)? else { return Ok(false) };
         self.scanned.blocks += 1;
         self.scanned.rows += table.rows() as u64;
         if count > 0 {
@@ -146,12 +146,12 @@ impl Stats<'_> {
     fn scan_table(
         &mut self,
         table: &dyn Table,
-        filter: &Filter,
+        known: &BlockIndex,
         times: (Timestamp, Timestamp),
     ) -> Result<()> {
         let range = self.request.range;
         let all_in_range = contains(range, times);
-        if all_in_range && self.count_known(table, filter, times)? {
+        if all_in_range && self.count_known(table, known, times)? {
             return Ok(());
         }
         let timestamps = match all_in_range && self.request.interval.is_none() {
@@ -166,7 +166,7 @@ impl Stats<'_> {
         };
         self.scanned.blocks += 1;
         self.scanned.rows += candidates.count() as u64;
-        let selected = self.plan.evaluate(table, filter, candidates)?;
+        let selected = self.plan.evaluate(table, known, candidates)?;
         if selected.is_empty() {
             return Ok(());
         }

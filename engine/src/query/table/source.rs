@@ -4,7 +4,7 @@ use super::{BlockTable, RowsTable, Table};
 use crate::block::BlockMeta;
 use crate::engine::{LiveFile, Shared, Snapshot};
 use crate::error::Result;
-use crate::index::Filter;
+use crate::index::{BlockIndex, SectionHits};
 use crate::manifest::SectionMeta;
 use crate::memtable::{MemBlock, RowSlice};
 use crate::query::filter::Plan;
@@ -31,23 +31,25 @@ pub(crate) struct Source {
 #[derive(Debug)]
 enum Place {
     Memory(MemBlock),
-    File(LiveFile, BlockPlace),
+    /// With what the index of its section says, and its number there.
+    File(LiveFile, BlockPlace, Option<(Arc<SectionHits>, u32)>),
     Rows(RowSlice),
 }
 
-/// Every part of a snapshot that can hold events of this range, of files with these levels.
+/// Every part of a snapshot that can hold events of this range; of files, those that can match.
 pub(crate) fn sources(
     shared: &Shared,
     snapshot: &Snapshot,
     range: TimeRange,
-    levels: u8,
+    plan: Option<&Plan>,
 ) -> Result<Vec<Source>> {
-    let levels = if shared.prunes() { levels } else { u8::MAX };
+    let plan = plan.filter(|_| shared.prunes());
+    let levels = plan.map_or(u8::MAX, |plan| plan.levels);
     let range = if shared.prunes() { range } else { TimeRange::default() };
     let mut sources = in_memory(snapshot, range);
     for file in snapshot.files.iter() {
         if times_in(file, range, levels).is_some() {
-            sources.extend(in_file(shared, file, range)?);
+            sources.extend(in_file(shared, file, range, plan)?);
         }
     }
     Ok(sources)
@@ -68,7 +70,7 @@ pub(crate) fn sources_of(
                 && overlaps(range, (Timestamp(section.min_ts), Timestamp(section.max_ts)))
         };
         if file.meta.sections.iter().any(may_hold) {
-            sources.extend(in_file(shared, file, range)?);
+            sources.extend(in_file(shared, file, range, None)?);
         }
     }
     sources.retain(|source| (source.seqs.0..=source.seqs.1).contains(&seq));
@@ -89,15 +91,50 @@ pub(crate) fn times_in(
         .reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
 }
 
-/// The blocks of a file's live sections that can hold events of this range.
-pub(crate) fn in_file(shared: &Shared, file: &LiveFile, range: TimeRange) -> Result<Vec<Source>> {
-    let sections = file.file.sections(&shared.cache)?;
-    let is_live = |section: &&Section| {
-        section.blocks.first().is_some_and(|first| file.meta.section(first.offset).is_some())
-    };
-    let blocks = sections.iter().filter(is_live).flat_map(|section| &section.blocks);
-    let blocks = blocks.filter(|block| overlaps(range, times(&block.meta)));
-    Ok(blocks.map(|block| Source::file(file.clone(), block.clone())).collect())
+/// The blocks of a file's live sections that can hold events of this range. Of a section with an index, those
+/// that it does not rule out: its terms are looked up here, once for all blocks.
+pub(crate) fn in_file(
+    shared: &Shared,
+    file: &LiveFile,
+    range: TimeRange,
+    plan: Option<&Plan>,
+) -> Result<Vec<Source>> {
+    let plan = plan.filter(|plan| shared.prunes() && plan.uses_index);
+    let mut sources = Vec::new();
+    for section in file.file.sections(&shared.cache)?.iter() {
+        let first = section.blocks.first();
+        if !first.is_some_and(|first| file.meta.section(first.offset).is_some()) {
+            continue;
+        }
+        let hits = match plan {
+            Some(plan) => section_hits(shared, file, section, plan)?,
+            None => None,
+        };
+        if let (Some(plan), Some(hits)) = (plan, &hits)
+            && !plan.need.is_met_in(hits)
+        {
+            continue;
+        }
+        for (number, block) in section.blocks.iter().enumerate() {
+            if !overlaps(range, times(&block.meta)) {
+                continue;
+            }
+            let hits = hits.as_ref().map(|hits| (Arc::clone(hits), number as u32));
+            sources.push(Source::file(file.clone(), block.clone(), hits));
+        }
+    }
+    Ok(sources)
+}
+
+/// What the index of a section, if it has one, says of the plan's terms.
+fn section_hits(
+    shared: &Shared,
+    file: &LiveFile,
+    section: &Section,
+    plan: &Plan,
+) -> Result<Option<Arc<SectionHits>>> {
+    let index = file.file.index(section, &shared.cache)?;
+    Ok(index.map(|index| Arc::new(index.look_up(plan.terms()))))
 }
 
 /// The parts of memtables that can hold events of this range.
@@ -133,9 +170,9 @@ impl Source {
         }
     }
 
-    fn file(file: LiveFile, place: BlockPlace) -> Self {
+    fn file(file: LiveFile, place: BlockPlace, hits: Option<(Arc<SectionHits>, u32)>) -> Self {
         let meta = place.meta;
-        Self::block(Place::File(file, place), &meta)
+        Self::block(Place::File(file, place, hits), &meta)
     }
 
     fn memory(block: MemBlock) -> Self {
@@ -156,23 +193,27 @@ impl Source {
         }
     }
 
-    /// The source's filter, if the source can hold an event that matches: by its levels, then by
-    /// that filter. `None` if it is ruled out.
-    pub(crate) fn admit(&self, plan: &Plan, shared: &Shared) -> Result<Option<Arc<Filter>>> {
+    /// What is known of the source's terms, if it can hold an event that matches: by its levels,
+    /// then by those terms. `None` if it is ruled out.
+    pub(crate) fn admit(&self, plan: &Plan, shared: &Shared) -> Result<Option<BlockIndex>> {
         if !shared.prunes() {
-            return Ok(Some(Arc::new(Filter::Everything)));
+            return Ok(Some(BlockIndex::Everything));
         }
         if self.levels & plan.levels == 0 {
             return Ok(None);
         }
-        let filter = match &self.place {
-            Place::Memory(block) if plan.uses_filters => Arc::clone(&block.filter),
-            Place::File(file, place) if plan.uses_filters => {
-                file.file.filter(place, &shared.cache)?
+        let known = match &self.place {
+            _ if !plan.uses_index => BlockIndex::Everything,
+            Place::Memory(block) => BlockIndex::Filter(Arc::clone(&block.filter)),
+            Place::File(_, _, Some((hits, number))) => {
+                BlockIndex::Section(Arc::clone(hits), *number)
             }
-            _ => Arc::new(Filter::Everything),
+            Place::File(file, place, None) => {
+                BlockIndex::Filter(file.file.filter(place, &shared.cache)?)
+            }
+            Place::Rows(_) => BlockIndex::Everything,
         };
-        Ok(plan.need.is_met(&filter).then_some(filter))
+        Ok((plan.need.frames(&known) != 0).then_some(known))
     }
 
     /// Runs `work` on the source's rows.
@@ -183,7 +224,7 @@ impl Source {
     ) -> Result<T> {
         match &self.place {
             Place::Memory(block) => work(&BlockTable::new(&block.block, shared.cache.sentences())),
-            Place::File(file, place) => work(&BlockTable::new(
+            Place::File(file, place, _) => work(&BlockTable::new(
                 &*file.file.block(place, &shared.cache)?,
                 shared.cache.sentences(),
             )),

@@ -1,5 +1,6 @@
 use super::*;
 use crate::index::need::need;
+use crate::index::term::Term;
 use crate::query;
 
 fn pattern(source: &str) -> Need {
@@ -8,15 +9,15 @@ fn pattern(source: &str) -> Need {
 }
 
 fn word(text: &str) -> Need {
-    Need::Term(term(TermKind::Word, text.as_bytes()))
+    Need::Term(Term::new(TermKind::Word, text.as_bytes()))
 }
 
 fn run(text: &str) -> Need {
-    Need::Term(term(TermKind::LetterRun, text.as_bytes()))
+    Need::Term(Term::new(TermKind::LetterRun, text.as_bytes()))
 }
 
 fn bigram(text: &str) -> Need {
-    Need::Term(term(TermKind::Bigram, text.as_bytes()))
+    Need::Term(Term::new(TermKind::Bigram, text.as_bytes()))
 }
 
 #[test]

@@ -1,6 +1,6 @@
 use crate::block::{Block, SentenceTable, Source, encode};
 use crate::event::Kind;
-use crate::index;
+use crate::index::BlockIndex;
 use crate::index::testing::rows;
 use crate::query::filter::Plan;
 use crate::query::matcher::sentence::tests::{query, text};
@@ -66,7 +66,7 @@ proptest! {
             for (block, rows) in blocks.iter().chain(&blocks) {
                 let block = BlockTable::new(block, &sentences);
                 let rows = RowsTable::new(rows, 0..ROWS);
-                let everything = index::Filter::Everything;
+                let everything = BlockIndex::Everything;
                 let from = Selection::from_fn(ROWS, |row| row % step == 0);
                 let found = plan.evaluate(&block, &everything, from.clone()).expect("sound");
                 let expected = plan.evaluate(&rows, &everything, from).expect("sound");
@@ -90,7 +90,7 @@ fn a_count_is_known_where_sentences_tell() {
     let known = |block: &Block, query: &str| {
         let plan = Plan::new(&parse(query).expect("a query"));
         let table = BlockTable::new(block, &sentences);
-        plan.known_count(&table, &index::Filter::Everything).expect("sound")
+        plan.known_count(&table, &BlockIndex::Everything).expect("sound")
     };
     // Of 200 rows, 29 have no message.
     let connections = known(&block, "connection").expect("sentences tell");

@@ -1,0 +1,66 @@
+//! The dump at the end of `docs/format/segment-index.md` is an index part of this version, byte for
+//! byte, with a stand-in for tantivy's files; the fixture is one with them. If a test fails here,
+//! indexes that are already stored would be read differently: a new version is needed.
+
+use super::ids::IdsBuilder;
+use super::{EVERY_FRAME, IndexFaults, SegmentIndex, format};
+use crate::codec::dump;
+use crate::index::term::{Term, TermKind};
+use crate::io::Region;
+use std::path::Path;
+
+const PAGE: &str = include_str!("../../../../docs/format/segment-index.md");
+/// A section of two blocks: 600 rows of `common id<row>`, the last with `late`; one row `common`.
+const FIXTURE: &[u8] = include_bytes!("fixtures/version-1.index");
+
+/// The blocks of the page's example: `500` is in all six, `conn4711` in the third.
+fn example() -> Vec<u8> {
+    let mut ids = IdsBuilder::default();
+    for block in 0..6 {
+        let words: &[&[u8]] = if block == 2 { &[b"500", b"conn4711"] } else { &[b"500"] };
+        let terms = words.iter().map(|word| Term::new(TermKind::Word, word).hash());
+        ids.add_block(block, &mut terms.collect());
+    }
+    format::encode(6, &[("term".to_owned(), b"tantivy's bytes".to_vec())], &ids.finish(6))
+}
+
+fn open(bytes: &[u8], blocks: usize) -> SegmentIndex {
+    let path = Path::new("golden").into();
+    SegmentIndex::open(Region::owned(bytes), blocks, &path, 0, &IndexFaults::default())
+        .expect("a good head")
+}
+
+#[track_caller]
+fn check(index: &SegmentIndex, kind: TermKind, word: &str, expected: &[u16]) {
+    let term = Term::new(kind, word.as_bytes());
+    let hits = index.look_up([&term]);
+    let found: Vec<u16> = (0..expected.len() as u32).map(|b| hits.of_block(&term, b)).collect();
+    assert_eq!(found, expected, "{word}");
+}
+
+#[test]
+fn the_dump_of_the_format_page_is_what_is_written() {
+    let written = example();
+    assert!(dump::from_page(PAGE) == written, "written now:\n{}", dump::to_text(&written));
+}
+
+#[test]
+fn the_dump_of_the_format_page_is_read() {
+    let index = open(&dump::from_page(PAGE), 6);
+    check(&index, TermKind::Word, "500", &[EVERY_FRAME; 6]);
+    check(&index, TermKind::Word, "conn4711", &[0, 0, EVERY_FRAME, 0, 0, 0]);
+    check(&index, TermKind::Word, "conn4712", &[0; 6]);
+}
+
+/// Whatever tantivy is linked must read what 0.27 wrote, or the index must be taken as absent by
+/// its version.
+#[test]
+fn the_fixture_is_read() {
+    let index = open(FIXTURE, 2);
+    check(&index, TermKind::Word, "common", &[0b11, 0b1]);
+    check(&index, TermKind::Word, "late", &[0b10, 0]);
+    check(&index, TermKind::Word, "absent", &[0, 0]);
+    check(&index, TermKind::Word, "id599", &[EVERY_FRAME, 0]);
+    check(&index, TermKind::Word, "id600", &[0, 0]);
+    assert_eq!(index.verify().expect("undamaged"), 2);
+}

@@ -1,0 +1,210 @@
+//! The id map: in which blocks of a section a term may be, for all terms but words.
+//!
+//! Of every term the first bits of its hash are kept, so that nearly all absent ones are told at
+//! once. Terms of few blocks are pairs of hash and block; those that recur have a set of blocks.
+//! The map is cut by hash into pages that are verified and read on their own. The bytes are in
+//! `docs/format/segment-index.md`.
+//!
+//! - `I1` A lookup names every block that a term was added for.
+//! - `I2` Pages lie in order of hash, and cover all hashes: page `p` those from its first one up
+//!   to the next page's.
+
+use super::elias_fano::{self, EliasFano};
+use super::pages::PAGE_BYTES;
+use crate::codec::bitpack;
+use crate::codec::slice::Slice;
+use crate::codec::varint;
+use crate::error::Corruption;
+use std::ops::Range;
+
+/// Blocks of a section at most: their numbers take two bytes.
+pub(super) const BLOCKS_MAX: u32 = 1 << 16;
+/// Blocks up to which a term's pairs cost less than a set.
+const PAIRS_MAX: usize = 4;
+/// Bits of a hash that are kept at least, and at most.
+pub(super) const HASH_BITS: std::ops::RangeInclusive<u8> = 24..=40;
+/// A hash is kept with as many bits as there are pairs, and this many more: an absent term is
+/// mistaken for one of them once in sixteen times, or less.
+const SPARE_BITS: u32 = 4;
+/// Bits of a hash while the map is built; the rest of 64 is the block.
+const BUILD_BITS: u32 = 48;
+
+/// The pairs of a section under construction: 8 bytes each.
+#[derive(Debug, Default)]
+pub(super) struct IdsBuilder {
+    /// Hash above block.
+    pairs: Vec<u64>,
+}
+
+/// A finished map.
+#[derive(Debug)]
+pub(super) struct IdPages {
+    pub(super) hash_bits: u8,
+    /// First hash and bytes, in order.
+    pub(super) pages: Vec<(u64, Vec<u8>)>,
+}
+
+impl IdsBuilder {
+    /// Adds the terms of a block, which come in any order; they are sorted here.
+    pub(super) fn add_block(&mut self, block: u32, terms: &mut Vec<u64>) {
+        terms.sort_unstable();
+        terms.dedup();
+        let block = u64::from(block);
+        self.pairs.extend(terms.iter().map(|term| term >> 16 << 16 | block));
+    }
+
+    /// The map of a section of `blocks` blocks.
+    pub(super) fn finish(mut self, blocks: u32) -> IdPages {
+        // The blocks are sorted runs, which a merge sort merges.
+        self.pairs.sort();
+        let bits = self.pairs.len().max(1).ilog2() + SPARE_BITS;
+        let hash_bits = bits.clamp(u32::from(*HASH_BITS.start()), u32::from(*HASH_BITS.end()));
+        let dropped = BUILD_BITS - hash_bits;
+        let pairs = self.pairs.iter_mut();
+        pairs.for_each(|pair| *pair = (*pair >> 16 >> dropped) << 16 | (*pair & 0xffff));
+        // Equal hashes of different terms are one now, and their blocks in any order.
+        for same in self.pairs.chunk_by_mut(|a, b| a >> 16 == b >> 16) {
+            same.sort_unstable();
+        }
+        self.pairs.dedup();
+        let mut pages = Vec::new();
+        cut(&self.pairs, 0..1 << hash_bits, blocks, &mut pages);
+        IdPages { hash_bits: hash_bits as u8, pages }
+    }
+}
+
+/// Encodes pairs of these hashes as one page, or as those of the lower and the upper half.
+fn cut(pairs: &[u64], hashes: Range<u64>, blocks: u32, pages: &mut Vec<(u64, Vec<u8>)>) {
+    let len = page_len(pairs, &hashes, blocks);
+    if len <= PAGE_BYTES {
+        let page = encode_page(pairs, &hashes, blocks);
+        assert_eq!(page.len(), len, "a page has the length that was counted");
+        pages.push((hashes.start, page));
+        return;
+    }
+    let middle = hashes.start.midpoint(hashes.end);
+    // One hash takes a set of 8 KiB at most.
+    assert!(middle > hashes.start, "the pairs of one hash fit a page");
+    let (lower, upper) = pairs.split_at(pairs.partition_point(|pair| pair >> 16 < middle));
+    cut(lower, hashes.start..middle, blocks, pages);
+    cut(upper, middle..hashes.end, blocks, pages);
+}
+
+/// The bytes of [`encode_page`].
+fn page_len(pairs: &[u64], hashes: &Range<u64>, blocks: u32) -> usize {
+    let (mut few, mut many, mut sets) = (0, 0, 0);
+    for same in pairs.chunk_by(|a, b| a >> 16 == b >> 16) {
+        if same.len() <= PAIRS_MAX {
+            few += same.len();
+        } else {
+            many += 1;
+            sets += set_form(same.len(), blocks).0;
+        }
+    }
+    let bound = hashes.end - hashes.start;
+    let list = |count| {
+        let numbers = bitpack::packed_len(count, block_bits(blocks));
+        varint::len(count as u64) + elias_fano::encoded_len(count, bound) + numbers
+    };
+    list(few) + list(many) + sets
+}
+
+/// Bits of a block's number.
+fn block_bits(blocks: u32) -> u32 {
+    bitpack::width_of(u64::from(blocks.saturating_sub(1)))
+}
+
+/// The bytes of a set of `count` blocks, and whether it lists them.
+fn set_form(count: usize, blocks: u32) -> (usize, bool) {
+    let listed = bitpack::packed_len(count, block_bits(blocks));
+    let bitmap = (blocks as usize).div_ceil(8);
+    (listed.min(bitmap), listed <= bitmap)
+}
+
+fn encode_page(pairs: &[u64], hashes: &Range<u64>, blocks: u32) -> Vec<u8> {
+    let bits = block_bits(blocks);
+    let bound = hashes.end - hashes.start;
+    let (mut few, mut few_blocks) = (Vec::new(), Vec::new());
+    let (mut many, mut many_counts, mut sets) = (Vec::new(), Vec::new(), Vec::new());
+    for same in pairs.chunk_by(|a, b| a >> 16 == b >> 16) {
+        let hash = (same[0] >> 16) - hashes.start;
+        let numbers = same.iter().map(|pair| pair & 0xffff);
+        if same.len() <= PAIRS_MAX {
+            few.extend(same.iter().map(|_| hash));
+            few_blocks.extend(numbers);
+            continue;
+        }
+        many.push(hash);
+        many_counts.push(same.len() as u64 - 1);
+        let (len, is_list) = set_form(same.len(), blocks);
+        if is_list {
+            bitpack::pack(&numbers.collect::<Vec<_>>(), bits, &mut sets);
+        } else {
+            let start = sets.len();
+            sets.resize(start + len, 0);
+            numbers.for_each(|block| sets[start + block as usize / 8] |= 1 << (block % 8));
+        }
+    }
+    let mut page = Vec::new();
+    varint::encode(few.len() as u64, &mut page);
+    varint::encode(many.len() as u64, &mut page);
+    elias_fano::encode(&few, bound, &mut page);
+    bitpack::pack(&few_blocks, bits, &mut page);
+    elias_fano::encode(&many, bound, &mut page);
+    bitpack::pack(&many_counts, bits, &mut page);
+    page.extend(sets);
+    page
+}
+
+/// Gives the blocks of `hash`, which is one of `hashes`, to `found`: as the page of those hashes
+/// has them. The caller has verified its checksum.
+///
+/// # Errors
+/// A page that no writer wrote. It may have given blocks before.
+pub(super) fn look_up(
+    mut page: Slice<'_>,
+    hash: u64,
+    hashes: &Range<u64>,
+    blocks: u32,
+    mut found: impl FnMut(u32),
+) -> Result<(), Corruption> {
+    let bits = block_bits(blocks);
+    let bound = hashes.end.saturating_sub(hashes.start);
+    let hash = hash.saturating_sub(hashes.start);
+    let few = page.varint_max(PAGE_BYTES * 8)?;
+    let many = page.varint_max(PAGE_BYTES * 8)?;
+    let few_hashes = EliasFano::decode(&mut page, few, bound)?;
+    let few_blocks = page.take(bitpack::packed_len(few, bits))?;
+    let many_hashes = EliasFano::decode(&mut page, many, bound)?;
+    let many_counts = page.take(bitpack::packed_len(many, bits))?;
+    let mut give = |packed: &[u8], index: usize| {
+        let block = bitpack::get(packed, index, bits).unwrap_or(u64::from(blocks));
+        if block >= u64::from(blocks) {
+            return Err(page.corrupt(format!("a block below {blocks}"), block.to_string()));
+        }
+        found(block as u32);
+        Ok(())
+    };
+    for index in few_hashes.find(hash) {
+        give(few_blocks, index)?;
+    }
+    let Some(wanted) = many_hashes.find(hash).next() else { return Ok(()) };
+    let count = |index| bitpack::get(many_counts, index, bits).map_or(0, |less| less as usize + 1);
+    let before = (0..wanted).map(|index| set_form(count(index), blocks).0).sum();
+    let mut sets = page.clone();
+    sets.take(before)?;
+    let (len, is_list) = set_form(count(wanted), blocks);
+    let set = sets.take(len)?;
+    if is_list {
+        return (0..count(wanted)).try_for_each(|index| give(set, index));
+    }
+    for block in 0..blocks as usize {
+        if set[block / 8] >> (block % 8) & 1 == 1 {
+            found(block as u32);
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

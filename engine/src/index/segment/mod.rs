@@ -1,0 +1,222 @@
+//! The index of a section, built once when it is compacted: which frames of which blocks may hold
+//! a term. `docs/format/segment-index.md` has the bytes.
+//!
+//! Words are in a dictionary (tantivy) that names frames, all other terms in a map of hashes that
+//! names blocks. Which is which follows from a term's shape alone.
+//!
+//! - `S1` A term of a row names the row's frame: nothing that was added is left out.
+//! - `S2` What is damaged, unknown, or makes tantivy fail stands for "every frame", and is counted.
+
+mod builder;
+mod elias_fano;
+mod format;
+#[cfg(any(test, feature = "testing"))]
+mod fuzzing;
+#[cfg(test)]
+mod golden;
+mod hits;
+mod ids;
+mod pages;
+#[cfg(test)]
+mod tests;
+mod words;
+
+pub(crate) use builder::SegmentIndexBuilder;
+#[cfg(feature = "testing")]
+pub(crate) use fuzzing::fuzz;
+pub(crate) use hits::{BlockIndex, EVERY_FRAME, FrameMask, SectionHits};
+
+use super::term::Term;
+use crate::codec::slice::Slice;
+use crate::error::{Error, Result};
+use crate::io::Region;
+use format::{FRAMES_PER_BLOCK, Head};
+use hits::SectionFrames;
+use pages::{Bytes, Pages};
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use words::{Files, WordIndex};
+
+/// Blocks of a section with an index at most.
+pub(crate) const SECTION_BLOCKS_MAX: u32 = ids::BLOCKS_MAX;
+
+/// The index of a section.
+#[derive(Debug)]
+pub(crate) struct SegmentIndex {
+    /// `None` if there is nothing to ask.
+    parts: Option<Parts>,
+    faults: IndexFaults,
+}
+
+/// How often an index had to be taken as absent because of damage.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct IndexFaults(Arc<AtomicU64>);
+
+#[derive(Debug)]
+struct Parts {
+    blocks: u32,
+    bytes: Bytes,
+    words_start: usize,
+    files: Arc<Files>,
+    /// Opened when a word is first asked for; `None` if that fails.
+    words: OnceLock<Option<WordIndex>>,
+    hash_bits: u8,
+    /// The first hash of each page of ids.
+    firsts: Box<[u64]>,
+    ids: Pages,
+}
+
+impl IndexFaults {
+    /// How many lookups there were.
+    pub(crate) fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn add(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl SegmentIndex {
+    /// The index of a section of so many blocks, which all of `region` is; the region begins at
+    /// `offset` of the file. One of an unknown version rules nothing out. Only its head is read.
+    ///
+    /// # Errors
+    /// `Corrupt` if the head is damaged or of another section, `Io`.
+    pub(crate) fn open(
+        region: Region,
+        blocks: usize,
+        path: &Arc<Path>,
+        offset: u64,
+        faults: &IndexFaults,
+    ) -> Result<Self> {
+        let head = region
+            .read(|bytes| format::decode(bytes, offset, path))
+            .map_err(|e| Error::io("read", path, e))??;
+        let Some(head) = head else {
+            return Ok(Self { parts: None, faults: faults.clone() });
+        };
+        let bytes = Bytes { region, path: Arc::clone(path), offset };
+        if head.blocks as usize != blocks {
+            let (expected, found) = (format!("{blocks} blocks"), head.blocks.to_string());
+            return Err(bytes.corrupt("segment index", 0, expected, found).into());
+        }
+        Ok(Self { parts: Some(Parts::new(head, bytes)), faults: faults.clone() })
+    }
+
+    /// In place of an index that does not open: it rules nothing out. The damage is counted.
+    pub(crate) fn damaged(faults: &IndexFaults) -> Self {
+        faults.add();
+        Self { parts: None, faults: faults.clone() }
+    }
+
+    /// What is known of these terms.
+    pub(crate) fn look_up<'a>(&self, terms: impl IntoIterator<Item = &'a Term>) -> SectionHits {
+        let Some(parts) = &self.parts else { return SectionHits::default() };
+        let mut hits = std::collections::HashMap::new();
+        for term in terms {
+            if !hits.contains_key(term) {
+                let frames = parts.frames(term).unwrap_or_else(|_| {
+                    self.faults.add();
+                    SectionFrames::Every
+                });
+                hits.insert(term.clone(), frames);
+            }
+        }
+        SectionHits::new(hits)
+    }
+
+    /// The bytes that it takes on the heap.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        let Some(parts) = &self.parts else { return 0 };
+        // The weight of a cache's entry must not change: of tantivy's files an open dictionary has
+        // a copy of the most part, and it may be opened later.
+        let copied: usize = parts.files.lens().map(|(_, len)| len).sum();
+        parts.bytes.region.len() + copied
+    }
+
+    /// The bytes of its parts, by name.
+    pub(crate) fn sizes(&self) -> Vec<(String, usize)> {
+        let Some(parts) = &self.parts else { return Vec::new() };
+        let mut sizes = vec![("head".to_owned(), parts.words_start)];
+        sizes.extend(parts.files.lens().map(|(name, len)| (format!("words {name}"), len)));
+        let words: usize = parts.files.lens().map(|(_, len)| len).sum();
+        let ids = parts.bytes.region.len() - parts.words_start - words;
+        sizes.push((format!("ids in {} pages", parts.ids.len()), ids));
+        sizes
+    }
+
+    /// Verifies every page. Returns the number of words.
+    ///
+    /// # Errors
+    /// `Corrupt`, `Io`.
+    pub(crate) fn verify(&self) -> Result<usize> {
+        let Some(parts) = &self.parts else { return Ok(0) };
+        parts.files.pages().verify()?;
+        parts.ids.verify()?;
+        Ok(WordIndex::open(&parts.files, parts.frame_count())?.words())
+    }
+}
+
+impl Parts {
+    fn new(head: Head, bytes: Bytes) -> Self {
+        let len = head.words.len();
+        let word_pages = head.word_crcs.iter().enumerate().map(|(page, crc)| {
+            let start = page * pages::PAGE_BYTES;
+            (len.saturating_sub(start).min(pages::PAGE_BYTES), *crc)
+        });
+        let word_pages = Pages::new(bytes.clone(), "word index", head.words.start, word_pages);
+        let id_pages = head.id_pages.iter().map(|page| (page.len, page.crc));
+        Self {
+            blocks: head.blocks,
+            words_start: head.words.start,
+            files: Arc::new(Files::new(word_pages, head.files)),
+            words: OnceLock::new(),
+            hash_bits: head.hash_bits,
+            firsts: head.id_pages.iter().map(|page| page.first).collect(),
+            ids: Pages::new(bytes.clone(), "id map", head.ids_start, id_pages),
+            bytes,
+        }
+    }
+
+    fn frame_count(&self) -> u32 {
+        self.blocks * FRAMES_PER_BLOCK as u32
+    }
+
+    fn frames(&self, term: &Term) -> Result<SectionFrames> {
+        let mut masks = vec![0; self.blocks as usize].into_boxed_slice();
+        match term.word_key() {
+            Some(key) => {
+                let words = self
+                    .words
+                    .get_or_init(|| WordIndex::open(&self.files, self.frame_count()).ok());
+                let Some(words) = words else {
+                    let found = "none that opens";
+                    return Err(self.bytes.corrupt("word index", 0, "a dictionary", found).into());
+                };
+                words.look_up(key, |frame| {
+                    let frame = frame as usize;
+                    masks[frame / FRAMES_PER_BLOCK] |= 1 << (frame % FRAMES_PER_BLOCK);
+                })?;
+            }
+            None => self.blocks_of(term.hash(), |block| masks[block as usize] = EVERY_FRAME)?,
+        }
+        Ok(SectionFrames::Of(masks))
+    }
+
+    fn blocks_of(&self, term: u64, found: impl FnMut(u32)) -> Result<()> {
+        let hash = term >> (u64::BITS - u32::from(self.hash_bits));
+        // The first page begins at hash 0.
+        let page = self.firsts.partition_point(|first| *first <= hash).saturating_sub(1);
+        let end = self.firsts.get(page + 1).copied().unwrap_or(1 << self.hash_bits);
+        let hashes = self.firsts[page]..end;
+        let offset = self.bytes.offset;
+        let look_up = |bytes: &[u8], start: usize| {
+            let at = offset.saturating_add(start as u64);
+            let page = Slice::new(bytes, at, "id map", &self.bytes.path);
+            ids::look_up(page, hash, &hashes, self.blocks, found)
+        };
+        Ok(self.ids.with(page, look_up)??)
+    }
+}

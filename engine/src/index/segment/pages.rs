@@ -1,0 +1,122 @@
+//! Pages of an index part: verified by their checksums when they are first touched.
+//!
+//! - `G1` No byte is given to anyone before the checksum of its page was found right.
+
+use crate::error::{Corruption, Error, Result};
+use crate::io::Region;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Bytes of a page at most.
+pub(super) const PAGE_BYTES: usize = 64 << 10;
+
+/// Where the bytes of an index part are, and in which file they are, for messages.
+#[derive(Debug, Clone)]
+pub(super) struct Bytes {
+    pub(super) region: Region,
+    pub(super) path: Arc<Path>,
+    pub(super) offset: u64,
+}
+
+/// Pages, one behind the other.
+#[derive(Debug)]
+pub(super) struct Pages {
+    bytes: Bytes,
+    what: &'static str,
+    pages: Box<[Page]>,
+}
+
+#[derive(Debug)]
+struct Page {
+    /// In the region.
+    range: Range<usize>,
+    crc: u32,
+    is_verified: AtomicBool,
+}
+
+impl Bytes {
+    pub(super) fn corrupt(
+        &self,
+        what: &'static str,
+        at: usize,
+        expected: impl Into<String>,
+        found: impl Into<String>,
+    ) -> Corruption {
+        Corruption {
+            file: self.path.to_path_buf(),
+            offset: self.offset.saturating_add(at as u64),
+            what,
+            expected: expected.into(),
+            found: found.into(),
+        }
+    }
+
+    /// Runs `work` on a range of the region.
+    pub(super) fn read<T>(&self, range: Range<usize>, work: impl FnOnce(&[u8]) -> T) -> Result<T> {
+        let read = self.region.read(|bytes| bytes.get(range.clone()).map(work));
+        match read.map_err(|e| Error::io("read", &self.path, e))? {
+            Some(done) => Ok(done),
+            None => {
+                let expected = format!("{} bytes", range.len());
+                let found = format!("{} bytes in all", self.region.len());
+                Err(self.corrupt("segment index", range.start, expected, found).into())
+            }
+        }
+    }
+}
+
+impl Pages {
+    /// Pages of these lengths and checksums, from byte `start` of the region on.
+    pub(super) fn new(
+        bytes: Bytes,
+        what: &'static str,
+        start: usize,
+        pages: impl IntoIterator<Item = (usize, u32)>,
+    ) -> Self {
+        let mut at = start;
+        let pages = pages.into_iter().map(|(len, crc)| {
+            let range = at..at + len;
+            at = range.end;
+            Page { range, crc, is_verified: AtomicBool::new(false) }
+        });
+        Self { pages: pages.collect(), bytes, what }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.pages.len()
+    }
+
+    /// Where the pages' bytes are, for messages.
+    pub(super) fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// Runs `work` on a page; it also gets the page's place in the region.
+    pub(super) fn with<T>(&self, index: usize, work: impl FnOnce(&[u8], usize) -> T) -> Result<T> {
+        let page = &self.pages[index];
+        let start = page.range.start;
+        self.bytes.read(page.range.clone(), |bytes| {
+            if !page.is_verified.load(Ordering::Relaxed) {
+                let crc = crc32fast::hash(bytes);
+                if crc != page.crc {
+                    let (expected, found) = (format!("CRC {:08x}", page.crc), format!("{crc:08x}"));
+                    return Err(self.bytes.corrupt(self.what, start, expected, found).into());
+                }
+                page.is_verified.store(true, Ordering::Relaxed);
+            }
+            Ok(work(bytes, start))
+        })?
+    }
+
+    /// Verifies every page.
+    pub(super) fn verify(&self) -> Result<()> {
+        (0..self.len()).try_for_each(|index| self.with(index, |_, _| ()))
+    }
+}
+
+/// Lengths and checksums of `bytes` in pages of [`PAGE_BYTES`].
+pub(super) fn crcs(bytes: &[u8]) -> impl Iterator<Item = u32> {
+    bytes.chunks(PAGE_BYTES).map(crc32fast::hash)
+}

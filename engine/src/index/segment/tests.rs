@@ -1,0 +1,199 @@
+use super::format::{HEADER_LEN, MAGIC};
+use super::*;
+use crate::batch::Rows;
+use crate::event::Kind;
+use crate::index::term::TermKind;
+use crate::index::terms;
+use crate::index::testing::rows;
+use crate::limits::FRAME_ROWS_MAX;
+use std::sync::Arc;
+
+fn build(blocks: &[Rows]) -> Vec<u8> {
+    let mut builder = SegmentIndexBuilder::new().expect("an index in memory");
+    blocks.iter().for_each(|rows| builder.add_block(rows).expect("memory never fails"));
+    builder.finish().expect("memory never fails")
+}
+
+fn open(bytes: Vec<u8>, blocks: usize) -> Result<SegmentIndex> {
+    let path: Arc<Path> = Path::new("test").into();
+    SegmentIndex::open(Region::owned(bytes), blocks, &path, 0, &IndexFaults::default())
+}
+
+fn word(text: &str) -> Term {
+    Term::new(TermKind::Word, text.as_bytes())
+}
+
+fn masks(index: &SegmentIndex, term: &Term, blocks: u32) -> Vec<FrameMask> {
+    let hits = index.look_up([term]);
+    (0..blocks).map(|block| hits.of_block(term, block)).collect()
+}
+
+fn messages(texts: &[&str]) -> Rows {
+    let fields: Vec<_> =
+        texts.iter().map(|text| [("message", Kind::String, text.as_bytes())]).collect();
+    let events: Vec<_> = fields.iter().map(|fields| &fields[..]).collect();
+    rows(&events)
+}
+
+/// 1,300 rows: `first` in row 3, `late` in row 1,100, `common` in all, `id77` in row 3.
+fn three_frames() -> Rows {
+    let texts: Vec<&str> = (0..1_300)
+        .map(|row| match row {
+            3 => "first common id77",
+            1_100 => "common late Conn4711",
+            _ => "common words",
+        })
+        .collect();
+    messages(&texts)
+}
+
+#[test]
+fn words_name_their_frames_and_ids_their_blocks() {
+    let blocks = [messages(&["alone"]), three_frames(), messages(&["common id77"])];
+    let bytes = build(&blocks);
+    let index = open(bytes.clone(), 3).expect("just written");
+    let masks = |term: Term| masks(&index, &term, 3);
+    assert_eq!(FRAME_ROWS_MAX, 512);
+    assert_eq!(masks(word("first")), [0, 0b1, 0]);
+    assert_eq!(masks(word("late")), [0, 0b100, 0]);
+    assert_eq!(masks(word("common")), [0, 0b111, 1]);
+    assert_eq!(masks(word("absent")), [0, 0, 0]);
+    assert_eq!(masks(word("id77")), [0, EVERY_FRAME, EVERY_FRAME]);
+    assert_eq!(masks(word("id78")), [0, 0, 0]);
+    assert_eq!(masks(word("conn4711")), [0, EVERY_FRAME, 0]);
+    assert_eq!(masks(Term::new(TermKind::LetterRun, b"conn")), [0, 0b100, 0]);
+    assert_eq!(masks(word("conn")), [0, 0, 0]);
+    assert_eq!(index.faults.count(), 0);
+    let sizes: usize = index.sizes().iter().map(|(_, len)| len).sum();
+    assert_eq!((sizes, index.verify().expect("undamaged")), (bytes.len(), 6));
+    let hits = index.look_up([&word("absent"), &word("late")]);
+    assert!(hits.lacks(&word("absent")) && !hits.lacks(&word("late")));
+    assert!(!hits.lacks(&word("not asked for")));
+}
+
+/// The filter of a block and the index of its section must be made of the same terms.
+#[test]
+fn every_term_of_a_filter_is_in_the_index() {
+    let json = br#"{"k":["caf\u00e9 two",{"n":"10.0.0.7"}]}"#;
+    let block = rows(&[
+        &[
+            ("message", Kind::String, b"Conn4711 closed user_id \xe6\x97\xa5\xe6\x9c\xac x\xff"),
+            ("ip", Kind::Json, json),
+        ],
+        &[("status", Kind::Number, b"5e2"), ("ok", Kind::Bool, b"true")],
+    ]);
+    let mut seen = Vec::new();
+    let mut values = terms::ValueTerms::new();
+    for column in &block.columns {
+        for index in 0..column.len() {
+            values.each(column.value(index), terms::is_exact(column), |kind, bytes| {
+                seen.push(Term::new(kind, bytes));
+            });
+        }
+    }
+    let index = open(build(std::slice::from_ref(&block)), 1).expect("just written");
+    for term in &seen {
+        assert_ne!(masks(&index, term, 1), [0], "{term:?}");
+    }
+    let mut hashes: Vec<u64> = seen.iter().map(Term::hash).collect();
+    hashes.sort_unstable();
+    hashes.dedup();
+    assert_eq!(terms::collect(&block, |_| None), hashes);
+    assert!(seen.iter().any(|term| term.word_key().is_some_and(|key| key == b"\x01user_id")));
+}
+
+#[test]
+fn the_same_blocks_give_the_same_bytes() {
+    let blocks = [three_frames(), messages(&["other 1"])];
+    assert!(build(&blocks) == build(&blocks), "W2");
+}
+
+#[test]
+fn an_index_without_blocks_or_terms_opens() {
+    let none = open(build(&[]), 0).expect("just written");
+    assert!(none.look_up([&word("a")]).lacks(&word("a")));
+    let empty = open(build(&[messages(&["-"])]), 1).expect("just written");
+    for term in [word("a"), word("a1")] {
+        assert_eq!(masks(&empty, &term, 1), [0]);
+    }
+    assert_eq!(empty.verify().expect("just written"), 0);
+}
+
+#[test]
+fn an_index_of_another_version_says_everything() {
+    let bytes = build(&[messages(&["a b1"])]);
+    for (offset, name) in [(8, "version"), (10, "tokenizer"), (12, "kind"), (14, "frames")] {
+        let mut other = bytes.clone();
+        other[offset] = 99;
+        let crc = crc32fast::hash(&other[..HEADER_LEN - 4]);
+        other[HEADER_LEN - 4..HEADER_LEN].copy_from_slice(&crc.to_le_bytes());
+        let index = open(other, 1).expect(name);
+        assert_eq!(masks(&index, &word("z"), 1), [EVERY_FRAME], "{name}");
+        assert_eq!(masks(&index, &word("z1"), 1), [EVERY_FRAME], "{name}");
+    }
+    let mut other = bytes.clone();
+    other[0] ^= 1;
+    assert!(open(other, 1).unwrap_err().to_string().contains(&format!("{MAGIC:02x?}")));
+    let error = open(bytes, 2).unwrap_err().to_string();
+    assert!(error.contains("expected 2 blocks"), "{error}");
+}
+
+/// F6 of the review: tantivy itself loses hits of damaged bytes in silence.
+#[test]
+fn a_flipped_bit_loses_no_row() {
+    let texts: Vec<String> = (0..600)
+        .map(|n| format!("word{} {} id{n}", "xyz".repeat(n % 7), ["a", "b"][n % 2]))
+        .collect();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let bytes = build(&[messages(&texts)]);
+    let terms = [word("a"), word("b"), word("wordxyz"), word("id599"), word("id1")];
+    let good = open(bytes.clone(), 1).expect("just written");
+    let good: Vec<_> = terms.iter().map(|term| masks(&good, term, 1)[0]).collect();
+    let (mut refused, mut noticed) = (0, 0);
+    for at in (0..bytes.len()).step_by(61).chain(0..HEADER_LEN) {
+        let mut damaged = bytes.clone();
+        damaged[at] ^= 1 << (at % 8);
+        let Ok(index) = open(damaged, 1) else {
+            refused += 1;
+            continue;
+        };
+        for (term, good) in terms.iter().zip(&good) {
+            let found = masks(&index, term, 1)[0];
+            assert!(found & good == *good, "byte {at}: {term:?}");
+        }
+        noticed += usize::from(index.faults.count() > 0);
+        assert!(index.parts.is_none() || index.verify().is_err(), "byte {at}");
+    }
+    assert!(refused > HEADER_LEN / 2 && noticed > 10, "{refused} {noticed}");
+}
+
+/// Damage behind right checksums is no disk's doing. It may lose hits, but stays an error.
+#[test]
+fn what_makes_tantivy_panic_is_an_absent_index() {
+    let mut words = words::WordsWriter::new().expect("an index in memory");
+    words.add_frame("\u{1}common\0\u{1}words\0").expect("memory never fails");
+    (1..FRAMES_PER_BLOCK).for_each(|_| words.add_frame("").expect("memory never fails"));
+    let files = words.finish().expect("memory never fails");
+    let mut ids = ids::IdsBuilder::default();
+    ids.add_block(0, &mut Vec::new());
+    let ids = ids.finish(1);
+    let len: usize = files.iter().map(|(_, bytes)| bytes.len()).sum();
+    let mut faults = 0;
+    for at in (0..len).step_by(3) {
+        let mut files = files.clone();
+        let mut left = at;
+        for (_, bytes) in &mut files {
+            match bytes.get_mut(left) {
+                Some(byte) => {
+                    *byte ^= 0xff;
+                    break;
+                }
+                None => left -= bytes.len(),
+            }
+        }
+        let index = open(format::encode(1, &files, &ids), 1).expect("its head is right");
+        index.look_up([&word("common"), &word("words"), &word("zzz")]);
+        faults += index.faults.count();
+    }
+    assert!(faults > 30, "{faults}");
+}
