@@ -2,7 +2,7 @@
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use logstrata_benches::Generator;
-use logstrata_engine::testing::bench::record_bytes;
+use logstrata_engine::testing::bench::Door;
 use logstrata_engine::{Engine, Options};
 use std::time::Duration;
 
@@ -10,8 +10,9 @@ fn encode(c: &mut Criterion) {
     let mut group = c.benchmark_group("wal");
     let batch = Generator::default().batch(5_000);
     group.throughput(Throughput::Elements(batch.len() as u64));
+    let batch = Door::default().redact(batch);
     group.bench_function("record of 5000 events", |b| {
-        b.iter(|| record_bytes(&batch).expect("the batch is small"));
+        b.iter(|| batch.record_bytes().expect("the batch is small"));
     });
     group.finish();
 }

@@ -7,6 +7,11 @@
 
 use std::borrow::Cow;
 
+/// The hidden column: how an event differs, as it was sent, from what its fields tell (kept by the
+/// decoders, see `docs/ingest.md`). No key of a sender gives this name: in names, a NUL byte stands
+/// before an ordinal only. No query looks into it and no answer shows it.
+pub const AS_SENT: &str = "\0as_sent";
+
 /// The fields that have a meaning to Logstrata, in the order in which answers show them.
 /// `id`, `timestamp` and `level` come before them.
 pub const KNOWN_FIELDS: [&str; 15] = [
@@ -52,6 +57,16 @@ pub fn push_key(name: &mut String, key: &str, first: bool) {
 /// The column name of the `ordinal`-th repetition of a name in one event; 0 is the name itself.
 pub fn with_ordinal(name: &str, ordinal: usize) -> String {
     if ordinal == 0 { name.to_owned() } else { format!("{name}\0{ordinal}") }
+}
+
+/// Whether a column is for the decoders alone.
+pub fn is_hidden(name: &str) -> bool {
+    name == AS_SENT
+}
+
+/// Whether people mean this column by a name that they type.
+pub(crate) fn is_called(column: &str, typed: &str) -> bool {
+    !is_hidden(column) && display_name(column) == typed
 }
 
 /// A column name without its repetition.

@@ -7,6 +7,7 @@
 //! query: snapshot of memtables and sections -> prune -> filter -> newest first
 //! ```
 
+mod append;
 mod batch;
 mod block;
 mod codec;
@@ -35,6 +36,7 @@ mod timestamp;
 mod value;
 mod wal;
 
+pub use append::{Rule, Rules};
 pub use batch::{Batch, BatchBuilder, EventBuilder};
 pub use engine::{Appended, Engine, Status};
 pub use error::{Corruption, Error, ErrorKind, Result};

@@ -1,5 +1,6 @@
 //! What a user of the engine sets.
 
+use crate::append::Rules;
 use crate::io::Io;
 use crate::limits::Limits;
 use std::path::PathBuf;
@@ -11,6 +12,8 @@ pub struct Options {
     pub dir: PathBuf,
     /// The bounds.
     pub limits: Limits,
+    /// What is replaced in events before they reach the disk; all rules unless told otherwise.
+    pub redaction: Rules,
     /// Disk, clock and chance.
     pub io: Io,
 }
@@ -18,6 +21,11 @@ pub struct Options {
 impl Options {
     /// The store in `dir`, with default bounds, on the real disk.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
-        Self { dir: dir.into(), limits: Limits::default(), io: Io::system() }
+        Self {
+            dir: dir.into(),
+            limits: Limits::default(),
+            redaction: Rules::default(),
+            io: Io::system(),
+        }
     }
 }

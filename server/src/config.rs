@@ -4,7 +4,7 @@
 //! All settings stand in [`KEYS`]; a key of the file that is not there is an error.
 
 use crate::units::{format_bytes, format_duration, parse_bytes, parse_duration};
-use logstrata_engine::Limits;
+use logstrata_engine::{Limits, Rule, Rules};
 use std::collections::HashMap;
 use std::fmt::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -31,7 +31,7 @@ const fn key(name: &'static str, env: &'static str, about: &'static str) -> Key 
 }
 
 /// Every setting, in the order in which it is printed; the same sections lie together.
-const KEYS: [Key; 12] = [
+const KEYS: [Key; 14] = [
     key(
         "server.listen",
         "LOGSTRATA_LISTEN",
@@ -47,6 +47,16 @@ const KEYS: [Key; 12] = [
         "storage.mmap",
         "LOGSTRATA_MMAP",
         "Whether directories and filters of files are mapped into memory; false: they are read.",
+    ),
+    key(
+        "redaction.enabled",
+        "LOGSTRATA_REDACTION_ENABLED",
+        "Whether secrets are replaced before events are stored: true or false.",
+    ),
+    key(
+        "redaction.disable",
+        "LOGSTRATA_REDACTION_DISABLE",
+        "Rules of redaction that are off, as a list or separated by commas.",
     ),
     key(
         "limits.body_bytes",
@@ -87,7 +97,7 @@ const KEYS: [Key; 12] = [
 ];
 
 /// Those of them that are `true` or `false`.
-const SWITCHES: [&str; 1] = ["storage.mmap"];
+const SWITCHES: [&str; 2] = ["storage.mmap", "redaction.enabled"];
 
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -131,6 +141,10 @@ pub(crate) struct Config {
     pub(crate) data: PathBuf,
     /// Whether parts of files are mapped into memory.
     pub(crate) mmap: bool,
+    /// Whether secrets are replaced.
+    redacts: bool,
+    /// Rules that are off.
+    redaction_disabled: Vec<Rule>,
     /// The engine's bounds.
     pub(crate) limits: Limits,
     origins: HashMap<&'static str, Origin>,
@@ -154,6 +168,8 @@ impl Config {
             log: "info".into(),
             data: "logstrata-data".into(),
             mmap: true,
+            redacts: true,
+            redaction_disabled: Vec::new(),
             limits: Limits::default(),
             origins: HashMap::new(),
         }
@@ -199,6 +215,10 @@ impl Config {
             "storage.mmap" => {
                 self.mmap = value.parse().map_err(|_| format!("{value:?} is not true or false"))?;
             }
+            "redaction.enabled" => {
+                self.redacts = value.parse().map_err(|_| "true or false is wanted".to_owned())?;
+            }
+            "redaction.disable" => self.redaction_disabled = parse_rules(value)?,
             "limits.body_bytes" => self.limits.body_bytes_max = memory()?,
             "limits.event_bytes" => self.limits.event_bytes_max = memory()?,
             "limits.memtable_bytes" => self.limits.memtable_bytes_max = memory()?,
@@ -215,6 +235,16 @@ impl Config {
         Ok(())
     }
 
+    /// The rules of redaction that are on.
+    pub(crate) fn redaction(&self) -> Rules {
+        match self.redacts {
+            true => {
+                self.redaction_disabled.iter().fold(Rules::default(), |on, rule| on.without(*rule))
+            }
+            false => Rules::none(),
+        }
+    }
+
     /// The value of a key as it is written in the file.
     fn text(&self, name: &str) -> String {
         let limits = &self.limits;
@@ -223,6 +253,10 @@ impl Config {
             "server.log" => self.log.clone(),
             "storage.data" => self.data.display().to_string(),
             "storage.mmap" => self.mmap.to_string(),
+            "redaction.enabled" => self.redacts.to_string(),
+            "redaction.disable" => {
+                self.redaction_disabled.iter().map(|rule| rule.name()).collect::<Vec<_>>().join(",")
+            }
             "limits.body_bytes" => format_bytes(limits.body_bytes_max as u64),
             "limits.event_bytes" => format_bytes(limits.event_bytes_max as u64),
             "limits.memtable_bytes" => format_bytes(limits.memtable_bytes_max as u64),
@@ -308,7 +342,7 @@ fn file_values(path: &Path, text: &str) -> Result<HashMap<&'static str, String>,
     for (section, content) in root {
         let names = || KEYS.iter().filter_map(|key| key.name.strip_prefix(&format!("{section}.")));
         if names().next().is_none() {
-            let known = "server, storage and limits";
+            let known = "server, storage, redaction and limits";
             return Err(wrong(format!("unknown section or key {section:?}; sections: {known}")));
         }
         let toml::Value::Table(content) = content else {
@@ -327,12 +361,29 @@ fn file_values(path: &Path, text: &str) -> Result<HashMap<&'static str, String>,
                 _ if SWITCHES.contains(&key.name) => {
                     return Err(wrong(format!("{full} has to be true or false")));
                 }
+                toml::Value::Array(list)
+                    if key.name == "redaction.disable" && list.iter().all(toml::Value::is_str) =>
+                {
+                    list.iter().filter_map(toml::Value::as_str).collect::<Vec<_>>().join(",")
+                }
                 _ => return Err(wrong(format!("{full} has to be a string or a whole number"))),
             };
             values.insert(key.name, value);
         }
     }
     Ok(values)
+}
+
+/// Names of rules, separated by commas.
+fn parse_rules(text: &str) -> Result<Vec<Rule>, String> {
+    let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
+    let rule = |name| {
+        Rule::from_name(name).ok_or_else(|| {
+            let known = Rule::ALL.map(Rule::name).join(", ");
+            format!("there is no rule {name:?}; rules: {known}")
+        })
+    };
+    names.map(rule).collect()
 }
 
 /// An address to listen on: `127.0.0.1:7600`, `[::1]:7600`, `localhost:7600`. Loopback only.

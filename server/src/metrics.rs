@@ -3,6 +3,7 @@
 use logstrata_engine::{Engine, Status};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, text};
+use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
@@ -163,6 +164,11 @@ fn encode_status(mut encoder: DescriptorEncoder<'_>, status: &Status) -> fmt::Re
         let counter = ConstCounter::new(value);
         let metric = encoder.encode_descriptor(name, help, unit.as_ref(), counter.metric_type())?;
         counter.encode(metric)?;
+    }
+    let help = "Secrets replaced before events were stored, by rule.";
+    let mut family = encoder.encode_descriptor("redactions", help, None, MetricType::Counter)?;
+    for (rule, hits) in &status.redactions {
+        ConstCounter::new(*hits).encode(family.encode_family(&[("rule", rule.name())])?)?;
     }
     let writable = u64::from(status.not_writable.is_none());
     let compaction_failing = u64::from(status.compaction_failing.is_some());

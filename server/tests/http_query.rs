@@ -153,3 +153,51 @@ fn unknown_paths_and_methods_are_refused() {
     assert_eq!(answer.status, 405);
     assert_eq!(answer.header("allow"), Some("GET, HEAD, POST"));
 }
+
+#[test]
+fn an_event_comes_back_as_it_was_sent() {
+    let dir = dir();
+    let server = Server::start(dir.path());
+    let objects = [
+        r#"{"msg":"m","severity":"WARNING","ts":1700000000123,"id":"x","a":{"b":1.0},"a.b":1e400}"#,
+        r#"{"timestamp":"2026-11-20T00:00:00.063177Z","level":"info","message":"m"}"#,
+        r#"{"level":null,"timestamp":"2026-11-20","service":{"name":"s"},"n":18446744073709551616}"#,
+        "{}",
+    ];
+    let ids: Vec<String> = objects
+        .iter()
+        .map(|object| {
+            let answer = server.post_lines(object).json();
+            answer["first_id"].as_str().expect("is stored").to_owned()
+        })
+        .collect();
+    let check = |server: &Server| {
+        for (object, id) in objects.iter().zip(&ids) {
+            let answer = server.get(&format!("/api/v1/logs/{id}?raw"));
+            assert_eq!(answer.status, 200, "{}", answer.text());
+            // Numbers are compared as they are written: `Value` would round them.
+            let (mut sent, mut back): (Vec<_>, Vec<_>) =
+                (object.split_inclusive(['{', ',', '}']).collect(), Vec::new());
+            let text = answer.text();
+            back.extend(text.split_inclusive(['{', ',', '}']));
+            let trim = |part: &str| part.trim_end_matches([',', '}']).to_owned();
+            let mut sent: Vec<_> =
+                sent.drain(..).map(trim).filter(|part| !part.is_empty()).collect();
+            let mut back: Vec<_> =
+                back.drain(..).map(trim).filter(|part| !part.is_empty()).collect();
+            sent.sort();
+            back.sort();
+            assert_eq!(back, sent, "{text}");
+        }
+        let shown = server.get(&format!("/api/v1/logs/{}", ids[0])).text();
+        assert!(shown.contains("\"level_text\":\"WARNING\""), "{shown}");
+        // What is kept for this is not found by a search for words.
+        assert!(server.messages("q=severity").is_empty());
+        assert_eq!(server.get("/api/v1/logs/x?raw=2").status, 400);
+    };
+    check(&server);
+    server.request("POST", "/api/v1/flush", &[], b"");
+    check(&server);
+    server.stop();
+    check(&Server::start(dir.path()));
+}

@@ -7,7 +7,7 @@ use crate::workload::{self, Draft, Drafts, MARK, START};
 use logstrata_engine::io::{Clock, Io, ManualClock, MemoryStorage, SeededEntropy};
 use logstrata_engine::query::ast::Filter;
 use logstrata_engine::query::{EventRecord, Order, SearchRequest, TimeRange};
-use logstrata_engine::{Appended, Engine, EventId, Limits, Options, Timestamp};
+use logstrata_engine::{Appended, Engine, EventId, Limits, Options, Rules, Timestamp};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
@@ -70,7 +70,12 @@ impl World {
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
             entropy: Arc::new(SeededEntropy::new(self.dice.roll())),
         };
-        let options = Options { dir: "/store".into(), limits: self.limits.clone(), io };
+        let options = Options {
+            dir: "/store".into(),
+            limits: self.limits.clone(),
+            io,
+            redaction: Rules::none(),
+        };
         self.engine = Some(Engine::open(options).expect("the store opens"));
     }
 

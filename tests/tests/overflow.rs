@@ -5,7 +5,7 @@ use logstrata_engine::io::{Io, ManualClock, MemoryStorage, SeededEntropy};
 use logstrata_engine::query::{
     Aggregate, Function, Order, SearchRequest, StatsRequest, TimeRange, parse,
 };
-use logstrata_engine::{Engine, Kind, Limits, Options};
+use logstrata_engine::{Engine, Kind, Limits, Options, Rules};
 use logstrata_tests::dice::Dice;
 use logstrata_tests::model::{Model, by_name};
 use logstrata_tests::workload::{self, Draft, MARK, START};
@@ -66,8 +66,13 @@ fn five_thousand_names_are_found_by_every_operator() {
         clock: Arc::new(ManualClock::new(START)),
         entropy: Arc::new(SeededEntropy::new(1)),
     };
-    let engine =
-        Engine::open(Options { dir: "/store".into(), limits: limits(), io }).expect("opened");
+    let engine = Engine::open(Options {
+        dir: "/store".into(),
+        limits: limits(),
+        redaction: Rules::default(),
+        io,
+    })
+    .expect("opened");
     let mut dice = Dice::new(5_000);
     let mut model = Model::default();
     for drafts in drafts(&mut dice).chunks(500) {

@@ -2,7 +2,7 @@
 
 use logstrata_engine::io::{Io, ManualClock, MemoryStorage, SeededEntropy};
 use logstrata_engine::query::{Aggregate, Function, StatsRequest, TimeRange, parse};
-use logstrata_engine::{BatchBuilder, Engine, Kind, Limits, Options, Timestamp};
+use logstrata_engine::{BatchBuilder, Engine, Kind, Limits, Options, Rules, Timestamp};
 use logstrata_tests::workload::START;
 use std::sync::Arc;
 
@@ -13,7 +13,13 @@ fn store() -> Engine {
         clock: Arc::new(ManualClock::new(START)),
         entropy: Arc::new(SeededEntropy::new(1)),
     };
-    Engine::open(Options { dir: "/store".into(), limits: Limits::tiny(), io }).expect("opened")
+    Engine::open(Options {
+        dir: "/store".into(),
+        limits: Limits::tiny(),
+        io,
+        redaction: Rules::default(),
+    })
+    .expect("opened")
 }
 
 /// A field: its column name, its kind, its lexeme.

@@ -154,7 +154,7 @@ impl<'a, 'w> Merge<'a, 'w> {
         let rest = block.rest().map_err(|e| e.placed(input.file.path(), input.place.offset))?;
         let own = block.columns().iter().map(|column| &*column.name);
         let others = rest.iter().flat_map(|rest| rest.names()).map(|name| &**name);
-        for name in own.chain(others) {
+        for name in own.chain(others).filter(|name| !field::is_hidden(name)) {
             if self.names.len() >= MEMTABLE_NAMES_MAX {
                 break;
             }

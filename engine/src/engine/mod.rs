@@ -12,6 +12,7 @@ mod writer;
 
 pub(crate) use state::{LiveFile, Shared, Snapshot};
 
+use crate::append::{Redacted, Redactor, Rule};
 use crate::batch::Batch;
 use crate::error::{Error, Result};
 use crate::event::EventId;
@@ -32,6 +33,8 @@ use std::thread::JoinHandle;
 #[derive(Debug)]
 pub struct Engine {
     shared: Arc<Shared>,
+    /// The rules that every batch passes.
+    redactor: Redactor,
     queue: Arc<Queue>,
     flushes: FlushQueue,
     compactions: CompactQueue,
@@ -109,6 +112,8 @@ pub struct Status {
     /// Why compaction last failed, if it did not work since; damage is told until the store is
     /// opened again, for a damaged partition is left alone.
     pub compaction_failing: Option<String>,
+    /// How many values, or parts of values, each rule has replaced.
+    pub redactions: Vec<(Rule, u64)>,
 }
 
 impl Status {
@@ -129,7 +134,7 @@ impl Engine {
         open::open(options)
     }
 
-    /// Stores a batch. Returns once every event is synced and visible to queries.
+    /// Stores a batch without its secrets (see [`Rule`]). Returns once every event is synced and visible to queries.
     ///
     /// # Errors
     /// `Busy`, `Full`, `Io`, `Closed`: nothing of the batch is stored.
@@ -182,14 +187,21 @@ impl Engine {
             drop(ticket);
             return done(Ok(Appended { count: 0, ids: None }));
         }
-        let record = self.shared.state().check_open().and_then(|()| EncodedRecord::new(&batch));
-        let record = match record {
+        let redacted = match self.shared.state().check_open() {
+            Ok(()) => Redacted::new(batch, &self.redactor),
+            Err(error) => {
+                drop(ticket);
+                return done(Err(error));
+            }
+        };
+        let record = match EncodedRecord::new(&redacted) {
             Ok(record) => record,
             Err(error) => {
                 drop(ticket);
                 return done(Err(error));
             }
         };
+        let batch = redacted.into_batch();
         let raw_bytes = batch.raw_bytes();
         let submission = Submission { batch, record, raw_bytes, ticket, done: Box::new(done) };
         if let Err(refused) = self.queue.push(submission) {
@@ -329,6 +341,7 @@ impl Engine {
             compacted_bytes_in: counters.compacted_bytes_in.load(Relaxed),
             compacted_bytes_out: counters.compacted_bytes_out.load(Relaxed),
             compaction_failing,
+            redactions: self.redactor.hits(),
         }
     }
 

@@ -7,6 +7,7 @@ use super::queue::Queue;
 use super::sealer::{self, SealQueue};
 use super::state::{ClosesOnPanic, Shared, State};
 use super::writer::Writer;
+use crate::append::Redactor;
 use crate::error::{Error, Result};
 use crate::idempotency::KeyFiles;
 use crate::io::{Io, Lock};
@@ -23,7 +24,7 @@ use std::thread::JoinHandle;
 
 /// Opens a store, recovering what its log holds.
 pub(crate) fn open(options: Options) -> Result<Engine> {
-    let Options { dir, limits, io } = options;
+    let Options { dir, limits, redaction, io } = options;
     let folders = [names::wal_dir(&dir), names::segments_dir(&dir), names::keys_dir(&dir)];
     for needed in std::iter::once(dir.clone()).chain(folders) {
         io.storage.create_dir_all(&needed).map_err(|e| match e.kind() {
@@ -100,6 +101,7 @@ pub(crate) fn open(options: Options) -> Result<Engine> {
     };
     Ok(Engine {
         shared,
+        redactor: Redactor::new(redaction),
         queue,
         flushes,
         compactions,

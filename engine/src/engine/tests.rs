@@ -4,6 +4,7 @@ mod cut;
 mod digests;
 
 use super::*;
+use crate::append::Rules;
 use crate::batch::BatchBuilder;
 use crate::error::ErrorKind;
 use crate::event::{Kind, Level};
@@ -18,6 +19,7 @@ const NOON: Timestamp = Timestamp(1_700_049_600_000_000_000);
 
 fn options(storage: &MemoryStorage) -> Options {
     Options {
+        redaction: Rules::default(),
         dir: "store".into(),
         limits: Limits::tiny(),
         io: Io {

@@ -1,5 +1,6 @@
 use super::table::Table;
 use super::*;
+use crate::append::Rules;
 use crate::batch::BatchBuilder;
 use crate::engine::Engine;
 use crate::error::Result;
@@ -39,7 +40,12 @@ impl World {
     fn open_on(&self, storage: Arc<dyn Storage>) -> Result<Engine> {
         let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
         let io = Io { storage, clock, entropy: Arc::new(SeededEntropy::new(1)) };
-        Engine::open(Options { dir: DIR.into(), limits: self.limits.clone(), io })
+        Engine::open(Options {
+            dir: DIR.into(),
+            limits: self.limits.clone(),
+            redaction: Rules::none(),
+            io,
+        })
     }
 }
 

@@ -27,7 +27,8 @@ pub(crate) fn collect<'a>(
 ) -> Vec<u64> {
     let mut values = ValueTerms::new();
     let mut collector = Collector::new();
-    for column in &rows.columns {
+    // No query looks into what is hidden.
+    for column in rows.columns.iter().filter(|column| !field::is_hidden(&column.name)) {
         let is_exact = is_exact(column);
         // A whole value is no sentence.
         if let Some(split) = split_of(column).filter(|_| !is_exact) {

@@ -1,3 +1,4 @@
+use crate::append::Rules;
 use crate::batch::BatchBuilder;
 use crate::engine::Engine;
 use crate::event::Kind;
@@ -68,7 +69,12 @@ fn every_file_can_be_inspected_on_a_disk_that_is_read_only() {
         entropy: Arc::new(SeededEntropy::new(1)),
     };
     let writable = io(Arc::new(storage.clone()));
-    let options = Options { dir: "store".into(), limits: Limits::tiny(), io: writable };
+    let options = Options {
+        dir: "store".into(),
+        limits: Limits::tiny(),
+        redaction: Rules::none(),
+        io: writable,
+    };
     let engine = Engine::open(options).unwrap();
     for number in 0..2 {
         let mut builder = BatchBuilder::new(&Limits::tiny(), NOW);

@@ -126,7 +126,7 @@ impl Memtable {
     }
 
     fn note_names(&mut self, columns: &[crate::batch::RowColumn]) {
-        let is_new = |name: &Arc<str>| !self.names.contains(name);
+        let is_new = |name: &Arc<str>| !self.names.contains(name) && !crate::field::is_hidden(name);
         let room = MEMTABLE_NAMES_MAX.saturating_sub(self.names.len());
         let new = columns.iter().map(|column| &column.name).filter(|name| is_new(name));
         let new: Vec<_> = new.take(room).cloned().collect();

@@ -16,6 +16,7 @@ mod table;
 #[cfg(feature = "testing")]
 pub(crate) use cursor::fuzz as fuzz_cursor;
 pub use parse::{SyntaxError, parse};
+pub use record::{is_wtf8, write_fields};
 pub use request::{
     Aggregate, EventField, EventRecord, Function, Order, Scanned, SearchPage, SearchRequest,
     StatsRequest, StatsRow, StatsTable, TimeRange,

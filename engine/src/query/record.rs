@@ -1,6 +1,6 @@
 //! An event as JSON: flat at the top, attributes nested as they were sent.
 
-use super::request::EventRecord;
+use super::request::{EventField, EventRecord};
 use super::table::{RowsTable, Table};
 use crate::batch::Batch;
 use crate::event::{Kind, Value};
@@ -35,8 +35,7 @@ impl EventRecord {
         const HEAD_BYTES: usize = 96;
         /// Quotes, a colon and a comma.
         const MARKS_BYTES: usize = 6;
-        let field =
-            |field: &super::request::EventField| field.name.len() + field.text.len() + MARKS_BYTES;
+        let field = |field: &EventField| field.name.len() + field.text.len() + MARKS_BYTES;
         HEAD_BYTES + self.fields.iter().map(field).sum::<usize>()
     }
 
@@ -47,8 +46,8 @@ impl EventRecord {
         out.extend_from_slice(b"\",\"level\":\"");
         out.extend_from_slice(self.level.name().as_bytes());
         out.push(b'"');
-        let fields = self.keyed_in_order();
-        write_members(&fields, 0, false, out);
+        let fields = keyed_in_order(&self.fields);
+        write_members(&fields, 0, false, Exactness::Shown, out);
     }
 
     /// The value of a field by its column name.
@@ -56,24 +55,41 @@ impl EventRecord {
         let field = self.fields.iter().find(|field| &*field.name == name)?;
         Some(Value { kind: field.kind, text: &field.text })
     }
+}
 
-    /// Known fields in their order, then attributes by their keys, so that members of one object
-    /// stand together.
-    fn keyed_in_order(&self) -> Vec<Keyed<'_>> {
-        let mut fields: Vec<_> = self
-            .fields
-            .iter()
-            .map(|field| {
-                let value = Value { kind: field.kind, text: &field.text };
-                // Within one path, repetitions stay in the order in which they were sent: their
-                // ordinals rise, and so does the length of the name.
-                let order = (rank(&field.name), field::keys(&field.name), field.name.len());
-                (order, &field.name, value)
-            })
-            .collect();
-        fields.sort_by(|(a, a_name, _), (b, b_name, _)| (a, a_name).cmp(&(b, b_name)));
-        fields.into_iter().map(|((_, keys, _), _, value)| Keyed { keys, value }).collect()
-    }
+/// Appends fields as one JSON object, nested by their column names: nothing added, the order that
+/// of [`EventRecord::write_json`]. Lone surrogates are escapes again; other text that is not UTF-8 is
+/// shown as there.
+pub fn write_fields(fields: &[EventField], out: &mut Vec<u8>) {
+    out.push(b'{');
+    write_members(&keyed_in_order(fields), 0, true, Exactness::AsSent, out);
+    out.push(b'}');
+}
+
+/// What becomes of text that is not UTF-8.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Exactness {
+    /// U+FFFD, and the bytes beside it.
+    Shown,
+    /// The same, unless it is text with lone surrogates.
+    AsSent,
+}
+
+/// Known fields in their order, then attributes by their keys, so that members of one object
+/// stand together.
+fn keyed_in_order(fields: &[EventField]) -> Vec<Keyed<'_>> {
+    let mut fields: Vec<_> = fields
+        .iter()
+        .map(|field| {
+            let value = Value { kind: field.kind, text: &field.text };
+            // Within one path, repetitions stay in the order in which they were sent: their
+            // ordinals rise, and so does the length of the name.
+            let order = (rank(&field.name), field::keys(&field.name), field.name.len());
+            (order, &field.name, value)
+        })
+        .collect();
+    fields.sort_by(|(a, a_name, _), (b, b_name, _)| (a, a_name).cmp(&(b, b_name)));
+    fields.into_iter().map(|((_, keys, _), _, value)| Keyed { keys, value }).collect()
 }
 
 impl Batch {
@@ -110,7 +126,13 @@ fn rank(name: &str) -> usize {
 }
 
 /// Writes members that share their first `depth` keys.
-fn write_members(mut fields: &[Keyed<'_>], depth: usize, first: bool, out: &mut Vec<u8>) {
+fn write_members(
+    mut fields: &[Keyed<'_>],
+    depth: usize,
+    first: bool,
+    exactness: Exactness,
+    out: &mut Vec<u8>,
+) {
     let mut first = first;
     while let Some(field) = fields.first() {
         if !std::mem::take(&mut first) {
@@ -118,7 +140,7 @@ fn write_members(mut fields: &[Keyed<'_>], depth: usize, first: bool, out: &mut 
         }
         let key = &field.keys[depth];
         if field.keys.len() == depth + 1 {
-            write_member(key, field.value, out);
+            write_member(key, field.value, exactness, out);
             fields = &fields[1..];
             continue;
         }
@@ -126,13 +148,13 @@ fn write_members(mut fields: &[Keyed<'_>], depth: usize, first: bool, out: &mut 
         let count = fields.iter().take_while(inside).count();
         write_string(key, out);
         out.extend_from_slice(b":{");
-        write_members(&fields[..count], depth + 1, true, out);
+        write_members(&fields[..count], depth + 1, true, exactness, out);
         out.push(b'}');
         fields = &fields[count..];
     }
 }
 
-fn write_member(key: &str, value: Value<'_>, out: &mut Vec<u8>) {
+fn write_member(key: &str, value: Value<'_>, exactness: Exactness, out: &mut Vec<u8>) {
     write_string(key, out);
     out.push(b':');
     if value.kind != Kind::String {
@@ -141,6 +163,9 @@ fn write_member(key: &str, value: Value<'_>, out: &mut Vec<u8>) {
     }
     match std::str::from_utf8(value.text) {
         Ok(text) => write_string(text, out),
+        Err(_) if exactness == Exactness::AsSent && is_wtf8(value.text) => {
+            write_wtf8(value.text, out);
+        }
         Err(_) => {
             write_string(&String::from_utf8_lossy(value.text), out);
             out.push(b',');
@@ -150,6 +175,56 @@ fn write_member(key: &str, value: Value<'_>, out: &mut Vec<u8>) {
             out.push(b'"');
         }
     }
+}
+
+/// The bytes of a lone surrogate, as the decoder of JSON keeps them.
+fn is_surrogate(bytes: &[u8]) -> bool {
+    matches!(bytes, [0xed, 0xa0..=0xbf, 0x80..=0xbf])
+}
+
+/// The parts of a text: whole characters, and what is not UTF-8.
+fn parts(mut text: &[u8]) -> impl Iterator<Item = Result<&str, &[u8]>> {
+    std::iter::from_fn(move || {
+        let (part, rest) = match std::str::from_utf8(text) {
+            Ok("") => return None,
+            Ok(all) => (Ok(all), &text[text.len()..]),
+            Err(error) if error.valid_up_to() > 0 => {
+                let (valid, rest) = text.split_at(error.valid_up_to());
+                (Ok(std::str::from_utf8(valid).unwrap_or_default()), rest)
+            }
+            Err(_) => {
+                let (broken, rest) = text.split_at(text.len().min(3));
+                (Err(broken), rest)
+            }
+        };
+        text = rest;
+        Some(part)
+    })
+}
+
+/// Whether a text is UTF-8 but for lone surrogates.
+pub fn is_wtf8(text: &[u8]) -> bool {
+    parts(text).all(|part| part.map_or_else(is_surrogate, |_| true))
+}
+
+fn write_wtf8(text: &[u8], out: &mut Vec<u8>) {
+    out.push(b'"');
+    for part in parts(text) {
+        match part {
+            Ok(text) => {
+                let start = out.len();
+                write_string(text, out);
+                out.pop();
+                out.remove(start);
+            }
+            Err(bytes) => {
+                let low =
+                    bytes.iter().skip(1).fold(0, |bits, byte| bits << 6 | u32::from(byte & 0x3f));
+                out.extend_from_slice(format!("\\ud{low:03x}").as_bytes());
+            }
+        }
+    }
+    out.push(b'"');
 }
 
 fn write_string(text: &str, out: &mut Vec<u8>) {
@@ -167,6 +242,7 @@ mod tests {
             id: EventId::new(Timestamp(0), 1, Seq(2)),
             timestamp: Timestamp(0),
             level: Level::Warn,
+            as_sent: None,
             fields: fields
                 .iter()
                 .map(|(name, kind, text)| EventField {

@@ -76,6 +76,18 @@ pub struct EventRecord {
     pub level: Level,
     /// All other fields, by column name (see [`crate::field`]).
     pub fields: Vec<EventField>,
+    /// What the decoder kept of how the event was sent (see [`crate::field::AS_SENT`]).
+    pub as_sent: Option<EventField>,
+}
+
+impl EventRecord {
+    /// Adds a field of the event, or what is hidden beside them.
+    pub(crate) fn push(&mut self, field: EventField) {
+        match crate::field::is_hidden(&field.name) {
+            true => self.as_sent = Some(field),
+            false => self.fields.push(field),
+        }
+    }
 }
 
 /// A field of an event.

@@ -1,5 +1,6 @@
 //! What the benches time. The functions are thin, so that they time what is behind them.
 
+use crate::append::{Redacted, Redactor, Rules};
 use crate::batch::{Batch, RowColumn, Rows};
 use crate::block::{self, Block, BlockMeta, SentenceTable};
 use crate::error::Result;
@@ -17,12 +18,41 @@ fn rows(batch: &Batch) -> &Rows {
     &part.rows
 }
 
-/// Encodes a batch for the log. Returns its bytes there.
-///
-/// # Errors
-/// `Invalid` for a batch that is too large.
-pub fn record_bytes(batch: &Batch) -> Result<usize> {
-    Ok(EncodedRecord::new(batch)?.len())
+/// The rules of redaction, compiled.
+#[derive(Debug)]
+pub struct Door(Redactor);
+
+/// A batch that may go to the log.
+#[derive(Debug)]
+pub struct RedactedBatch(Redacted);
+
+impl Default for Door {
+    /// All rules.
+    fn default() -> Self {
+        Self(Redactor::new(Rules::default()))
+    }
+}
+
+impl Door {
+    /// Replaces the secrets of a batch.
+    pub fn redact(&self, batch: Batch) -> RedactedBatch {
+        RedactedBatch(Redacted::new(batch, &self.0))
+    }
+
+    /// How many secrets were replaced.
+    pub fn hits(&self) -> u64 {
+        self.0.hits().iter().map(|(_, hits)| hits).sum()
+    }
+}
+
+impl RedactedBatch {
+    /// Encodes the batch for the log. Returns its bytes there.
+    ///
+    /// # Errors
+    /// `Invalid` for a batch that is too large.
+    pub fn record_bytes(&self) -> Result<usize> {
+        Ok(EncodedRecord::new(&self.0)?.len())
+    }
 }
 
 /// The digest of the run that a batch is, as the sealer takes it.

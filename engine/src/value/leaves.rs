@@ -3,8 +3,8 @@
 //! Reads the text as it was stored, without recursion and without a tree, because an object may
 //! be nested deeper than parsers allow. Text that is not JSON gives some values or none.
 
+use super::json::{is_key, string_end, token_end, unescape};
 use crate::event::{Kind, Value};
-use std::borrow::Cow;
 
 /// Calls `f` with every string (unescaped), number, boolean and null of a JSON text, in its order,
 /// until one call returns true; says whether one did. The keys of objects are not values.
@@ -23,10 +23,7 @@ pub(crate) fn any_leaf(json: &[u8], mut f: impl FnMut(Value<'_>) -> bool) -> boo
                 }
             }
             b'-' | b'0'..=b'9' | b't' | b'f' | b'n' => {
-                let rest = &json[at..];
-                let ends = |byte: &u8| matches!(byte, b',' | b']' | b'}' | b':' | b'"');
-                let len = rest.iter().position(|byte| ends(byte) || byte.is_ascii_whitespace());
-                at += len.unwrap_or(rest.len());
+                at = token_end(json, at);
                 let kind = match byte {
                     b't' | b'f' => Kind::Bool,
                     b'n' => Kind::Null,
@@ -40,33 +37,6 @@ pub(crate) fn any_leaf(json: &[u8], mut f: impl FnMut(Value<'_>) -> bool) -> boo
         }
     }
     false
-}
-
-/// Where the string ends whose first character is at `at`: behind its closing quote.
-fn string_end(json: &[u8], mut at: usize) -> usize {
-    while let Some(offset) = json.get(at..).and_then(|rest| memchr::memchr2(b'"', b'\\', rest)) {
-        at += offset + 1;
-        if json[at - 1] == b'"' {
-            return at;
-        }
-        at += 1;
-    }
-    json.len()
-}
-
-fn is_key(behind: &[u8]) -> bool {
-    behind.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b':')
-}
-
-/// The characters of a string in its quotes; as they are if they can't be unescaped.
-fn unescape(quoted: &[u8]) -> Cow<'_, [u8]> {
-    let inner = &quoted[1..];
-    let inner = inner.strip_suffix(b"\"").unwrap_or(inner);
-    if memchr::memchr(b'\\', inner).is_none() {
-        return Cow::Borrowed(inner);
-    }
-    serde_json::from_slice::<String>(quoted)
-        .map_or(Cow::Borrowed(inner), |text| Cow::Owned(text.into_bytes()))
 }
 
 #[cfg(test)]

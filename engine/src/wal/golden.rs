@@ -1,6 +1,7 @@
 //! The file whose dump ends `docs/format/wal.md`, read and made again byte for byte.
 
-use super::{EncodedRecord, recover};
+use super::recover;
+use super::tests::record_of;
 use crate::batch::{Batch, BatchBuilder};
 use crate::codec::dump;
 use crate::event::{Kind, Level};
@@ -66,7 +67,7 @@ fn the_dump_of_the_format_page_is_what_is_written() {
     let (disk, io, limits) = setup();
     let each = |_, _| unreachable!("the log is empty");
     let mut wal = recover(&io, Path::new(DIR), &limits, UUID, None, 1, each).unwrap().wal;
-    let record = EncodedRecord::new(&batch()).unwrap();
+    let record = record_of(&batch());
     wal.append_group([(&record, 1)]).unwrap();
     wal.append_empty_group().unwrap();
     let bytes = disk.read(&names::wal(Path::new(DIR), FILE)).unwrap();

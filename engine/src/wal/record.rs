@@ -4,6 +4,7 @@
 use super::format::{
     BATCH_VERSION, KEYED_BATCH_VERSION, RECORD_BATCH, RECORD_HEADER_BYTES, RecordHeader,
 };
+use crate::append::Redacted;
 use crate::batch::{Batch, Part, RowColumn, Rows};
 use crate::codec::crc::crc32;
 use crate::codec::slice::Slice;
@@ -70,7 +71,8 @@ impl EncodedRecord {
     ///
     /// # Errors
     /// `Invalid` for a batch larger than [`WAL_RECORD_BYTES_MAX`].
-    pub(crate) fn new(batch: &Batch) -> Result<Self> {
+    pub(crate) fn new(redacted: &Redacted) -> Result<Self> {
+        let batch = redacted.batch();
         assert!(!batch.is_empty(), "a batch without events needs no record");
         let mut raw = Vec::new();
         if let Some(claim) = &batch.claim {
@@ -345,7 +347,7 @@ fn unpack<T>(
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::batches;
+    use super::super::tests::{batches, record_of};
     use super::*;
     use crate::codec::slice::Slice;
     use proptest::prelude::*;
@@ -365,7 +367,7 @@ mod tests {
         #[test]
         fn any_batch_comes_back(batch in batches(), first_seq in 0..u64::MAX - 100) {
             let mut batch = batch;
-            let record = EncodedRecord::new(&batch).unwrap();
+            let record = record_of(&batch);
             prop_assert_eq!(record.rows() as usize, batch.len());
             let (header, payload) = header_and_payload(&record, first_seq);
             batch.number(first_seq);

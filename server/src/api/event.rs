@@ -1,12 +1,13 @@
 //! `GET /api/v1/logs/{id}`: one event.
 
 use super::{Call, Outcome};
+use crate::ingest::json::write_as_sent;
 use crate::status::{ApiError, json};
 use logstrata_client::wire::ErrorKind;
 use logstrata_engine::EventId;
 
 pub(super) async fn get(call: Call) -> Outcome {
-    call.params(&[])?;
+    let as_sent = call.params(&["raw"])?.flag("raw")?;
     let id = call.id.as_deref().unwrap_or_default();
     let id: EventId =
         id.parse().map_err(|error| ApiError::invalid(format!("not an event id: {error}")))?;
@@ -14,7 +15,10 @@ pub(super) async fn get(call: Call) -> Outcome {
     let work = move || match state.engine.get(id)? {
         Some(event) => {
             let mut body = Vec::new();
-            event.write_json(&mut body);
+            match as_sent {
+                true => write_as_sent(&event, &mut body),
+                false => event.write_json(&mut body),
+            }
             Ok(json(body))
         }
         None => Err(ApiError::new(ErrorKind::NotFound, "there is no event of this id")),

@@ -55,6 +55,12 @@ impl Params {
         }
     }
 
+    /// Whether a switch is on that is on by its name alone: `?raw`.
+    pub(crate) fn flag(&self, name: &str) -> Result<bool, ApiError> {
+        let bare = self.pairs.iter().any(|(known, value)| known == name && value.is_empty());
+        Ok(bare || self.switch(name)?)
+    }
+
     /// Whether a switch is on; `false` if it is absent.
     pub(crate) fn switch(&self, name: &str) -> Result<bool, ApiError> {
         match self.get(name) {

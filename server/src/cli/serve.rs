@@ -72,6 +72,7 @@ async fn serve(config: &Config, demo: bool) -> Result<(), Failure> {
     let mut options = Options::new(&config.data);
     options.limits = config.limits.clone();
     options.io.storage = Arc::new(FileStorage { mmap: config.mmap });
+    options.redaction = config.redaction();
     options.limits.files_open_max = crate::files::raise_limit();
     let (limits, clock) = (options.limits.clone(), options.io.clock.clone());
     let opening = tokio::task::spawn_blocking(move || {

@@ -115,3 +115,18 @@ fn only_loopback_is_listened_on() {
         assert!(error.contains("is no address"), "{error}");
     }
 }
+
+#[test]
+fn rules_of_redaction_are_switched_off_by_name() {
+    let redaction = |file: &str, env: &[(&str, &str)]| {
+        Config::resolve(&sources(file, env, &[])).expect("valid").redaction()
+    };
+    assert_eq!(redaction("", &[]), Rules::default());
+    assert_eq!(redaction("[redaction]\nenabled = false\n", &[]), Rules::none());
+    let expected = Rules::default().without(Rule::Card).without(Rule::Jwt);
+    assert_eq!(redaction("[redaction]\ndisable = ['card', 'jwt']\n", &[]), expected);
+    assert_eq!(redaction("", &[("LOGSTRATA_REDACTION_DISABLE", "jwt, card")]), expected);
+    let error = error_of(&sources("[redaction]\ndisable = ['cards']\n", &[], &[]));
+    assert!(error.contains("\"cards\"") && error.contains("stripe_key, card"), "{error}");
+    assert!(error_of(&sources("[redaction]\nenabled = 'x'\n", &[], &[])).contains("true or false"));
+}

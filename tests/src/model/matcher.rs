@@ -175,7 +175,8 @@ mod tests {
     fn finds(query: &str, kind: Kind, text: &str) -> bool {
         let fields = vec![EventField { name: "f".into(), kind, text: text.into() }];
         let id = EventId::new(Timestamp(0), 0, Seq(1));
-        let event = EventRecord { id, timestamp: Timestamp(0), level: Level::Warn, fields };
+        let event =
+            EventRecord { id, timestamp: Timestamp(0), level: Level::Warn, fields, as_sent: None };
         matches(&parse(query).expect("a query"), &event)
     }
 

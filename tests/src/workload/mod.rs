@@ -45,6 +45,7 @@ impl Draft {
             timestamp,
             level: self.level.unwrap_or(Level::Info),
             fields: fields.collect(),
+            as_sent: None,
         };
         crate::model::by_name(event)
     }

@@ -33,7 +33,7 @@ fn open(dir: &Path, mmap: bool) -> Engine {
     let mut limits = Limits::default();
     // The file that is cut must not be gone by then.
     limits.compaction.is_automatic = false;
-    Engine::open(Options { dir: dir.into(), limits, io }).unwrap()
+    Engine::open(Options { dir: dir.into(), limits, redaction: Rules::none(), io }).unwrap()
 }
 
 /// Looks for a word of an event of `day`, in the events of that day only.

@@ -7,6 +7,7 @@ use super::words::{SEPARATOR, WordsWriter};
 use crate::batch::Rows;
 use crate::error::Result;
 use crate::event::Value;
+use crate::field;
 use crate::index::term::{TermKind, is_dictionary_word, term, write_word_key};
 use crate::index::terms::{ValueTerms, is_exact};
 use crate::limits::{BLOCK_ROWS_MAX, FRAME_ROWS_MAX};
@@ -72,6 +73,10 @@ impl SegmentIndexBuilder {
         for frame in 0..FRAMES_PER_BLOCK {
             let end = ((frame + 1) * FRAME_ROWS_MAX) as u32;
             for (column, place) in places.iter_mut().enumerate() {
+                // No query looks into what is hidden.
+                if field::is_hidden(&rows.columns[column].name) {
+                    continue;
+                }
                 self.column(rows, column, are_exact[column], end, place);
             }
             self.words.add_frame(&self.frame.keys)?;

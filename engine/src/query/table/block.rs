@@ -56,12 +56,12 @@ impl<'a> BlockTable<'a> {
 
     fn columns_named(&self, name: &str) -> impl Iterator<Item = (usize, &'a ColumnEntry)> {
         let columns = self.block.columns().iter().enumerate();
-        columns.filter(move |(_, column)| field::display_name(&column.name) == name)
+        columns.filter(move |(_, column)| field::is_called(&column.name, name))
     }
 
     /// The rest column if it has a field of this name.
     fn rest_with(&self, name: &str) -> Result<Option<&Rest>> {
-        let has = |rest: &&Rest| rest.names().iter().any(|n| field::display_name(n) == name);
+        let has = |rest: &&Rest| rest.names().iter().any(|n| field::is_called(n, name));
         Ok(self.rest()?.filter(has))
     }
 
@@ -164,7 +164,7 @@ impl Table for BlockTable<'_> {
         if let Some(rest) = self.rest_with(&test.name)? {
             rest.for_each(|row, name, value| {
                 if candidates.contains(row)
-                    && field::display_name(&rest.names()[name]) == test.name
+                    && field::is_called(&rest.names()[name], &test.name)
                     && test.judge.matcher.matches(value)
                 {
                     found.insert(row);
@@ -176,12 +176,14 @@ impl Table for BlockTable<'_> {
 
     fn with_any(&self, judge: &Judge, candidates: Selection) -> Result<Selection> {
         let mut found = Selection::none(self.rows());
-        for column in self.block.columns().iter().enumerate() {
+        let shown = |(_, entry): &(usize, &ColumnEntry)| !field::is_hidden(&entry.name);
+        for column in self.block.columns().iter().enumerate().filter(shown) {
             self.test(column, judge, &candidates, &mut found)?;
         }
         if let Some(rest) = self.rest()? {
-            rest.for_each(|row, _, value| {
-                if candidates.contains(row) && judge.matcher.matches(value) {
+            rest.for_each(|row, name, value| {
+                let hidden = || field::is_hidden(&rest.names()[name]);
+                if candidates.contains(row) && judge.matcher.matches(value) && !hidden() {
                     found.insert(row);
                 }
             })?;
@@ -193,7 +195,10 @@ impl Table for BlockTable<'_> {
     fn known_count(&self, name: Option<&str>, judge: &Judge) -> Result<Option<u64>> {
         let columns = self.block.columns().iter().enumerate();
         let (templates, others): (Vec<_>, Vec<_>) = columns
-            .filter(|(_, entry)| name.is_none_or(|name| field::display_name(&entry.name) == name))
+            .filter(|(_, entry)| match name {
+                Some(name) => field::is_called(&entry.name, name),
+                None => !field::is_hidden(&entry.name),
+            })
             .partition(|(_, entry)| entry.is_templates());
         let mut passing = Vec::new();
         for (index, _) in templates {
@@ -218,8 +223,13 @@ impl Table for BlockTable<'_> {
             None => self.rest()?,
         };
         if let Some(rest) = rest {
-            rest.for_each(|row, _, value| {
-                if judge.matcher.matches(value) {
+            rest.for_each(|row, other, value| {
+                let other = &rest.names()[other];
+                let counts = match name {
+                    Some(name) => field::is_called(other, name),
+                    None => !field::is_hidden(other),
+                };
+                if counts && judge.matcher.matches(value) {
                     elsewhere.insert(row);
                 }
             })?;
@@ -249,7 +259,7 @@ impl Table for BlockTable<'_> {
             if let Some(rest) = rest {
                 rest.row(row, |other, value| {
                     let first = !seen && holder.is_none_or(|at| *other < *entries[at].name);
-                    if first && field::display_name(other) == name {
+                    if first && field::is_called(other, name) {
                         seen = true;
                         each(row, value);
                     }
@@ -335,7 +345,13 @@ impl Table for BlockTable<'_> {
         let record = |row: &usize| {
             let timestamp = Timestamp(timestamps[*row]);
             let id = EventId::new(timestamp, incarnation, Seq(seqs[*row]));
-            EventRecord { id, timestamp, level: levels.level(*row), fields: Vec::new() }
+            EventRecord {
+                id,
+                timestamp,
+                level: levels.level(*row),
+                fields: Vec::new(),
+                as_sent: None,
+            }
         };
         let mut records: Vec<_> = rows.iter().map(record).collect();
         let mut scratch = Vec::new();
@@ -345,7 +361,7 @@ impl Table for BlockTable<'_> {
             for (record, row) in records.iter_mut().zip(rows) {
                 if let Some(value) = column.get(*row, &mut scratch)? {
                     let (kind, text) = (value.kind, value.text.to_vec());
-                    record.fields.push(EventField { name: Arc::clone(&name), kind, text });
+                    record.push(EventField { name: Arc::clone(&name), kind, text });
                 }
             }
         }
@@ -353,7 +369,7 @@ impl Table for BlockTable<'_> {
             for (record, row) in records.iter_mut().zip(rows) {
                 rest.row(*row, |name, value| {
                     let (kind, text) = (value.kind, value.text.to_vec());
-                    record.fields.push(EventField { name: name.into(), kind, text });
+                    record.push(EventField { name: name.into(), kind, text });
                 })?;
             }
         }

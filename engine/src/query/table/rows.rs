@@ -26,7 +26,7 @@ impl<'a> RowsTable<'a> {
     }
 
     fn columns_named(&self, name: &str) -> impl Iterator<Item = &'a RowColumn> {
-        self.rows.columns.iter().filter(move |column| field::display_name(&column.name) == name)
+        self.rows.columns.iter().filter(move |column| field::is_called(&column.name, name))
     }
 
     /// Adds the candidates whose value in a column passes.
@@ -88,7 +88,8 @@ impl Table for RowsTable<'_> {
 
     fn with_any(&self, judge: &Judge, candidates: Selection) -> Result<Selection> {
         let mut found = Selection::none(candidates.rows());
-        for column in &self.rows.columns {
+        let shown = self.rows.columns.iter().filter(|column| !field::is_hidden(&column.name));
+        for column in shown {
             self.test(column, &judge.matcher, &candidates, &mut found);
         }
         Ok(found)
@@ -151,12 +152,15 @@ impl Table for RowsTable<'_> {
                 Some(EventField { name: column.name.clone(), kind, text: text.to_vec() })
             });
             let timestamp = self.rows.timestamp(at);
-            EventRecord {
+            let mut record = EventRecord {
                 id: EventId::new(timestamp, incarnation, self.rows.seq(at)),
                 timestamp,
                 level: self.rows.level(at),
-                fields: fields.collect(),
-            }
+                fields: Vec::new(),
+                as_sent: None,
+            };
+            fields.for_each(|field| record.push(field));
+            record
         };
         Ok(rows.iter().map(fetch).collect())
     }

@@ -5,11 +5,13 @@
 //! many short members can't multiply.
 
 use super::lexeme::{Bytes, is_filled_object, kind_of, nesting, string_text};
+use super::sent::{self, Form, Note};
 use super::slots::{Candidate, Slots};
 use crate::ingest::fields::{self, ALIASES, Slot};
 use crate::ingest::level::Spelling;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use logstrata_engine::query::is_wtf8;
 use logstrata_engine::{EventBuilder, Kind, field};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -104,6 +106,14 @@ pub(super) struct JsonEvent<'a, 'b> {
     refusal: Option<String>,
     /// The decoded `message_base64`, and the member as sent.
     message_bytes: Option<(Vec<u8>, &'a str)>,
+    /// The object, as sent.
+    text: &'a str,
+    /// How many members `id` and `_id` there are.
+    ids: [u32; 2],
+    /// Whether the stored fields and a note can't tell how the event was sent.
+    is_odd: bool,
+    /// Members `timestamp_text` and `level_text`: their names may be needed for others.
+    has_texts: bool,
 }
 
 /// Where fields go, and what they have taken so far.
@@ -125,6 +135,10 @@ impl<'a, 'b> JsonEvent<'a, 'b> {
             rest: String::new(),
             refusal: None,
             message_bytes: None,
+            text: "",
+            ids: [0; 2],
+            is_odd: false,
+            has_texts: false,
         }
     }
 
@@ -133,6 +147,7 @@ impl<'a, 'b> JsonEvent<'a, 'b> {
     /// # Errors
     /// It is no JSON object, or one that is too deep or too large.
     pub(super) fn read(&mut self, text: &'a str) -> Result<bool, Refusal> {
+        self.text = text;
         let mut json = serde_json::Deserializer::from_str(text);
         let read = json.deserialize_map(Members { event: self, depth: 1 });
         if let Err(error) = read {
@@ -173,6 +188,7 @@ impl<'a, 'b> JsonEvent<'a, 'b> {
             return read.map_err(|error| Refusal::from(error).to_string());
         }
         check_depth(raw, depth)?;
+        self.has_texts |= depth == 1 && matches!(key, "timestamp_text" | "level_text");
         if full {
             return self.keep_in_rest(raw);
         }
@@ -199,6 +215,7 @@ impl<'a, 'b> JsonEvent<'a, 'b> {
     }
 
     fn keep_in_rest(&mut self, raw: &str) -> Result<(), String> {
+        self.is_odd = true;
         let name = serde_json::to_string(&self.scratch.name).map_err(|error| error.to_string())?;
         self.rest.push(if self.rest.is_empty() { '{' } else { ',' });
         self.rest.push_str(&name);
@@ -218,9 +235,12 @@ impl<'a, 'b> JsonEvent<'a, 'b> {
     }
 
     fn put_known(&mut self, service: Option<&str>) -> Result<TimeRead, String> {
-        let time = self.put_time()?;
-        self.put_level()?;
+        let mut note = Note::default();
+        let time = self.put_time(&mut note)?;
+        self.put_level(&mut note)?;
         for slot in STORED {
+            let given = slot == Slot::Service && service.is_some();
+            note.slot(slot, self.slots.winning(slot), given);
             if slot == Slot::Message && self.put_message_bytes()? {
                 continue;
             }
@@ -240,7 +260,28 @@ impl<'a, 'b> JsonEvent<'a, 'b> {
             // Its bytes were counted when they came.
             self.out.event.field(REST, Kind::Json, self.rest.as_bytes());
         }
+        self.put_as_sent(note);
         Ok(time)
+    }
+
+    /// Keeps how the event was sent, as far as its fields don't tell. An object that would not fit
+    /// beside its fields is not kept.
+    fn put_as_sent(&mut self, mut note: Note) {
+        match self.ids {
+            [0, _] => {}
+            [1, 0] => note.id(),
+            _ => self.is_odd = true,
+        }
+        if self.is_odd {
+            let object = self.text.trim_ascii();
+            if self.out.reserve(object.len() + sent::COLUMN.len()).is_ok() {
+                self.out.event.field(sent::COLUMN, Kind::Json, object.as_bytes());
+            }
+        } else if let Some(note) = note.finish()
+            && self.out.reserve(note.len() + sent::COLUMN.len()).is_ok()
+        {
+            self.out.event.field(sent::COLUMN, Kind::String, note.as_bytes());
+        }
     }
 
     /// Puts the message from its bytes, if `message` is what they look like as text: it was not
@@ -250,6 +291,9 @@ impl<'a, 'b> JsonEvent<'a, 'b> {
         let Some((bytes, raw)) = self.message_bytes.take() else { return Ok(false) };
         let shown = self.slots.winner(Slot::Message).map(string_text);
         if shown.is_some_and(|shown| *shown == *String::from_utf8_lossy(&bytes).as_bytes()) {
+            // An answer shows such a message and its bytes, as they came.
+            let same = STANDARD.encode(&bytes).as_bytes() == &*string_text(raw);
+            self.is_odd |= !same || is_wtf8(&bytes);
             self.out.put_text(Slot::Message.column(), Kind::String, &bytes)?;
             return Ok(true);
         }
@@ -257,8 +301,15 @@ impl<'a, 'b> JsonEvent<'a, 'b> {
         Ok(false)
     }
 
-    fn put_time(&mut self) -> Result<TimeRead, String> {
-        let Some(raw) = self.slots.winner(Slot::Timestamp) else { return Ok(TimeRead::Plain) };
+    fn put_time(&mut self, note: &mut Note) -> Result<TimeRead, String> {
+        let Some(winner) = self.slots.winning(Slot::Timestamp) else {
+            note.slot(Slot::Timestamp, None, true);
+            return Ok(TimeRead::Plain);
+        };
+        let raw = winner.raw;
+        let form = sent::form_of_time(&self.slots, raw);
+        note.known(Slot::Timestamp, winner, form);
+        self.is_odd |= form == Form::InText && self.has_texts;
         let time = self.slots.time;
         if let Some(time) = time {
             self.out.event.timestamp = time.timestamp;
@@ -270,11 +321,26 @@ impl<'a, 'b> JsonEvent<'a, 'b> {
         Ok(if time.is_some() { TimeRead::Clamped } else { TimeRead::Unread })
     }
 
-    fn put_level(&mut self) -> Result<(), String> {
-        let Some(raw) = self.slots.winner(Slot::Level) else { return Ok(()) };
+    fn put_level(&mut self, note: &mut Note) -> Result<(), String> {
+        let Some(winner) = self.slots.winning(Slot::Level) else {
+            note.slot(Slot::Level, None, true);
+            return Ok(());
+        };
+        let raw = winner.raw;
         match self.slots.level {
-            Some((level, Spelling::Own)) => self.out.event.level = level,
+            Some((level, Spelling::Own)) => {
+                let is_shown =
+                    raw.as_bytes().get(1..raw.len() - 1) == Some(level.name().as_bytes());
+                note.known(
+                    Slot::Level,
+                    winner,
+                    if is_shown { Form::Shown } else { Form::Value(raw) },
+                );
+                self.out.event.level = level;
+            }
             read => {
+                note.known(Slot::Level, winner, Form::InText);
+                self.is_odd |= self.has_texts;
                 self.out.event.level = read.map_or_else(Default::default, |(level, _)| level);
                 self.out.put(Slot::Level.column(), raw)?;
             }
@@ -287,7 +353,10 @@ impl<'a, 'b> JsonEvent<'a, 'b> {
     fn put_loser(&mut self, loser: Candidate<'a>) -> Result<(), String> {
         let alias = &ALIASES[usize::from(loser.alias)];
         let name = match alias.name {
-            "timestamp" | "level" => alias.slot.column().into(),
+            "timestamp" | "level" => {
+                self.is_odd = true;
+                alias.slot.column().into()
+            }
             name if loser.flat => column_name(name),
             name => Cow::Borrowed(name),
         };
@@ -296,7 +365,7 @@ impl<'a, 'b> JsonEvent<'a, 'b> {
 }
 
 /// The column name of one key at the event's top.
-fn column_name(key: &str) -> Cow<'_, str> {
+pub(super) fn column_name(key: &str) -> Cow<'_, str> {
     if is_plain(key) {
         return Cow::Borrowed(key);
     }
@@ -359,8 +428,18 @@ impl<'a> Visitor<'a> for Members<'_, 'a, '_> {
             let raw = members.next_value::<&'a RawValue>()?.get();
             let key = match std::str::from_utf8(&key) {
                 Ok(key) => Cow::Borrowed(key),
-                Err(_) => String::from_utf8_lossy(&key),
+                Err(_) => {
+                    self.event.is_odd = true;
+                    String::from_utf8_lossy(&key)
+                }
             };
+            if self.depth == 1 {
+                match &*key {
+                    "id" => self.event.ids[0] += 1,
+                    "_id" => self.event.ids[1] += 1,
+                    _ => {}
+                }
+            }
             let name = &mut self.event.scratch.name;
             let outer = name.len();
             match (self.depth, &*key) {

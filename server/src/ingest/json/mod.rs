@@ -6,11 +6,13 @@
 mod document;
 mod event;
 mod lexeme;
+mod sent;
 mod slots;
 #[cfg(test)]
 mod tests;
 
 pub use document::DocumentError;
+pub use sent::write_as_sent;
 
 use event::{JsonEvent, Refusal, Scratch, TimeRead};
 use logstrata_engine::{Batch, BatchBuilder, Limits, Timestamp};

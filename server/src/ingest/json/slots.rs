@@ -88,6 +88,11 @@ impl<'a> Slots<'a> {
         }
     }
 
+    /// The member that has won a slot.
+    pub(super) fn winning(&self, slot: Slot) -> Option<&Candidate<'a>> {
+        self.winners[slot as usize].as_ref()
+    }
+
     /// The value that a slot has won.
     pub(super) fn winner(&self, slot: Slot) -> Option<&'a str> {
         self.winners[slot as usize].map(|winner| winner.raw)

@@ -1,0 +1,219 @@
+//! Finds the places at which a rule of values may match: one pass for the anchors of all rules.
+//!
+//! Bytes are folded with one OR (letters to lower case, `_` to another byte), so that the anchors of
+//! any case are found with one pattern each; whoever is told of a place looks at the real bytes.
+
+use super::rules::{Rule, Rules};
+use aho_corasick::{AhoCorasick, Input, MatchKind, packed};
+
+/// Folded at a time: it stays in the first-level cache.
+const CHUNK_BYTES: usize = 16 << 10;
+
+/// What an anchor is the sign of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// The key of a pair such as `password=…`.
+    Pair,
+    /// `Bearer `.
+    Bearer,
+    /// `://`.
+    Uri,
+    /// `AKIA`, `ASIA`.
+    AwsKey,
+    /// `eyJ`.
+    Jwt,
+    /// `-BEGIN`.
+    Pem,
+    /// `ghp_` and its kin.
+    Github,
+    /// `github_pat_`.
+    GithubLong,
+    /// `xox`.
+    Slack,
+    /// `AIza`.
+    Google,
+    /// `_live_`.
+    Stripe,
+}
+
+/// The anchors by shape, and the rules that need them. Every key that [`super::keys`] knows as one
+/// word holds one of those for pairs.
+const ANCHORS: [(Shape, &[Rule], &[&str]); 11] = [
+    (
+        Shape::Pair,
+        &[
+            Rule::Password,
+            Rule::Secret,
+            Rule::Token,
+            Rule::ApiKey,
+            Rule::Authorization,
+            Rule::Cookie,
+            Rule::PrivateKey,
+            Rule::Credentials,
+        ],
+        &[
+            "passw",
+            "passph",
+            "passcode",
+            "_pass",
+            "pwd",
+            "secret",
+            "token",
+            "pikey",
+            "sskey",
+            "tekey",
+            "_key",
+            "-key",
+            "pi key",
+            "ss key",
+            "te key",
+            "authoriz",
+            "cookie",
+            "credential",
+        ],
+    ),
+    (Shape::Bearer, &[Rule::Authorization], &["bearer "]),
+    (Shape::Uri, &[Rule::UriPassword], &["://"]),
+    (Shape::AwsKey, &[Rule::AwsKey], &["akia", "asia"]),
+    (Shape::Jwt, &[Rule::Jwt], &["eyj"]),
+    (Shape::Pem, &[Rule::PrivateKey], &["-begin"]),
+    (Shape::Github, &[Rule::GithubToken], &["ghp_", "gho_", "ghu_", "ghs_", "ghr_"]),
+    (Shape::GithubLong, &[Rule::GithubToken], &["github_pat_"]),
+    (Shape::Slack, &[Rule::SlackToken], &["xox"]),
+    (Shape::Google, &[Rule::GoogleKey], &["aiza"]),
+    (Shape::Stripe, &[Rule::StripeKey], &["_live_"]),
+];
+
+/// An anchor in a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Anchor {
+    pub(super) start: usize,
+    pub(super) end: usize,
+    pub(super) shape: Shape,
+}
+
+/// The anchors of some rules, compiled.
+#[derive(Debug)]
+pub(super) struct Anchors {
+    searcher: Searcher,
+    shapes: Vec<Shape>,
+    longest: usize,
+}
+
+#[derive(Debug)]
+enum Searcher {
+    /// No rule needs an anchor.
+    Nothing,
+    /// Vectors.
+    Packed(packed::Searcher),
+    /// Processors without them.
+    Automaton(AhoCorasick),
+}
+
+impl Anchors {
+    pub(super) fn new(rules: Rules) -> Self {
+        let mut patterns: Vec<Vec<u8>> = Vec::new();
+        let mut shapes = Vec::new();
+        for (shape, needed_by, texts) in ANCHORS {
+            if needed_by.iter().any(|rule| rules.is_on(*rule)) {
+                patterns.extend(texts.iter().map(|text| text.bytes().map(fold).collect()));
+                shapes.resize(patterns.len(), shape);
+            }
+        }
+        let longest = patterns.iter().map(Vec::len).max().unwrap_or(1);
+        Self { searcher: Searcher::new(&patterns), shapes, longest }
+    }
+
+    /// Calls `visit` with the anchors of `bytes` in their order; it returns where to go on, which is
+    /// past the anchor's start. `scratch` is for the folded bytes.
+    pub(super) fn each(
+        &self,
+        bytes: &[u8],
+        scratch: &mut Vec<u8>,
+        mut visit: impl FnMut(Anchor) -> usize,
+    ) {
+        if matches!(self.searcher, Searcher::Nothing) {
+            return;
+        }
+        let mut base = 0;
+        while base < bytes.len() {
+            let end = bytes.len().min(base + CHUNK_BYTES);
+            scratch.clear();
+            scratch.extend(bytes[base..end].iter().map(|byte| fold(*byte)));
+            let mut at = 0;
+            while at < scratch.len()
+                && let Some((start, stop, pattern)) = self.searcher.find(scratch, at)
+            {
+                let (start, end) = (base + start, base + stop);
+                let next = visit(Anchor { start, end, shape: self.shapes[pattern] });
+                debug_assert!(next > start, "A3");
+                at = next - base;
+            }
+            if end == bytes.len() {
+                return;
+            }
+            // An anchor may lie across the border.
+            base = (base + at).max(end - (self.longest - 1));
+        }
+    }
+}
+
+impl Searcher {
+    fn new(patterns: &[Vec<u8>]) -> Self {
+        if patterns.is_empty() {
+            return Self::Nothing;
+        }
+        match packed::Searcher::new(patterns) {
+            Some(searcher) => Self::Packed(searcher),
+            None => Self::Automaton(
+                AhoCorasick::builder()
+                    .match_kind(MatchKind::LeftmostFirst)
+                    .build(patterns)
+                    .expect("some dozen short patterns make a small automaton"),
+            ),
+        }
+    }
+
+    fn find(&self, folded: &[u8], from: usize) -> Option<(usize, usize, usize)> {
+        let found = match self {
+            Self::Nothing => None,
+            Self::Packed(searcher) => searcher.find_in(folded, (from..folded.len()).into()),
+            Self::Automaton(automaton) => automaton.find(Input::new(folded).range(from..)),
+        };
+        found.map(|found| (found.start(), found.end(), found.pattern().as_usize()))
+    }
+}
+
+/// Lower case for letters; other bytes may fall together, which costs a closer look.
+fn fold(byte: u8) -> u8 {
+    byte | 0x20
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn starts(text: &[u8]) -> Vec<(usize, Shape)> {
+        let mut found = Vec::new();
+        Anchors::new(Rules::default()).each(text, &mut Vec::new(), |anchor| {
+            found.push((anchor.start, anchor.shape));
+            anchor.start + 1
+        });
+        found
+    }
+
+    #[test]
+    fn anchors_are_found_in_any_case_and_across_borders() {
+        assert_eq!(starts(b"a PassWord, eYj"), [(2, Shape::Pair), (12, Shape::Jwt)]);
+        for before in CHUNK_BYTES - 12..CHUNK_BYTES + 2 {
+            let text = [vec![b'.'; before], b"github_pat_".to_vec(), vec![b'.'; CHUNK_BYTES]];
+            assert_eq!(starts(&text.concat()), [(before, Shape::GithubLong)], "{before}");
+        }
+    }
+
+    #[test]
+    fn without_rules_nothing_is_found() {
+        let anchors = Anchors::new(Rules::none());
+        anchors.each(b"password=x", &mut Vec::new(), |_| panic!("no rule"));
+    }
+}
