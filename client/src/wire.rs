@@ -40,6 +40,8 @@ pub enum ErrorKind {
     Timeout,
     /// Too much at once: retry later.
     Busy,
+    /// The query took longer than it was given: narrow it, or give it more time.
+    Deadline,
     /// No space on the server's disk: retry when there is.
     Full,
     /// Written by a version that this one does not know.
@@ -137,12 +139,14 @@ pub struct SearchQuery {
     pub order: Option<String>,
     /// The `next_cursor` of the page before.
     pub cursor: Option<String>,
+    /// The time that the query may take: `5s`.
+    pub timeout: Option<String>,
 }
 
 impl SearchQuery {
     /// The parameters' names.
     pub const PARAMETERS: &'static [&'static str] =
-        &["q", "from", "to", "limit", "order", "cursor"];
+        &["q", "from", "to", "limit", "order", "cursor", "timeout"];
 
     /// As a query string.
     pub fn encode(&self) -> String {
@@ -154,6 +158,7 @@ impl SearchQuery {
             ("limit", limit.as_deref()),
             ("order", self.order.as_deref()),
             ("cursor", self.cursor.as_deref()),
+            ("timeout", self.timeout.as_deref()),
         ])
     }
 }
@@ -175,12 +180,14 @@ pub struct StatsQuery {
     pub agg: Option<String>,
     /// Only this many groups, those with the highest counts.
     pub top: Option<usize>,
+    /// The time that the query may take: `5s`.
+    pub timeout: Option<String>,
 }
 
 impl StatsQuery {
     /// The parameters' names.
     pub const PARAMETERS: &'static [&'static str] =
-        &["q", "from", "to", "group_by", "interval", "agg", "top"];
+        &["q", "from", "to", "group_by", "interval", "agg", "top", "timeout"];
 
     /// As a query string.
     pub fn encode(&self) -> String {
@@ -193,6 +200,7 @@ impl StatsQuery {
             ("interval", self.interval.as_deref()),
             ("agg", self.agg.as_deref()),
             ("top", top.as_deref()),
+            ("timeout", self.timeout.as_deref()),
         ])
     }
 }
@@ -382,6 +390,7 @@ mod tests {
             interval: Some("i".into()),
             agg: Some("a".into()),
             top: Some(1),
+            timeout: Some("x".into()),
         };
         let pairs = decode(&all.encode()).expect("own encoding");
         assert_eq!(pairs.iter().map(|(n, _)| n).collect::<Vec<_>>(), StatsQuery::PARAMETERS);

@@ -24,6 +24,10 @@ pub enum ErrorKind {
     Io,
     /// The store accepts nothing more until it is opened again.
     Closed,
+    /// The query took longer than it was given: narrow it, or give it more time.
+    Deadline,
+    /// The query was cancelled: nobody waits for its answer.
+    Cancelled,
 }
 
 /// An error of the engine: its kind, a message for people, and the cause if there is one.
@@ -92,6 +96,16 @@ impl Error {
     /// The store is closed; `reason` says why.
     pub fn closed(reason: impl Into<String>) -> Self {
         Self::new(ErrorKind::Closed, reason)
+    }
+
+    /// The query took too long.
+    pub fn deadline(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Deadline, message)
+    }
+
+    /// The query was cancelled.
+    pub fn cancelled(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Cancelled, message)
     }
 
     /// A file operation failed. No space and quota become [`ErrorKind::Full`].

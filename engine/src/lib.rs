@@ -26,8 +26,10 @@ mod memtable;
 mod names;
 mod options;
 mod partition;
+mod pool;
 mod proof;
 pub mod query;
+mod scan;
 mod segment;
 #[cfg(feature = "testing")]
 #[doc(hidden)]
@@ -46,4 +48,6 @@ pub use inspect::inspect;
 pub use limits::{CompactionLimits, Limits};
 pub use options::Options;
 pub use partition::PartitionKey;
+pub use pool::{Consumer, Pool, PoolStatus, Refused, Reservation};
+pub use scan::{Cancel, Control};
 pub use timestamp::{Day, Timestamp, civil_from_days, days_from_civil};

@@ -1,5 +1,8 @@
 //! Every bound of the engine in one place, tied together by assertions. Bytes unless said.
 
+use crate::pool::{Consumer, Pool};
+use crate::scan::slots_of;
+
 /// Rows of a block at most: the unit of pruning and of packed columns.
 pub(crate) const BLOCK_ROWS_MAX: usize = 8_192;
 /// Columns of a block at most; the rarest names overflow into the `rest` column.
@@ -97,6 +100,13 @@ pub struct Limits {
     pub keys_max: usize,
     /// Directories and filters of files kept in memory.
     pub cache_bytes_max: u64,
+    /// Anonymous memory of the store: the cache, and the pool that all else shares.
+    pub memory_bytes_max: usize,
+    /// Blocks that are scanned at a time.
+    pub scans_max: usize,
+    /// Free bytes of the disk below which appends are refused as full; `None` for
+    /// [`Limits::disk_reserve`]'s own rule.
+    pub disk_reserve_bytes: Option<u64>,
     /// What compaction does when.
     pub compaction: CompactionLimits,
 }
@@ -127,31 +137,57 @@ pub struct CompactionLimits {
 }
 
 impl Default for Limits {
+    /// Those of a store that may take 1 GiB of memory.
     fn default() -> Self {
+        Self::for_memory(1 << 30)
+    }
+}
+
+impl Limits {
+    /// The bounds of a store that may take this much anonymous memory, of which ingest has 40%:
+    /// twice a full memtable that is cut, one that is flushed, the queue, and bodies.
+    pub fn for_memory(bytes: usize) -> Self {
+        const MIB: usize = 1 << 20;
+        let whole = |bytes: usize| bytes / MIB * MIB;
+        let cache = whole((bytes / 8).clamp(MIB, 128 * MIB));
+        let ingest = Pool::guaranteed(Consumer::Ingest, bytes.saturating_sub(cache));
         Self {
             block_rows_max: BLOCK_ROWS_MAX,
             block_bytes_max: 4 << 20,
             event_bytes_max: 4 << 20,
-            body_bytes_max: 64 << 20,
+            body_bytes_max: whole((ingest / 5).clamp(4 * MIB, 64 * MIB)),
             group_bytes_max: 8 << 20,
             wal_file_bytes: 64 << 20,
             generation_bytes_max: 256 << 20,
             generation_age_ms_max: 5 * 60 * 1_000,
             wal_bytes_max: 1 << 30,
             manifest_bytes_max: 4 << 20,
-            memtable_bytes_max: 256 << 20,
-            queue_bytes_max: 128 << 20,
-            unsealed_bytes_max: 128 << 20,
+            memtable_bytes_max: whole((ingest / 5).clamp(4 * MIB, 128 * MIB)),
+            queue_bytes_max: whole((ingest / 8).clamp(3 * MIB, 128 * MIB)),
+            unsealed_bytes_max: whole((ingest / 8).clamp(3 * MIB, 64 * MIB)),
             files_open_max: 512,
             keys_max: 1_000_000,
             partitions_open_max: 4_096,
-            cache_bytes_max: 128 << 20,
+            cache_bytes_max: cache as u64,
+            memory_bytes_max: bytes,
+            // Heeds the processor limit of a container, too.
+            scans_max: slots_of(std::thread::available_parallelism().map_or(1, usize::from)),
+            disk_reserve_bytes: None,
             compaction: CompactionLimits::default(),
         }
     }
-}
 
-impl Limits {
+    /// What stays free on a disk of `total` bytes for what must not fail: the flush of what was
+    /// acknowledged, and merges, which need space before they free any. 1 GiB, or the log and two
+    /// of the largest files if that is more; but at most a tenth of the disk.
+    pub fn disk_reserve(&self, total: u64) -> u64 {
+        self.disk_reserve_bytes.unwrap_or_else(|| {
+            let files = self.generation_bytes_max.saturating_mul(2);
+            let needed = files.saturating_add(self.wal_bytes_max).max(1 << 30);
+            needed.min(total / 10)
+        })
+    }
+
     /// Bounds so small that rollovers, cuts and blocks happen within a few events. Compaction waits
     /// until it is asked.
     pub fn tiny() -> Self {
@@ -173,6 +209,9 @@ impl Limits {
             keys_max: 50,
             partitions_open_max: 64,
             cache_bytes_max: 1 << 20,
+            memory_bytes_max: 128 << 20,
+            scans_max: 2,
+            disk_reserve_bytes: None,
             compaction: CompactionLimits {
                 is_automatic: false,
                 segment_bytes_min: 8 << 10,
@@ -213,8 +252,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_disk_reserve_is_in_proportion() {
+        let limits = Limits::default();
+        assert_eq!(limits.disk_reserve(1 << 40), (1 << 30) + 2 * (256 << 20));
+        assert_eq!(limits.disk_reserve(1 << 30), (1 << 30) / 10);
+        assert_eq!(Limits::tiny().disk_reserve(1 << 40), 1 << 30);
+        let set = Limits { disk_reserve_bytes: Some(7), ..limits };
+        assert_eq!(set.disk_reserve(1 << 40), 7);
+    }
+
+    #[test]
     fn limits_fit_into_each_other() {
-        for limits in [Limits::default(), Limits::tiny()] {
+        for limits in [Limits::default(), Limits::for_memory(0), Limits::tiny()] {
             assert!(limits.block_rows_max <= BLOCK_ROWS_MAX);
             assert!(limits.event_bytes_max <= limits.body_bytes_max);
             // The largest batch, uncompressed and with its headers, is one record.
@@ -226,6 +275,12 @@ mod tests {
             assert!(compaction.packed_bytes_max <= compaction.pack_bytes_max);
             assert!(compaction.urgent_bytes <= compaction.segment_bytes_max);
             assert!(compaction.fan_in >= 2 && compaction.writes_max >= 2);
+            let memtables = 2 * limits.memtable_bytes_max + limits.memtable_bytes_max;
+            let ingest = {
+                let cache = limits.cache_bytes_max as usize;
+                Pool::guaranteed(Consumer::Ingest, limits.memory_bytes_max.saturating_sub(cache))
+            };
+            assert!(memtables + limits.queue_bytes_max <= ingest);
         }
     }
 }

@@ -31,7 +31,7 @@ const fn key(name: &'static str, env: &'static str, about: &'static str) -> Key 
 }
 
 /// Every setting, in the order in which it is printed; the same sections lie together.
-const KEYS: [Key; 14] = [
+const KEYS: [Key; 17] = [
     key(
         "server.listen",
         "LOGSTRATA_LISTEN",
@@ -43,6 +43,17 @@ const KEYS: [Key; 14] = [
         "The server's own log: off, error, warn, info, debug or trace, also for single targets.",
     ),
     key("storage.data", "LOGSTRATA_DATA", "The store's directory."),
+    key("query.deadline", "LOGSTRATA_QUERY_DEADLINE", "What a query may take, at most."),
+    key(
+        "limits.memory",
+        "LOGSTRATA_MEMORY",
+        "Memory of the server; the bounds below that are in memory follow from it.",
+    ),
+    key(
+        "limits.disk_reserve",
+        "LOGSTRATA_DISK_RESERVE",
+        "Free space of the disk below which events are refused; auto is in proportion.",
+    ),
     key(
         "storage.mmap",
         "LOGSTRATA_MMAP",
@@ -128,6 +139,8 @@ pub(crate) struct Sources {
     pub(crate) env: HashMap<String, String>,
     /// Flags as (key, flag, value).
     pub(crate) flags: Vec<(&'static str, &'static str, String)>,
+    /// The memory of a server that is not told, in bytes.
+    pub(crate) memory: Option<usize>,
 }
 
 /// The effective configuration.
@@ -147,6 +160,8 @@ pub(crate) struct Config {
     redaction_disabled: Vec<Rule>,
     /// The engine's bounds.
     pub(crate) limits: Limits,
+    /// What a query may take at most.
+    pub(crate) query_deadline: Duration,
     origins: HashMap<&'static str, Origin>,
 }
 
@@ -162,7 +177,7 @@ impl fmt::Display for ConfigError {
 
 impl Config {
     /// The defaults.
-    fn initial() -> Self {
+    fn initial(memory: Option<usize>) -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 7600)),
             log: "info".into(),
@@ -170,7 +185,8 @@ impl Config {
             mmap: true,
             redacts: true,
             redaction_disabled: Vec::new(),
-            limits: Limits::default(),
+            limits: memory.map_or_else(Limits::default, Limits::for_memory),
+            query_deadline: Duration::from_secs(60),
             origins: HashMap::new(),
         }
     }
@@ -181,7 +197,7 @@ impl Config {
             Some((path, text)) => file_values(path, text)?,
             None => HashMap::new(),
         };
-        let mut config = Self::initial();
+        let mut config = Self::initial(sources.memory);
         for key in &KEYS {
             let flag = sources.flags.iter().find(|(name, _, _)| *name == key.name);
             let (value, origin) = if let Some((_, flag, value)) = flag {
@@ -219,6 +235,11 @@ impl Config {
                 self.redacts = value.parse().map_err(|_| "true or false is wanted".to_owned())?;
             }
             "redaction.disable" => self.redaction_disabled = parse_rules(value)?,
+            "query.deadline" => self.query_deadline = parse_duration(value)?,
+            // It is the first of the limits in `KEYS`: the others change what follows from it.
+            "limits.memory" => self.limits = Limits::for_memory(memory()?),
+            "limits.disk_reserve" if value == "auto" => self.limits.disk_reserve_bytes = None,
+            "limits.disk_reserve" => self.limits.disk_reserve_bytes = Some(bytes()?),
             "limits.body_bytes" => self.limits.body_bytes_max = memory()?,
             "limits.event_bytes" => self.limits.event_bytes_max = memory()?,
             "limits.memtable_bytes" => self.limits.memtable_bytes_max = memory()?,
@@ -257,6 +278,11 @@ impl Config {
             "redaction.disable" => {
                 self.redaction_disabled.iter().map(|rule| rule.name()).collect::<Vec<_>>().join(",")
             }
+            "query.deadline" => format_duration(self.query_deadline),
+            "limits.memory" => format_bytes(limits.memory_bytes_max as u64),
+            "limits.disk_reserve" => {
+                limits.disk_reserve_bytes.map_or_else(|| "auto".into(), format_bytes)
+            }
             "limits.body_bytes" => format_bytes(limits.body_bytes_max as u64),
             "limits.event_bytes" => format_bytes(limits.event_bytes_max as u64),
             "limits.memtable_bytes" => format_bytes(limits.memtable_bytes_max as u64),
@@ -275,6 +301,8 @@ impl Config {
     fn validate(&self) -> Result<(), ConfigError> {
         let limits = &self.limits;
         let rules = [
+            (self.query_deadline >= Duration::from_millis(1), "query.deadline has to be above 0"),
+            (limits.memory_bytes_max >= 64 << 20, "limits.memory has to be at least 64MiB"),
             (limits.body_bytes_max >= 1 << 10, "limits.body_bytes has to be at least 1KiB"),
             (
                 limits.body_bytes_max as u64 <= BODY_BYTES_MAX,
@@ -342,7 +370,7 @@ fn file_values(path: &Path, text: &str) -> Result<HashMap<&'static str, String>,
     for (section, content) in root {
         let names = || KEYS.iter().filter_map(|key| key.name.strip_prefix(&format!("{section}.")));
         if names().next().is_none() {
-            let known = "server, storage, redaction and limits";
+            let known = "server, storage, query, redaction and limits";
             return Err(wrong(format!("unknown section or key {section:?}; sections: {known}")));
         }
         let toml::Value::Table(content) = content else {

@@ -11,9 +11,11 @@ mod files;
 mod gate;
 mod guard;
 pub mod ingest;
+mod machine;
 mod metrics;
 mod router;
 mod serve;
+mod stalled;
 mod status;
 mod units;
 

@@ -44,6 +44,8 @@ pub(crate) struct Metrics {
     pub(crate) ingest_rejected: Counter,
     /// Bytes of ingested bodies after decompression.
     pub(crate) ingest_bytes: Counter,
+    /// Queries whose client left before they were answered.
+    pub(crate) queries_cancelled: Counter,
 }
 
 impl Metrics {
@@ -59,6 +61,7 @@ impl Metrics {
             ingest_events: Counter::default(),
             ingest_rejected: Counter::default(),
             ingest_bytes: Counter::default(),
+            queries_cancelled: Counter::default(),
         };
         metrics.registered(engine)
     }
@@ -83,6 +86,11 @@ impl Metrics {
             "ingest_rejected_events",
             "Events refused.",
             self.ingest_rejected.clone(),
+        );
+        registry.register(
+            "queries_cancelled",
+            "Queries whose client left before they were answered.",
+            self.queries_cancelled.clone(),
         );
         registry.register_with_unit(
             "ingest_body",
@@ -129,6 +137,9 @@ impl Collector for EngineCollector {
 }
 
 fn encode_status(mut encoder: DescriptorEncoder<'_>, status: &Status) -> fmt::Result {
+    let [refused_ingest, refused_queries, _] = status.pool.refusals;
+    let pool = status.pool;
+    let bytes = || Some(Unit::Bytes);
     let counters = [
         ("engine_events_appended", "Events appended.", None, status.events_appended),
         ("wal_groups", "Groups synced to the write-ahead log.", None, status.wal_groups),
@@ -159,6 +170,8 @@ fn encode_status(mut encoder: DescriptorEncoder<'_>, status: &Status) -> fmt::Re
             Some(Unit::Bytes),
             status.compacted_bytes_out,
         ),
+        ("memory_refused_ingest", "Batches refused for want of memory.", None, refused_ingest),
+        ("memory_refused_queries", "Queries refused for want of memory.", None, refused_queries),
     ];
     for (name, help, unit, value) in counters {
         let counter = ConstCounter::new(value);
@@ -190,6 +203,10 @@ fn encode_status(mut encoder: DescriptorEncoder<'_>, status: &Status) -> fmt::Re
         ("sections", "Live sections.", None, status.sections),
         ("engine_events", "Events stored.", None, status.events),
         ("memtable_size", "Bytes in memtables.", Some(Unit::Bytes), status.memtable_bytes),
+        ("memory_budget", "Memory that may be reserved.", bytes(), pool.budget),
+        ("memory_ingest", "Memory reserved by ingest.", bytes(), pool.ingest),
+        ("memory_queries", "Memory reserved by queries.", bytes(), pool.queries),
+        ("memory_compaction", "Memory reserved by compaction.", bytes(), pool.compaction),
     ];
     for (name, help, unit, value) in gauges {
         let gauge = ConstGauge::new(value);

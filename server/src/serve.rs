@@ -9,6 +9,7 @@ use crate::gate::Gate;
 use crate::guard;
 use crate::metrics::Metrics;
 use crate::router::Router;
+use crate::stalled::Unstalled;
 use crate::status::{Answer, ApiError};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -43,6 +44,10 @@ const HEAD_BYTES_MAX: usize = 256 << 10;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Requests that wait for a slot at most, of each kind.
 const WAITING_MAX: usize = 512;
+/// Queries at a time.
+const QUERIES_MAX: u32 = 64;
+/// How long an answer may go unread before its connection is dropped.
+const UNREAD_TIME_MAX: Duration = Duration::from_secs(30);
 
 /// What all requests share.
 #[derive(Debug)]
@@ -55,6 +60,8 @@ pub(crate) struct State {
     pub(crate) bodies: BodyMemory,
     /// Searches and statistics.
     pub(crate) queries: Gate,
+    /// What a query may take at most.
+    pub(crate) query_time_max: Duration,
     /// Bodies that become batches.
     pub(crate) decodes: Gate,
     /// Flushes that somebody asked for.
@@ -67,14 +74,21 @@ pub(crate) struct State {
 }
 
 impl State {
-    fn new(engine: Engine, limits: Limits, clock: Arc<dyn Clock>) -> Self {
+    fn new(
+        engine: Engine,
+        limits: Limits,
+        clock: Arc<dyn Clock>,
+        query_time_max: Duration,
+    ) -> Self {
         let engine = Arc::new(engine);
         let cores = std::thread::available_parallelism().map_or(2, |n| n.get() as u32);
         Self {
             metrics: Metrics::new(&engine),
-            bodies: BodyMemory::new(limits.body_bytes_max.saturating_mul(4)),
-            // More than there are cores: one that waits for the disk leaves its core to another.
-            queries: Gate::new((cores * 2).max(4), WAITING_MAX),
+            bodies: BodyMemory::new(engine.pool()),
+            // Far more than there are cores: the engine lets them take turns, block by block, so
+            // that a short one need not wait for the end of long ones.
+            queries: Gate::new(QUERIES_MAX, WAITING_MAX),
+            query_time_max,
             decodes: Gate::new(cores.max(2), WAITING_MAX),
             flushes: Gate::new(1, 16),
             compactions: Gate::new(1, 16),
@@ -96,7 +110,8 @@ impl State {
 }
 
 /// Serves `engine` on `listener` until `shutdown`, then finishes what is in flight and closes the
-/// engine. Only for listeners on loopback: nobody is asked who they are.
+/// engine. Only for listeners on loopback: nobody is asked who they are. A query may take at most
+/// `query_time_max`.
 ///
 /// # Errors
 /// The engine's, if it did not close well: something acknowledged may not be on the disk.
@@ -105,9 +120,10 @@ pub async fn run(
     engine: Engine,
     limits: Limits,
     clock: Arc<dyn Clock>,
+    query_time_max: Duration,
     shutdown: impl Future<Output = ()>,
 ) -> Result<()> {
-    let state = Arc::new(State::new(engine, limits, clock));
+    let state = Arc::new(State::new(engine, limits, clock, query_time_max));
     let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let (stop, stopped) = watch::channel(());
     let mut tasks = JoinSet::new();
@@ -172,11 +188,12 @@ async fn connection(stream: TcpStream, state: &Arc<State>, mut stopped: watch::R
             Ok::<_, Infallible>(answer)
         }
     });
+    let stream = TokioIo::new(Unstalled::new(stream, UNREAD_TIME_MAX));
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIME_MAX)
         .max_buf_size(HEAD_BYTES_MAX)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(stream, service);
     let mut serving = pin!(serving);
     let served = tokio::select! {
         served = serving.as_mut() => served,

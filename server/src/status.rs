@@ -14,13 +14,15 @@ pub(crate) type Answer = Response<Full<Bytes>>;
 pub(crate) struct ApiError {
     body: Box<ErrorBody>,
     allow: Option<String>,
+    /// 503, whatever the kind says.
+    unavailable: bool,
 }
 
 impl ApiError {
     /// A refusal of this kind.
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         let error = ErrorDetail::new(kind, message);
-        Self { body: Box::new(ErrorBody { error, ingest: None }), allow: None }
+        Self { body: Box::new(ErrorBody { error, ingest: None }), allow: None, unavailable: false }
     }
 
     /// The request is wrong.
@@ -47,6 +49,12 @@ impl ApiError {
         self
     }
 
+    /// Says that it is the server which can't, not the request.
+    pub(crate) fn unavailable(mut self) -> Self {
+        self.unavailable = true;
+        self
+    }
+
     /// What is wrong.
     pub(crate) fn detail(&self) -> &ErrorDetail {
         &self.body.error
@@ -57,9 +65,11 @@ impl ApiError {
         let kind = self.body.error.kind;
         let body = serde_json::to_vec(&self.body).expect("plain values always serialize");
         let mut answer = json(body);
-        *answer.status_mut() = status_of(kind);
-        if kind == ErrorKind::Busy {
-            answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        let status =
+            if self.unavailable { StatusCode::SERVICE_UNAVAILABLE } else { status_of(kind) };
+        *answer.status_mut() = status;
+        if let Some(seconds) = retry_after(kind, status) {
+            answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(seconds));
         }
         if let Some(allow) = self.allow.and_then(|allow| HeaderValue::try_from(allow).ok()) {
             answer.headers_mut().insert(ALLOW, allow);
@@ -74,14 +84,30 @@ impl From<logstrata_engine::Error> for ApiError {
     }
 }
 
+/// Seconds after which another try makes sense, for what may pass: a queue empties at once, a disk
+/// when somebody frees space, a closed store when it is started again.
+fn retry_after(kind: ErrorKind, status: StatusCode) -> Option<&'static str> {
+    match (kind, status) {
+        (ErrorKind::Busy, _) => Some("1"),
+        (ErrorKind::Full, _) => Some("5"),
+        (_, StatusCode::SERVICE_UNAVAILABLE) => Some("30"),
+        _ => None,
+    }
+}
+
 /// A success with this JSON.
 pub(crate) fn json(body: Vec<u8>) -> Answer {
+    json_of(Bytes::from(body))
+}
+
+/// The same of bytes that somebody owns.
+pub(crate) fn json_of(body: Bytes) -> Answer {
     with_type(JSON, body)
 }
 
 /// A success with a body of this type.
-pub(crate) fn with_type(content_type: &'static str, body: Vec<u8>) -> Answer {
-    let mut answer = Response::new(Full::new(Bytes::from(body)));
+pub(crate) fn with_type(content_type: &'static str, body: impl Into<Bytes>) -> Answer {
+    let mut answer = Response::new(Full::new(body.into()));
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     // Logs are nothing for caches, and never a page.
@@ -100,6 +126,9 @@ fn kind_of(kind: logstrata_engine::ErrorKind) -> ErrorKind {
         Engine::Corrupt => ErrorKind::Corrupt,
         Engine::Io => ErrorKind::Io,
         Engine::Closed => ErrorKind::Closed,
+        Engine::Deadline => ErrorKind::Deadline,
+        // Only for those who have gone.
+        Engine::Cancelled => ErrorKind::Timeout,
     }
 }
 
@@ -112,6 +141,7 @@ fn status_of(kind: ErrorKind) -> StatusCode {
         ErrorKind::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         ErrorKind::Forbidden => StatusCode::FORBIDDEN,
         ErrorKind::Timeout => StatusCode::REQUEST_TIMEOUT,
+        ErrorKind::Deadline => StatusCode::GATEWAY_TIMEOUT,
         ErrorKind::Busy => StatusCode::TOO_MANY_REQUESTS,
         ErrorKind::Full | ErrorKind::Closed => StatusCode::SERVICE_UNAVAILABLE,
         ErrorKind::Unsupported
@@ -135,12 +165,15 @@ mod tests {
             (Error::full("x"), 503),
             (Error::unsupported("x"), 500),
             (Error::closed("x"), 503),
+            (Error::deadline("x"), 504),
+            (Error::cancelled("x"), 408),
             (Error::io("read", "f".as_ref(), std::io::Error::other("x")), 500),
         ] {
             let what = format!("{error:?}");
             let answer = ApiError::from(error).into_answer();
             assert_eq!(answer.status().as_u16(), status, "{what}");
-            assert_eq!(answer.headers().contains_key(RETRY_AFTER), status == 429, "{what}");
+            let retry = answer.headers().contains_key(RETRY_AFTER);
+            assert_eq!(retry, matches!(status, 429 | 503), "{what}");
         }
     }
 

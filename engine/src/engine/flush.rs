@@ -134,6 +134,7 @@ fn flush(shared: &Shared, keys: &KeyFiles) -> Result<u64> {
     drop(manifest);
     // Thousands of blocks: nobody should wait while they are freed.
     drop(flushed);
+    shared.state().account();
     Ok(id.number())
 }
 

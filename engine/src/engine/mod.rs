@@ -5,6 +5,7 @@ mod flush;
 mod open;
 mod queue;
 mod sealer;
+mod space;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -20,7 +21,9 @@ use crate::idempotency::{BatchKey, BodyHash, Claim, Ticket};
 use crate::io::Lock;
 use crate::manifest::FileId;
 use crate::options::Options;
+use crate::pool::{Consumer, Pool, PoolStatus, Reservation};
 use crate::query::{self, EventRecord, SearchPage, SearchRequest, StatsRequest, StatsTable};
+use crate::scan::Control;
 use crate::wal::EncodedRecord;
 use compactor::CompactQueue;
 use flush::FlushQueue;
@@ -40,6 +43,8 @@ pub struct Engine {
     compactions: CompactQueue,
     /// Writer, sealer, preparer, flusher and compactor, in the order in which they end.
     threads: Vec<JoinHandle<()>>,
+    /// Help queries.
+    scanners: Vec<JoinHandle<()>>,
     _lock: Box<dyn Lock>,
 }
 
@@ -56,7 +61,7 @@ pub struct Appended {
 #[derive(Debug, Clone, Default)]
 pub struct Status {
     /// Why nothing can be appended, if so.
-    pub not_writable: Option<String>,
+    pub not_writable: Option<Error>,
     /// Why the last attempt to flush failed, if it did; it is tried again every second.
     pub flush_failing: Option<String>,
     /// Events that the log gave back when the store was opened.
@@ -114,6 +119,8 @@ pub struct Status {
     pub compaction_failing: Option<String>,
     /// How many values, or parts of values, each rule has replaced.
     pub redactions: Vec<(Rule, u64)>,
+    /// The memory that is reserved.
+    pub pool: PoolStatus,
 }
 
 impl Status {
@@ -194,20 +201,32 @@ impl Engine {
                 return done(Err(error));
             }
         };
-        let record = match EncodedRecord::new(&redacted) {
-            Ok(record) => record,
+        let raw_bytes = redacted.batch().raw_bytes();
+        let encoded = self.admit(raw_bytes).and_then(|mut memory| {
+            let record = EncodedRecord::new(&redacted)?;
+            memory.grow(record.len())?;
+            Ok((record, memory))
+        });
+        let (record, memory) = match encoded {
+            Ok(encoded) => encoded,
             Err(error) => {
                 drop(ticket);
                 return done(Err(error));
             }
         };
         let batch = redacted.into_batch();
-        let raw_bytes = batch.raw_bytes();
-        let submission = Submission { batch, record, raw_bytes, ticket, done: Box::new(done) };
+        let done = Box::new(done);
+        let submission = Submission { batch, record, raw_bytes, ticket, memory, done };
         if let Err(refused) = self.queue.push(submission) {
             let (submission, error) = *refused;
             submission.refuse(error);
         }
+    }
+
+    /// Memory for a batch, if disk and memory have room for it.
+    fn admit(&self, bytes: usize) -> Result<Reservation> {
+        self.shared.room.check(&self.shared, bytes)?;
+        Ok(self.shared.pool.reserve(Consumer::Ingest, bytes)?)
     }
 
     /// A page of events.
@@ -215,7 +234,15 @@ impl Engine {
     /// # Errors
     /// `Invalid` for a cursor that is not of this query, `Corrupt`, `Io`.
     pub fn search(&self, request: &SearchRequest) -> Result<SearchPage> {
-        query::search(&self.shared, request)
+        self.search_with(request, &Control::default())
+    }
+
+    /// A page of events, within bounds.
+    ///
+    /// # Errors
+    /// As [`Engine::search`]; `Busy` without memory for it, `Deadline`, `Cancelled`.
+    pub fn search_with(&self, request: &SearchRequest, control: &Control) -> Result<SearchPage> {
+        query::search(&self.shared, request, control)
     }
 
     /// The event of this id.
@@ -223,7 +250,15 @@ impl Engine {
     /// # Errors
     /// `Corrupt`, `Io`.
     pub fn get(&self, id: EventId) -> Result<Option<EventRecord>> {
-        query::get(&self.shared, id)
+        self.get_with(id, &Control::default())
+    }
+
+    /// The event of this id, within bounds.
+    ///
+    /// # Errors
+    /// As [`Engine::get`]; `Busy` without memory for it, `Deadline`, `Cancelled`.
+    pub fn get_with(&self, id: EventId, control: &Control) -> Result<Option<EventRecord>> {
+        query::get(&self.shared, id, control)
     }
 
     /// A table of figures.
@@ -231,7 +266,20 @@ impl Engine {
     /// # Errors
     /// `Invalid` for too many groups, `Corrupt`, `Io`.
     pub fn stats(&self, request: &StatsRequest) -> Result<StatsTable> {
-        query::stats(&self.shared, request)
+        self.stats_with(request, &Control::default())
+    }
+
+    /// A table of figures, within bounds.
+    ///
+    /// # Errors
+    /// As [`Engine::stats`]; `Busy` without memory for it, `Deadline`, `Cancelled`.
+    pub fn stats_with(&self, request: &StatsRequest, control: &Control) -> Result<StatsTable> {
+        query::stats(&self.shared, request, control)
+    }
+
+    /// The memory that the store and its users share.
+    pub fn pool(&self) -> &Arc<Pool> {
+        &self.shared.pool
     }
 
     /// Writes everything in memory to a level-0 file and retires its log. Returns when that is
@@ -287,6 +335,7 @@ impl Engine {
 
     /// The state of the store.
     pub fn status(&self) -> Status {
+        let full = self.shared.room.check(&self.shared, 0).err();
         let counters = &self.shared.counters;
         let keys = self.shared.claims.figures();
         let state = self.shared.state();
@@ -302,10 +351,8 @@ impl Engine {
         let limits = &self.shared.limits;
         let refuses = wal_bytes >= limits.wal_bytes_max
             || state.active.bytes() >= 2 * limits.memtable_bytes_max;
-        let failed = flush_failing.as_ref().filter(|_| refuses);
-        let failed =
-            failed.map(|error| format!("memory or log are full, and flushing fails: {error}"));
-        let not_writable = state.closed.clone().or(failed);
+        let failed = state.flush_error.as_ref().filter(|_| refuses);
+        let not_writable = state.check_open().err().or_else(|| failed.cloned()).or(full);
         // A hundred thousand sections: nobody should wait while they are counted.
         drop(state);
         let sections = || files.iter().flat_map(|file| &file.meta.sections);
@@ -342,6 +389,7 @@ impl Engine {
             compacted_bytes_out: counters.compacted_bytes_out.load(Relaxed),
             compaction_failing,
             redactions: self.redactor.hits(),
+            pool: self.shared.pool.status(),
         }
     }
 
@@ -357,6 +405,7 @@ impl Engine {
     fn end_threads(&mut self) {
         self.compactions.close();
         self.queue.close();
+        self.shared.scans.close();
         let mut threads = self.threads.drain(..);
         // The writer's end closes the queues of the next two; the flusher is told once nothing more
         // can come.
@@ -365,7 +414,7 @@ impl Engine {
             let _ = thread.join();
         }
         self.flushes.close();
-        for thread in threads {
+        for thread in threads.chain(self.scanners.drain(..)) {
             let _ = thread.join();
         }
     }

@@ -5,6 +5,7 @@ use super::compactor::{self, CompactQueue};
 use super::flush::{self, FlushQueue};
 use super::queue::Queue;
 use super::sealer::{self, SealQueue};
+use super::space::has_room_for_spare;
 use super::state::{ClosesOnPanic, Shared, State};
 use super::writer::Writer;
 use crate::append::Redactor;
@@ -15,6 +16,7 @@ use crate::manifest::{FileId, Manifest, ManifestState};
 use crate::memtable::Memtable;
 use crate::names::{self, Name};
 use crate::options::Options;
+use crate::pool::{Consumer, Pool};
 use crate::wal::{self, Wal};
 use std::path::Path;
 use std::sync::Arc;
@@ -37,6 +39,8 @@ pub(crate) fn open(options: Options) -> Result<Engine> {
     let lock = lock(&io, &dir)?;
     let manifest = Manifest::open_or_create(&io, &dir, &limits)?;
     let live = manifest.state().clone();
+    let cache_bytes = usize::try_from(limits.cache_bytes_max).unwrap_or(usize::MAX);
+    let pool = Pool::new(limits.memory_bytes_max.saturating_sub(cache_bytes));
     let state = State {
         active: Memtable::new(1, live.next_seq),
         frozen: None,
@@ -47,8 +51,9 @@ pub(crate) fn open(options: Options) -> Result<Engine> {
         ingest_waits: false,
         compaction_error: None,
         closed: None,
+        memory: pool.reserve(Consumer::Ingest, 0)?,
     };
-    let shared = Arc::new(Shared::new(dir, io, limits, manifest, state));
+    let shared = Arc::new(Shared::new(dir, io, limits, manifest, pool, state));
     let files = live.files.values().map(|meta| shared.live_file(meta));
     shared.state().files = Arc::new(files.collect());
 
@@ -77,10 +82,12 @@ pub(crate) fn open(options: Options) -> Result<Engine> {
     };
     let (wanted, orders) = channel::<()>();
     let spares = Arc::clone(wal.spares());
-    let preparer = spawn(&shared, "preparer", move |_| {
+    let preparer = spawn(&shared, "preparer", move |shared| {
         while orders.recv().is_ok() {
             // On a full disk the log does with files that grow.
-            let _ = spares.refill();
+            if has_room_for_spare(shared) {
+                let _ = spares.refill();
+            }
         }
     });
     let compactions = CompactQueue::default();
@@ -99,6 +106,7 @@ pub(crate) fn open(options: Options) -> Result<Engine> {
         let writer = Writer::new(Arc::clone(&shared), Arc::clone(&queue), seals, wal, wanted);
         spawn(&shared, "writer", move |_| writer.run())
     };
+    let scanners = shared.scans.start_helpers();
     Ok(Engine {
         shared,
         redactor: Redactor::new(redaction),
@@ -106,6 +114,7 @@ pub(crate) fn open(options: Options) -> Result<Engine> {
         flushes,
         compactions,
         threads: vec![writer, sealer, preparer, flusher, compactor],
+        scanners,
         _lock: lock,
     })
 }
@@ -151,6 +160,7 @@ fn recover(shared: &Shared, seals: &SealQueue, live: &ManifestState) -> Result<W
             shared.wait(&mut state);
         }
         let jobs = state.apply(shared, batch);
+        state.account();
         drop(state);
         seals.extend(jobs);
         Ok(())

@@ -4,6 +4,7 @@ use super::Appended;
 use crate::batch::Batch;
 use crate::error::{Error, Result};
 use crate::idempotency::Ticket;
+use crate::pool::Reservation;
 use crate::wal::EncodedRecord;
 use parking_lot::{Condvar, Mutex};
 use std::collections::VecDeque;
@@ -34,6 +35,8 @@ pub(crate) struct Submission {
     pub(crate) raw_bytes: usize,
     /// Its right to be stored under its key, if it has one.
     pub(crate) ticket: Option<Ticket>,
+    /// Of the pool: as many, and those of the record.
+    pub(crate) memory: Reservation,
     pub(crate) done: Box<dyn FnOnce(Result<Appended>) + Send>,
 }
 

@@ -54,6 +54,7 @@ pub(crate) fn run(shared: &Shared, tasks: &Receiver<Task>, flushes: &FlushQueue)
                 let mut state = shared.state();
                 let memtable = state.memtable(job.memtable);
                 memtable.expect("a memtable is flushed after its blocks").sealed(&job, block);
+                state.account();
                 drop(state);
                 shared.notify();
             }

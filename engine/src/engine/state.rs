@@ -1,5 +1,6 @@
 //! What the threads of an engine share, and the snapshots that queries read.
 
+use super::space::Room;
 use crate::batch::Batch;
 use crate::error::{Error, Result};
 use crate::event::Seq;
@@ -9,6 +10,8 @@ use crate::limits::Limits;
 use crate::manifest::{FileMeta, Manifest};
 use crate::memtable::{MemPartition, Memtable, SealJob};
 use crate::partition::PartitionKey;
+use crate::pool::{Pool, Reservation};
+use crate::scan::Scans;
 use crate::segment::{BlockCache, Handles, SegmentFile};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::collections::{BTreeSet, HashMap};
@@ -30,6 +33,12 @@ pub(crate) struct Shared {
     pub(crate) handles: Arc<Handles>,
     pub(crate) claims: Arc<Claims>,
     pub(crate) counters: Counters,
+    /// The memory that batches and queries share.
+    pub(crate) pool: Arc<Pool>,
+    /// The room on the disk.
+    pub(crate) room: Room,
+    /// The turns of queries.
+    pub(crate) scans: Arc<Scans>,
     /// Whether queries leave out what statistics and filters rule out. Always, but for tests.
     pub(crate) prunes: AtomicBool,
     /// Locked before the state, never while the state is (`I4` of the flusher).
@@ -77,6 +86,8 @@ pub(crate) struct State {
     pub(crate) compaction_error: Option<Error>,
     /// Why the store accepts nothing more.
     pub(crate) closed: Option<String>,
+    /// The memory of both memtables.
+    pub(crate) memory: Reservation,
 }
 
 /// A memtable that takes in nothing more, and the generation of the log that it stands for.
@@ -111,12 +122,14 @@ impl Shared {
         io: Io,
         limits: Limits,
         manifest: Manifest,
+        pool: Arc<Pool>,
         state: State,
     ) -> Self {
         let cache = BlockCache::new(limits.cache_bytes_max);
         let limits_keys_max = limits.keys_max;
         let handles = Handles::new(Arc::clone(&io.storage), limits.files_open_max);
         let (store, incarnation) = (manifest.state().store_uuid, manifest.state().incarnation);
+        let scans = Scans::new(limits.scans_max, Arc::clone(&io.clock));
         Self {
             dir,
             io,
@@ -127,6 +140,9 @@ impl Shared {
             handles: Arc::new(handles),
             claims: Arc::new(Claims::new(limits_keys_max)),
             counters: Counters::default(),
+            pool,
+            room: Room::default(),
+            scans: Arc::new(scans),
             prunes: AtomicBool::new(true),
             manifest: Mutex::new(manifest),
             state: Mutex::new(state),
@@ -203,6 +219,13 @@ impl State {
             self.active.keys.push(entry);
         }
         self.active.apply(batch, &shared.limits)
+    }
+
+    /// Tells the pool what the memtables take now. They are within its bounds because what came
+    /// in was reserved when it came, and appends wait for room.
+    pub(crate) fn account(&mut self) {
+        let frozen = self.frozen.as_ref().map_or(0, |frozen| frozen.memtable.bytes());
+        self.memory.hold(self.active.bytes() + frozen);
     }
 
     /// The memtable of this id, if it is still in memory.

@@ -137,7 +137,9 @@ impl Writer {
         let mut told = Vec::with_capacity(group.len());
         let mut jobs = Vec::new();
         let mut state = self.shared.state();
-        for Submission { mut batch, done, ticket, .. } in group {
+        let mut memory = Vec::with_capacity(group.len());
+        for Submission { mut batch, done, ticket, memory: reserved, .. } in group {
+            memory.push(reserved);
             let count = batch.len();
             batch.number(next);
             let ids = batch.ids(incarnation);
@@ -145,7 +147,9 @@ impl Writer {
             next += count as u64;
             told.push((done, ticket, Appended { count, ids }));
         }
+        state.account();
         drop(state);
+        drop(memory);
         self.shared.counters.events_appended.fetch_add(next - first, Relaxed);
         self.generation_began.get_or_insert_with(|| self.shared.io.clock.monotonic());
         self.seals.extend(jobs);

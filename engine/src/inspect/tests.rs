@@ -2,7 +2,7 @@ use crate::append::Rules;
 use crate::batch::BatchBuilder;
 use crate::engine::Engine;
 use crate::event::Kind;
-use crate::io::{File, Io, Lock, ManualClock, MemoryStorage, SeededEntropy, Storage};
+use crate::io::{File, Io, Lock, ManualClock, MemoryStorage, SeededEntropy, Space, Storage};
 use crate::limits::Limits;
 use crate::options::Options;
 use crate::timestamp::Timestamp;
@@ -21,6 +21,10 @@ fn refused<T>() -> io::Result<T> {
 }
 
 impl Storage for ReadOnly {
+    fn space(&self, dir: &Path) -> io::Result<Space> {
+        self.0.space(dir)
+    }
+
     fn create_dir_all(&self, _: &Path) -> io::Result<()> {
         refused()
     }

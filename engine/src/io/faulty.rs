@@ -1,7 +1,7 @@
 //! A disk that fails on demand: at the n-th operation that could change anything, for tests.
 
 use super::memory::{MemoryFile, MemoryStorage};
-use super::{File, Lock, Storage};
+use super::{File, Lock, Space, Storage};
 use parking_lot::Mutex;
 use std::io;
 use std::path::Path;
@@ -121,6 +121,10 @@ impl Storage for FaultyStorage {
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         self.step()?;
         self.inner.sync_dir(dir)
+    }
+
+    fn space(&self, dir: &Path) -> io::Result<Space> {
+        self.inner.space(dir)
     }
 
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Lock>> {

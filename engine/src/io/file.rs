@@ -2,7 +2,7 @@
 #![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "this is the door")]
 
 use super::map::Mapping;
-use super::{Clock, Entropy, File, Lock, Region, Storage, read_region};
+use super::{Clock, Entropy, File, Lock, Region, Space, Storage, read_region};
 use crate::timestamp::Timestamp;
 use std::fs;
 use std::io;
@@ -102,6 +102,13 @@ impl Storage for FileStorage {
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         fs::File::open(dir)?.sync_all()
+    }
+
+    fn space(&self, dir: &Path) -> io::Result<Space> {
+        let stat = rustix::fs::statvfs(dir)?;
+        let bytes = |blocks: u64| blocks.saturating_mul(stat.f_frsize);
+        // Not all that is free is for us: some is kept for the system.
+        Ok(Space { free: bytes(stat.f_bavail), total: bytes(stat.f_blocks) })
     }
 
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Lock>> {

@@ -1,6 +1,6 @@
 //! Disk, clock and chance in memory, for tests: what was not synced can be lost on demand.
 
-use super::{Clock, Entropy, File, Lock, Storage};
+use super::{Clock, Entropy, File, Lock, Space, Storage};
 use crate::timestamp::Timestamp;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,6 +32,8 @@ struct Disk {
     unsynced: Vec<Change>,
     dirs: BTreeSet<PathBuf>,
     locks: BTreeSet<PathBuf>,
+    /// The size that it claims to have.
+    capacity: Option<u64>,
 }
 
 /// A change of the names in a directory that is not synced.
@@ -139,6 +141,18 @@ impl MemoryStorage {
         let after =
             Disk { durable: files.clone(), files, dirs: disk.dirs.clone(), ..Disk::default() };
         Self { disk: Arc::new(Mutex::new(after)) }
+    }
+
+    /// Sets the size that [`Storage::space`] tells; `None` is endless. Writes beyond it succeed:
+    /// whoever heeds the space that is left never makes them.
+    pub fn set_capacity(&self, bytes: Option<u64>) {
+        self.disk.lock().capacity = bytes;
+    }
+
+    /// The bytes of all files as programs see them.
+    pub fn bytes(&self) -> u64 {
+        let disk = self.disk.lock();
+        disk.files.values().map(|file| file.contents.lock().now.len() as u64).sum()
     }
 
     /// The bytes of a file as programs see them.
@@ -258,6 +272,13 @@ impl Storage for MemoryStorage {
         let inside = files.iter().filter(|(path, _)| path.parent() == Some(dir));
         durable.extend(inside.map(|(path, file)| (path.clone(), Arc::clone(file))));
         Ok(())
+    }
+
+    fn space(&self, _: &Path) -> io::Result<Space> {
+        let disk = self.disk.lock();
+        let used = disk.files.values().map(|file| file.contents.lock().now.len() as u64).sum();
+        let total = disk.capacity.unwrap_or(u64::MAX);
+        Ok(Space { free: total.saturating_sub(used), total })
     }
 
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Lock>> {

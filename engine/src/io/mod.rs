@@ -63,9 +63,20 @@ pub trait Storage: Send + Sync + fmt::Debug {
     fn list(&self, dir: &Path) -> io::Result<Vec<String>>;
     /// Makes creations, renames and removals in a directory durable.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
+    /// The room on the disk that a directory is on.
+    fn space(&self, dir: &Path) -> io::Result<Space>;
     /// Locks a file (created if needed) against every other process and handle until the lock is
     /// dropped; `WouldBlock` if another holds it.
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Lock>>;
+}
+
+/// The room on a disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Space {
+    /// Bytes that we could still write.
+    pub free: u64,
+    /// Bytes of the whole disk.
+    pub total: u64,
 }
 
 /// Held as long as it lives.

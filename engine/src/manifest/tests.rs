@@ -289,6 +289,9 @@ impl Storage for NoRoom {
     fn sync_dir(&self, dir: &Path) -> std::io::Result<()> {
         self.0.sync_dir(dir)
     }
+    fn space(&self, dir: &Path) -> std::io::Result<crate::io::Space> {
+        self.0.space(dir)
+    }
     fn lock(&self, path: &Path) -> std::io::Result<Box<dyn crate::io::Lock>> {
         self.0.lock(path)
     }

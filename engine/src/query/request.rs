@@ -65,6 +65,14 @@ pub struct Scanned {
     pub rows: u64,
 }
 
+impl std::ops::AddAssign for Scanned {
+    fn add_assign(&mut self, more: Self) {
+        self.blocks += more.blocks;
+        self.blocks_pruned += more.blocks_pruned;
+        self.rows += more.rows;
+    }
+}
+
 /// One event as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventRecord {

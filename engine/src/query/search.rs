@@ -1,48 +1,58 @@
 //! A page of events: the newest (or oldest) that match, without reading what can't be among them.
 
+mod fetch;
+mod pass;
+
 use super::cursor::{Cursor, query_hash};
 use super::filter::Plan;
 use super::names;
 use super::request::{EventRecord, Order, Scanned, SearchPage, SearchRequest, TimeRange};
-use super::selection::Selection;
-use super::table::{Source, Table, in_file, in_memory, sources_of, times_in};
+use super::table::{Source, in_file, in_memory, sources_of, times_in};
 use crate::engine::{LiveFile, Shared, Snapshot};
 use crate::error::Result;
 use crate::event::{EventId, Seq};
-use crate::index::BlockIndex;
-use crate::limits::{FETCH_BYTES_MAX, PAGE_BYTES_MAX, PAGE_ROWS_MAX};
+use crate::limits::PAGE_ROWS_MAX;
+use crate::pool::Consumer;
+use crate::scan::{Control, Scan};
 use crate::timestamp::Timestamp;
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use pass::{Best, Hit, ManySources, Pass, Rank};
+use std::collections::BinaryHeap;
+use std::sync::Arc;
 
-/// The place of an event in the order asked for: the greater, the earlier on the page.
-type Rank = (i64, u64);
-
-/// An event of the page: its rank, its source, its row there.
-type Hit = (Rank, usize, usize);
+/// Blocks that a query opens on its own thread before others help: most queries need no more.
+pub(super) const ALONE_OPENED_MAX: u64 = 2;
+/// Sources that it looks at, whether it opens them or not.
+pub(super) const ALONE_VISITED_MAX: u64 = 1_024;
+/// Sources that a search hands out at once, for each turn: in between it looks whether the page is
+/// full.
+const HANDED_OUT_MAX: usize = 16;
 
 /// What is left to scan, or was scanned.
 enum Part {
-    Source(Source),
+    Source(Arc<Source>),
     /// A file of which nothing is read yet.
     File(LiveFile),
 }
 
 struct Search<'a> {
-    shared: &'a Shared,
-    plan: Plan,
-    order: Order,
-    range: TimeRange,
-    as_of: Seq,
-    /// Only events that rank below this are wanted.
-    below: Option<Rank>,
-    limit: usize,
-    best: BinaryHeap<Reverse<Hit>>,
+    shared: &'a Arc<Shared>,
+    scan: Scan<'a>,
+    pass: Arc<Pass>,
+    parts: Vec<Part>,
+    /// The parts that are left, the one with the best rank first.
+    queue: BinaryHeap<(i64, usize)>,
+    best: Best,
     scanned: Scanned,
+    /// Sources handed out the last time.
+    handed_out: usize,
 }
 
 /// A page of events.
-pub(crate) fn search(shared: &Shared, request: &SearchRequest) -> Result<SearchPage> {
+pub(crate) fn search(
+    shared: &Arc<Shared>,
+    request: &SearchRequest,
+    control: &Control,
+) -> Result<SearchPage> {
     let cursor = request
         .cursor
         .as_ref()
@@ -50,31 +60,36 @@ pub(crate) fn search(shared: &Shared, request: &SearchRequest) -> Result<SearchP
         .transpose()?;
     let snapshot = shared.snapshot();
     let limit = request.limit.min(PAGE_ROWS_MAX);
-    let mut search = Search {
-        shared,
+    let pass = Pass {
         plan: Plan::new(&request.filter),
         order: request.order,
         range: cursor.map_or(request.range, |cursor| cursor.range),
         as_of: cursor.map_or(snapshot.as_of, |cursor| cursor.as_of),
         below: cursor.map(|cursor| rank(request.order, cursor.timestamp.0, cursor.seq.0)),
-        // One more tells whether there is a next page.
-        limit: limit + 1,
-        best: BinaryHeap::new(),
-        scanned: Scanned::default(),
     };
-    let parts = search.scan_best_first(&snapshot)?;
-    let mut hits: Vec<Hit> = std::mem::take(&mut search.best).into_iter().map(|r| r.0).collect();
-    hits.sort_unstable_by(|a, b| b.cmp(a));
+    let mut search = Search {
+        shared,
+        scan: shared.scans.enter(control),
+        pass: Arc::new(pass),
+        parts: Vec::new(),
+        queue: BinaryHeap::new(),
+        // One more tells whether there is a next page.
+        best: Best::new(limit + 1),
+        scanned: Scanned::default(),
+        handed_out: 0,
+    };
+    search.scan_best_first(&snapshot)?;
+    let mut hits = std::mem::replace(&mut search.best, Best::new(0)).into_sorted();
     let more = hits.len() > limit;
     hits.truncate(limit);
-    let events = search.fetch_page(&parts, &hits)?;
+    let events = search.fetch_page(&hits)?;
     let more = more || events.len() < hits.len();
     let next_cursor = hits[..events.len()].last().filter(|_| more).map(|(rank, ..)| {
         let (timestamp, seq) = unrank(request.order, *rank);
-        let as_of = search.as_of;
+        let Pass { as_of, range, .. } = *search.pass;
         let incarnation = shared.incarnation;
         let query = query_hash(request);
-        Cursor { query, range: search.range, as_of, incarnation, timestamp, seq }.encode()
+        Cursor { query, range, as_of, incarnation, timestamp, seq }.encode()
     });
     Ok(SearchPage {
         events,
@@ -119,175 +134,118 @@ impl Part {
 
 impl Search<'_> {
     /// Scans what can hold the best events first, until the rest can't improve the page. A file
-    /// is not opened before. Returns what hits refer to.
-    fn scan_best_first(&mut self, snapshot: &Snapshot) -> Result<Vec<Part>> {
+    /// is not opened before.
+    fn scan_best_first(&mut self, snapshot: &Snapshot) -> Result<()> {
         let prunes = self.shared.prunes();
         let (range, levels) = match prunes {
-            true => (self.range_left(), self.plan.levels),
+            true => (self.pass.range_left(), self.pass.plan.levels),
             false => (TimeRange::default(), u8::MAX),
         };
-        let mut parts = Vec::new();
-        let mut queue = BinaryHeap::new();
-        let order = self.order;
-        let add = |queue: &mut BinaryHeap<_>, parts: &mut Vec<_>, times, part| {
-            queue.push((best_rank(order, times), parts.len()));
-            parts.push(part);
-        };
         for source in in_memory(snapshot, range) {
-            add(&mut queue, &mut parts, source.times, Part::Source(source));
+            self.add(source.times, Part::Source(Arc::new(source)));
         }
-        for file in snapshot.files.iter().filter(|file| file.meta.seqs.start <= self.as_of.0) {
+        let as_of = self.pass.as_of;
+        for file in snapshot.files.iter().filter(|file| file.meta.seqs.start <= as_of.0) {
             match times_in(file, range, levels) {
-                Some(times) => add(&mut queue, &mut parts, times, Part::File(file.clone())),
+                Some(times) => self.add(times, Part::File(file.clone())),
                 None => self.scanned.blocks_pruned += Part::File(file.clone()).blocks(),
             }
         }
-        while let Some((best, index)) = queue.pop() {
-            if prunes && self.worst().is_some_and(|worst| best < worst.0) {
-                let left = queue.iter().map(|(_, index)| parts[*index].blocks());
-                self.scanned.blocks_pruned += parts[index].blocks() + left.sum::<u64>();
-                break;
-            }
-            match &parts[index] {
-                Part::Source(source) => self.scan(index, source)?,
+        while let Some(index) = self.next_part() {
+            self.scan.item()?;
+            match &self.parts[index] {
+                Part::Source(source) => {
+                    let source = Arc::clone(source);
+                    match self.to_hand_out() {
+                        0 | 1 => self.scan_here(index, &source)?,
+                        count => self.scan_together((index, source), count)?,
+                    }
+                }
                 Part::File(file) => {
-                    for source in in_file(self.shared, file, range, Some(&self.plan))? {
-                        add(&mut queue, &mut parts, source.times, Part::Source(source));
+                    for source in in_file(self.shared, &file.clone(), range, Some(&self.pass.plan))?
+                    {
+                        self.add(source.times, Part::Source(Arc::new(source)));
                     }
                 }
             }
         }
-        Ok(parts)
-    }
-
-    /// The range in which the events of this page and the later ones lie.
-    fn range_left(&self) -> TimeRange {
-        let mut range = self.range;
-        match (self.order, self.below) {
-            (_, None) => {}
-            (Order::NewestFirst, Some((last, _))) => {
-                let to = last.checked_add(1).map(Timestamp);
-                range.to = [range.to, to].into_iter().flatten().min();
-            }
-            (Order::OldestFirst, Some((last, _))) => {
-                range.from = range.from.max(Some(Timestamp(!last)));
-            }
-        }
-        range
-    }
-
-    /// The rank that an event must beat, once the page is full.
-    fn worst(&self) -> Option<Rank> {
-        let worst = self.best.peek().filter(|_| self.best.len() == self.limit)?;
-        Some(worst.0.0)
-    }
-
-    fn scan(&mut self, index: usize, source: &Source) -> Result<()> {
-        let shared = self.shared;
-        let admitted = match source.seqs.0 <= self.as_of.0 {
-            true => source.admit(&self.plan, shared)?,
-            false => None,
-        };
-        let Some(known) = admitted else {
-            self.scanned.blocks_pruned += 1;
-            return Ok(());
-        };
-        source.with_table(shared, |table| self.scan_table(index, table, &known))
-    }
-
-    fn scan_table(&mut self, index: usize, table: &dyn Table, known: &BlockIndex) -> Result<()> {
-        let timestamps = table.timestamps()?;
-        let seqs = table.seqs()?;
-        let worst = self.worst();
-        let wanted = |row: usize| {
-            let (timestamp, seq) = (timestamps[row], seqs[row]);
-            let rank = rank(self.order, timestamp, seq);
-            self.range.from.is_none_or(|from| timestamp >= from.0)
-                && self.range.to.is_none_or(|to| timestamp < to.0)
-                && seq <= self.as_of.0
-                && self.below.is_none_or(|below| rank < below)
-                && worst.is_none_or(|worst| rank > worst)
-        };
-        let candidates = Selection::from_fn(table.rows(), wanted);
-        self.scanned.blocks += 1;
-        self.scanned.rows += candidates.count() as u64;
-        let candidates = self.plan.evaluate(table, known, candidates)?;
-        for row in candidates.iter() {
-            let rank = rank(self.order, timestamps[row], seqs[row]);
-            if self.best.len() < self.limit {
-                self.best.push(Reverse((rank, index, row)));
-            } else if let Some(mut worst) = self.best.peek_mut()
-                && worst.0.0 < rank
-            {
-                *worst = Reverse((rank, index, row));
-            }
-        }
+        let left = self.queue.iter().map(|(_, index)| self.parts[*index].blocks());
+        self.scanned.blocks_pruned += left.sum::<u64>();
         Ok(())
     }
 
-    /// The events of the hits, in their order, as many as one page may take: at least one, for the
-    /// next page has to get further.
-    fn fetch_page(&self, parts: &[Part], hits: &[Hit]) -> Result<Vec<EventRecord>> {
-        let mut events: Vec<EventRecord> = Vec::new();
-        let mut bytes = 0;
-        let mut rest = hits;
-        while !rest.is_empty() {
-            let (next, later) = rest.split_at(fetched_at_once(parts, rest));
-            rest = later;
-            for event in self.fetch(parts, next)? {
-                bytes += event.bytes();
-                if bytes > PAGE_BYTES_MAX && !events.is_empty() {
-                    return Ok(events);
-                }
-                events.push(event);
-            }
-        }
-        Ok(events)
+    fn add(&mut self, times: (Timestamp, Timestamp), part: Part) {
+        self.queue.push((best_rank(self.pass.order, times), self.parts.len()));
+        self.parts.push(part);
     }
 
-    /// The events of the hits, in their order; each source is read once.
-    fn fetch(&self, parts: &[Part], hits: &[Hit]) -> Result<Vec<EventRecord>> {
-        let mut by_source: BTreeMap<usize, Vec<(usize, usize)>> = BTreeMap::new();
-        for (place, (_, source, row)) in hits.iter().enumerate() {
-            by_source.entry(*source).or_default().push((*row, place));
+    /// Takes the part with the best rank, unless it can't improve the page.
+    fn next_part(&mut self) -> Option<usize> {
+        let (best, index) = *self.queue.peek()?;
+        if self.shared.prunes() && self.best.worst().is_some_and(|worst| best < worst.0) {
+            return None;
         }
-        let mut events: Vec<Option<EventRecord>> = vec![None; hits.len()];
-        for (source, mut wanted) in by_source {
-            wanted.sort_unstable();
-            let rows: Vec<usize> = wanted.iter().map(|(row, _)| *row).collect();
-            let fetched = source_of(parts, source)
-                .with_table(self.shared, |table| table.fetch(&rows, self.shared.incarnation))?;
-            assert_eq!(fetched.len(), wanted.len(), "one event a row");
-            for (event, (_, place)) in fetched.into_iter().zip(wanted) {
-                events[place] = Some(event);
-            }
-        }
-        Ok(events.into_iter().flatten().collect())
+        self.queue.pop();
+        Some(index)
     }
-}
 
-fn source_of(parts: &[Part], index: usize) -> &Source {
-    let Part::Source(source) = &parts[index] else { unreachable!("rows are of sources") };
-    source
-}
-
-/// How many of the hits, from the first on, lie in sources that may be decoded at once.
-fn fetched_at_once(parts: &[Part], hits: &[Hit]) -> usize {
-    let mut sources = BTreeSet::new();
-    let mut bytes = 0usize;
-    for (place, (_, source, _)) in hits.iter().enumerate() {
-        if sources.insert(*source) {
-            bytes = bytes.saturating_add(source_of(parts, *source).bytes);
-            if bytes > FETCH_BYTES_MAX && place > 0 {
-                return place;
-            }
-        }
+    fn scan_here(&mut self, index: usize, source: &Source) -> Result<()> {
+        self.pass.scan(self.shared, index, source, &mut self.best, &mut self.scanned)
     }
-    hits.len()
+
+    /// How many sources are worth scanning at once: none beyond those that the page is likely to
+    /// need, at the rate at which events were found so far.
+    fn to_hand_out(&self) -> usize {
+        let slots = self.shared.scans.slots();
+        let Scanned { blocks, blocks_pruned, .. } = self.scanned;
+        let alone = blocks < ALONE_OPENED_MAX && blocks + blocks_pruned < ALONE_VISITED_MAX;
+        if slots < 2 || alone || self.queue.is_empty() {
+            return 1;
+        }
+        let found = self.best.len() as u64;
+        let wanted = self.best.limit() as u64 - found;
+        let visited = blocks + blocks_pruned;
+        let needed = match wanted.checked_mul(visited).and_then(|n| n.checked_div(found)) {
+            Some(needed) => usize::try_from(needed).unwrap_or(usize::MAX),
+            None => usize::MAX,
+        };
+        // Twice as many each time: a few too many cost little after many.
+        let most = (self.handed_out * 2).clamp(2 * slots, HANDED_OUT_MAX * slots);
+        needed.min(most)
+    }
+
+    /// Scans up to `count` sources, from `first` on, with the help of other threads.
+    fn scan_together(&mut self, first: (usize, Arc<Source>), count: usize) -> Result<()> {
+        let mut sources = vec![first];
+        while sources.len() < count
+            && let Some((_, index)) = self.queue.peek()
+            && let Part::Source(source) = &self.parts[*index]
+        {
+            let source = Arc::clone(source);
+            let Some(index) = self.next_part() else { break };
+            sources.push((index, source));
+        }
+        if let [(index, source)] = &*sources {
+            return self.scan_here(*index, source);
+        }
+        self.handed_out = sources.len();
+        let count = sources.len();
+        let best = std::mem::replace(&mut self.best, Best::new(0));
+        let many = ManySources::new(self.shared, &self.pass, sources, best);
+        self.scan.run_all(Arc::clone(&many) as _, count)?;
+        let (best, scanned) = many.take_found();
+        self.best = best;
+        self.scanned += scanned;
+        Ok(())
+    }
 }
 
 /// The event of this id: found by the statistics of sections and blocks alone.
-pub(crate) fn get(shared: &Shared, id: EventId) -> Result<Option<EventRecord>> {
+pub(crate) fn get(
+    shared: &Arc<Shared>,
+    id: EventId,
+    control: &Control,
+) -> Result<Option<EventRecord>> {
     if id.incarnation() != shared.incarnation {
         return Ok(None);
     }
@@ -298,7 +256,11 @@ pub(crate) fn get(shared: &Shared, id: EventId) -> Result<Option<EventRecord>> {
         from: Some(Timestamp(first_ns)),
         to: first_ns.checked_add(1_000_000).map(Timestamp),
     };
+    let mut scan = shared.scans.enter(control);
+    scan.item()?;
     for source in sources_of(shared, &snapshot, range, seq)? {
+        scan.item()?;
+        let _memory = shared.pool.reserve(Consumer::Query, source.bytes)?;
         let found = source.with_table(shared, |table| {
             let Ok(row) = table.seqs()?.binary_search(&seq) else { return Ok(None) };
             Ok(table.fetch(&[row], shared.incarnation)?.pop().filter(|event| event.id == id))

@@ -5,58 +5,42 @@ use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::Body;
 use logstrata_client::wire::ErrorKind;
+use logstrata_engine::{Consumer, Pool, Refused, Reservation};
 use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 /// Longest silence within a body.
 const SILENCE_MAX: Duration = Duration::from_secs(30);
-/// One permit of the shared memory.
-const PERMIT_BYTES: usize = 4 << 10;
 /// Reserved at a time for a body whose length is not known.
-const STEP_BYTES: usize = 256 << 10;
+const STEP_BYTES: usize = 64 << 10;
 
-/// The memory that the bodies of all requests share.
+/// The memory that the bodies of all requests share with batches.
 #[derive(Debug, Clone)]
-pub(crate) struct BodyMemory(Arc<Semaphore>);
+pub(crate) struct BodyMemory(Arc<Pool>);
 
 /// A body, and its share of the memory.
 #[derive(Debug)]
 pub(crate) struct Received {
     /// As it came, still compressed.
     pub(crate) bytes: Vec<u8>,
-    reserved: Option<OwnedSemaphorePermit>,
+    memory: Reservation,
 }
 
 impl BodyMemory {
-    pub(crate) fn new(bytes: usize) -> Self {
-        Self(Arc::new(Semaphore::new(bytes.div_ceil(PERMIT_BYTES))))
+    pub(crate) fn new(pool: &Arc<Pool>) -> Self {
+        Self(Arc::clone(pool))
     }
 
-    fn reserve(&self, bytes: usize) -> Result<OwnedSemaphorePermit, ApiError> {
-        let permits = u32::try_from(bytes.div_ceil(PERMIT_BYTES)).unwrap_or(u32::MAX);
-        // Never waits: the request holds a connection, and perhaps half a body.
-        Arc::clone(&self.0).try_acquire_many_owned(permits).map_err(|_| {
-            ApiError::new(ErrorKind::Busy, "the bodies of other requests fill the memory for them")
-        })
+    /// Memory for a body. Never waits: the request holds a connection, and perhaps half a body.
+    pub(crate) fn reserve(&self, bytes: usize) -> Result<Reservation, ApiError> {
+        self.0.reserve(Consumer::Ingest, bytes).map_err(refused)
     }
 }
 
-impl Received {
-    fn reserve(&mut self, memory: &BodyMemory, bytes: usize) -> Result<(), ApiError> {
-        let more = memory.reserve(bytes)?;
-        match &mut self.reserved {
-            Some(reserved) => reserved.merge(more),
-            none => *none = Some(more),
-        }
-        Ok(())
-    }
-
-    fn reserved_bytes(&self) -> usize {
-        self.reserved.as_ref().map_or(0, |permit| permit.num_permits() * PERMIT_BYTES)
-    }
+fn refused(refused: Refused) -> ApiError {
+    logstrata_engine::Error::from(refused).into()
 }
 
 /// Reads a body of at most `bytes_max` bytes.
@@ -77,11 +61,9 @@ where
     if hint.lower() > bytes_max as u64 {
         return Err(too_large(bytes_max));
     }
-    let mut received = Received { bytes: Vec::new(), reserved: None };
-    if let Some(length) = hint.exact().and_then(|length| usize::try_from(length).ok()) {
-        received.reserve(memory, length)?;
-        received.bytes.reserve_exact(length);
-    }
+    let length = hint.exact().and_then(|length| usize::try_from(length).ok());
+    let memory = memory.reserve(length.unwrap_or_default())?;
+    let mut received = Received { bytes: Vec::with_capacity(length.unwrap_or_default()), memory };
     loop {
         let frame = timeout(SILENCE_MAX, body.frame()).await.map_err(|_| {
             ApiError::new(ErrorKind::Timeout, "the rest of the body did not arrive in time")
@@ -94,9 +76,7 @@ where
         if length > bytes_max {
             return Err(too_large(bytes_max));
         }
-        if length > received.reserved_bytes() {
-            received.reserve(memory, data.len().max(STEP_BYTES))?;
-        }
+        received.memory.grow_to(length, STEP_BYTES).map_err(refused)?;
         received.bytes.extend_from_slice(&data);
     }
 }
@@ -151,7 +131,7 @@ mod tests {
 
     #[tokio::test]
     async fn bodies_up_to_the_limit_are_read_and_larger_ones_refused() {
-        let memory = BodyMemory::new(1 << 20);
+        let memory = BodyMemory::new(&Pool::new(64 << 20));
         for length in [None, Some(3_000)] {
             let body = Chunks { left: 3, chunk: 1_000, length };
             assert_eq!(read(body, 3_000, &memory).await.expect("fits").bytes.len(), 3_000);
@@ -164,11 +144,19 @@ mod tests {
 
     #[tokio::test]
     async fn bodies_share_the_memory_and_give_it_back() {
-        let memory = BodyMemory::new(STEP_BYTES);
+        let pool = Pool::new(64 << 20);
+        let memory = BodyMemory::new(&pool);
+        let mut others = memory.reserve(0).expect("nothing");
+        while others.grow(STEP_BYTES).is_ok() {}
+        others.shrink_to(others.bytes() - STEP_BYTES);
         let chunked = || Chunks { left: 1, chunk: 10, length: None };
         let first = read(chunked(), 1_000, &memory).await.expect("there is room");
         assert_eq!(kind_of(chunked(), 1_000, &memory).await, Some(ErrorKind::Busy));
+        let known = Chunks { left: 1, chunk: 10, length: Some(10_000) };
+        assert_eq!(kind_of(known, 1 << 20, &memory).await, Some(ErrorKind::Busy));
         drop(first);
         assert_eq!(kind_of(chunked(), 1_000, &memory).await, None);
+        drop(others);
+        assert_eq!(pool.status().ingest, 0);
     }
 }

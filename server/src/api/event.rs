@@ -1,6 +1,6 @@
 //! `GET /api/v1/logs/{id}`: one event.
 
-use super::{Call, Outcome};
+use super::{Call, Outcome, querying};
 use crate::ingest::json::write_as_sent;
 use crate::status::{ApiError, json};
 use logstrata_client::wire::ErrorKind;
@@ -11,17 +11,18 @@ pub(super) async fn get(call: Call) -> Outcome {
     let id = call.id.as_deref().unwrap_or_default();
     let id: EventId =
         id.parse().map_err(|error| ApiError::invalid(format!("not an event id: {error}")))?;
-    let state = call.state.clone();
-    let work = move || match state.engine.get(id)? {
-        Some(event) => {
-            let mut body = Vec::new();
-            match as_sent {
-                true => write_as_sent(&event, &mut body),
-                false => event.write_json(&mut body),
+    querying::run(&call.state, None, move |state, control| {
+        match state.engine.get_with(id, control)? {
+            Some(event) => {
+                let mut body = Vec::new();
+                match as_sent {
+                    true => write_as_sent(&event, &mut body),
+                    false => event.write_json(&mut body),
+                }
+                Ok(json(body))
             }
-            Ok(json(body))
+            None => Err(ApiError::new(ErrorKind::NotFound, "there is no event of this id")),
         }
-        None => Err(ApiError::new(ErrorKind::NotFound, "there is no event of this id")),
-    };
-    call.state.queries.run(work).await?
+    })
+    .await
 }

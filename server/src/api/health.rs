@@ -2,7 +2,6 @@
 
 use super::{Call, Outcome};
 use crate::status::{ApiError, json};
-use logstrata_client::wire::ErrorKind;
 
 /// The process is there.
 pub(super) async fn live(call: Call) -> Outcome {
@@ -23,6 +22,6 @@ pub(super) async fn ready(call: Call) -> Outcome {
             let body = serde_json::json!({ "status": "ready", "warnings": warnings });
             Ok(json(body.to_string().into_bytes()))
         }
-        Some(reason) => Err(ApiError::new(ErrorKind::Closed, reason)),
+        Some(why) => Err(ApiError::from(why).unavailable()),
     }
 }

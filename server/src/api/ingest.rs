@@ -6,7 +6,7 @@
 
 use super::body::{self, Received};
 use super::{Call, Outcome};
-use crate::ingest::body::{BodyError, decompress};
+use crate::ingest::body::{BodyError, decompress_within};
 use crate::ingest::json::{Decoded, decode_json, decode_ndjson};
 use crate::ingest::{Format, detect};
 use crate::serve::State;
@@ -70,7 +70,11 @@ fn decode(
     arrival: Timestamp,
 ) -> Result<Decoded, ApiError> {
     let max = state.limits.body_bytes_max;
-    let body = decompress(&received.bytes, encoding, max).map_err(|error| match error {
+    let mut memory = state.bodies.reserve(0)?;
+    let mut reserve = |bytes: usize| memory.grow_to(bytes, 0).is_ok();
+    let body = decompress_within(&received.bytes, encoding, max, &mut reserve);
+    let body = body.map_err(|error| match error {
+        BodyError::NoMemory => ApiError::new(ErrorKind::Busy, error.to_string()),
         BodyError::TooLarge { max } => body::too_large(max),
         BodyError::Unsupported => ApiError::new(ErrorKind::UnsupportedMediaType, error.to_string()),
         BodyError::Broken { .. } => ApiError::invalid(error.to_string()),

@@ -12,6 +12,7 @@ mod ingest;
 mod metrics;
 mod params;
 mod query;
+mod querying;
 pub(crate) mod search;
 pub(crate) mod stats;
 

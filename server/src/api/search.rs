@@ -2,12 +2,12 @@
 
 use super::hints::hints;
 use super::query::{millis, parse_filter, parse_range, resolved, scanned};
-use super::{Call, Outcome};
-use crate::status::{ApiError, json};
+use super::{Call, Outcome, querying};
+use crate::status::ApiError;
 use logstrata_client::wire::{self, QueryMeta, SearchQuery};
-use logstrata_engine::Engine;
 use logstrata_engine::io::Clock;
 use logstrata_engine::query::{Order, SearchRequest};
+use logstrata_engine::{Control, Engine};
 
 const LIMIT_DEFAULT: usize = 100;
 /// Events of a page at most.
@@ -23,10 +23,13 @@ pub(super) async fn get(call: Call) -> Outcome {
         limit: params.number("limit", 1, LIMIT_MAX)?,
         order: owned("order"),
         cursor: owned("cursor"),
+        timeout: owned("timeout"),
     };
-    let state = call.state.clone();
-    let work = move || answer(&state.engine, &*state.clock, &query).map(json);
-    call.state.queries.run(work).await?
+    querying::run(&call.state, params.get("timeout"), move |state, control| {
+        let body = answer(&state.engine, &*state.clock, &query, control)?;
+        querying::answer(&state.engine, body)
+    })
+    .await
 }
 
 /// Answers a query with a [`wire::SearchAnswer`] in JSON.
@@ -34,6 +37,7 @@ pub(crate) fn answer(
     engine: &Engine,
     clock: &dyn Clock,
     query: &SearchQuery,
+    control: &Control,
 ) -> Result<Vec<u8>, ApiError> {
     let began = clock.monotonic();
     let order = match query.order.as_deref() {
@@ -49,7 +53,7 @@ pub(crate) fn answer(
         order,
         cursor: query.cursor.clone(),
     };
-    let page = engine.search(&request)?;
+    let page = engine.search_with(&request, control)?;
     let mut warnings = page.warnings;
     warnings.extend(hints(&request.filter, page.events.is_empty()));
     let meta = QueryMeta {

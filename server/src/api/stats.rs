@@ -3,13 +3,13 @@
 use super::aggregate::{Column, parse_aggregates, parse_group_by};
 use super::hints::hints;
 use super::query::{millis, parse_filter, parse_range, resolved, scanned};
-use super::{Call, Outcome};
-use crate::status::{ApiError, json};
+use super::{Call, Outcome, querying};
+use crate::status::ApiError;
 use crate::units::parse_duration;
 use logstrata_client::wire::{self, QueryMeta, StatsQuery};
 use logstrata_engine::io::Clock;
 use logstrata_engine::query::{StatsRequest, StatsRow};
-use logstrata_engine::{Engine, Kind};
+use logstrata_engine::{Control, Engine, Kind};
 
 pub(super) async fn get(call: Call) -> Outcome {
     let params = call.params(StatsQuery::PARAMETERS)?;
@@ -22,10 +22,13 @@ pub(super) async fn get(call: Call) -> Outcome {
         interval: owned("interval"),
         agg: owned("agg"),
         top: params.number("top", 1, usize::MAX)?,
+        timeout: owned("timeout"),
     };
-    let state = call.state.clone();
-    let work = move || answer(&state.engine, &*state.clock, &query).map(json);
-    call.state.queries.run(work).await?
+    querying::run(&call.state, params.get("timeout"), move |state, control| {
+        let body = answer(&state.engine, &*state.clock, &query, control)?;
+        querying::answer(&state.engine, body)
+    })
+    .await
 }
 
 /// Answers a query with a [`wire::StatsAnswer`] in JSON.
@@ -33,6 +36,7 @@ pub(crate) fn answer(
     engine: &Engine,
     clock: &dyn Clock,
     query: &StatsQuery,
+    control: &Control,
 ) -> Result<Vec<u8>, ApiError> {
     let began = clock.monotonic();
     let interval = query.interval.as_deref().map(parse_interval).transpose()?;
@@ -46,7 +50,7 @@ pub(crate) fn answer(
         aggregates: columns.iter().map(|column| column.aggregate.clone()).collect(),
         top: query.top,
     };
-    let table = engine.stats(&request)?;
+    let table = engine.stats_with(&request, control)?;
     let mut warnings = table.warnings;
     warnings.extend(hints(&request.filter, table.rows.iter().all(|row| row.count == 0)));
     let meta = QueryMeta {

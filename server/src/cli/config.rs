@@ -31,6 +31,13 @@ pub(super) struct ConfigArgs {
     /// Read files instead of mapping parts of them into memory
     #[arg(long)]
     no_mmap: bool,
+    /// Memory that the server may take [default: a quarter of the machine's, or half of its
+    /// container's]
+    #[arg(long, value_name = "SIZE")]
+    pub(super) memory: Option<String>,
+    /// Free space of the disk below which events are refused [default: in proportion]
+    #[arg(long, value_name = "SIZE")]
+    pub(super) disk_reserve: Option<String>,
 }
 
 impl ConfigArgs {
@@ -47,8 +54,13 @@ impl ConfigArgs {
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .filter(|(name, value)| name.starts_with("LOGSTRATA_") && !value.is_empty())
             .collect();
-        let flags =
-            [("storage.data", "--data", &self.data), ("server.listen", "--listen", &self.listen)];
+        sources.memory = crate::machine::memory_budget();
+        let flags = [
+            ("storage.data", "--data", &self.data),
+            ("server.listen", "--listen", &self.listen),
+            ("limits.memory", "--memory", &self.memory),
+            ("limits.disk_reserve", "--disk-reserve", &self.disk_reserve),
+        ];
         for (key, flag, value) in flags {
             sources.flags.extend(value.iter().map(|value| (key, flag, value.clone())));
         }

@@ -87,7 +87,7 @@ async fn serve(config: &Config, demo: bool) -> Result<(), Failure> {
         .map_err(|_| Failure::Failed("opening the store failed by a defect".into()))??;
     tracing::info!(%address, data = %config.data.display(), "serving");
     announce(config, address, demo);
-    crate::run(listener, engine, limits, clock, shutdown).await?;
+    crate::run(listener, engine, limits, clock, config.query_deadline, shutdown).await?;
     tracing::info!("stopped");
     Ok(())
 }

@@ -58,6 +58,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         interval: args.interval.clone(),
         agg: args.agg.clone(),
         top: args.top,
+        timeout: None,
     };
     let answer = target.stats(&query)?;
     answer.meta.warnings.iter().for_each(|warning| complain("warning", warning));

@@ -5,7 +5,7 @@ use crate::api;
 use crate::status::ApiError;
 use logstrata_client::Client;
 use logstrata_client::wire::{SearchAnswer, SearchQuery, StatsAnswer, StatsQuery};
-use logstrata_engine::{Engine, Options};
+use logstrata_engine::{Control, Engine, Options};
 use std::path::{Path, PathBuf};
 
 /// Which server or store.
@@ -69,7 +69,8 @@ impl Target {
             Self::Server(client) => block_on(async { Ok(client.search(query).await?) }),
             Self::Store { engine, options } => {
                 let clock = &*options.io.clock;
-                let answer = api::search::answer(engine, clock, query).map_err(of_api)?;
+                let answer = api::search::answer(engine, clock, query, &Control::default())
+                    .map_err(of_api)?;
                 Ok(serde_json::from_slice(&answer).expect("the server's own encoding"))
             }
         }
@@ -81,7 +82,8 @@ impl Target {
             Self::Server(client) => block_on(async { Ok(client.stats(query).await?) }),
             Self::Store { engine, options } => {
                 let clock = &*options.io.clock;
-                let answer = api::stats::answer(engine, clock, query).map_err(of_api)?;
+                let answer = api::stats::answer(engine, clock, query, &Control::default())
+                    .map_err(of_api)?;
                 Ok(serde_json::from_slice(&answer).expect("the server's own encoding"))
             }
         }

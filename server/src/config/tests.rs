@@ -5,6 +5,7 @@ fn sources(file: &str, env: &[(&str, &str)], flags: &[(&'static str, &str)]) -> 
         file: Some((PathBuf::from("logstrata.toml"), file.to_owned())),
         env: env.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect(),
         flags: flags.iter().map(|(name, value)| (*name, "--flag", (*value).into())).collect(),
+        memory: None,
     }
 }
 
@@ -50,6 +51,23 @@ fn the_printed_configuration_is_the_same_configuration() {
 }
 
 #[test]
+fn bounds_follow_from_the_memory_unless_they_are_set() {
+    let file = "[limits]\nqueue_bytes = '5MiB'\nmemory = '256MiB'\ndisk_reserve = '3GiB'\n";
+    let config = Config::resolve(&sources(file, &[], &[])).expect("valid");
+    let small = Limits::for_memory(256 << 20);
+    assert_eq!(config.limits.memtable_bytes_max, small.memtable_bytes_max);
+    assert!(small.memtable_bytes_max < Limits::default().memtable_bytes_max);
+    assert_eq!(config.limits.queue_bytes_max, 5 << 20, "set is set, whatever stands first");
+    assert_eq!(config.limits.disk_reserve_bytes, Some(3 << 30));
+    let machine = Sources { memory: Some(512 << 20), ..Sources::default() };
+    assert_eq!(Config::resolve(&machine).expect("valid").limits.memory_bytes_max, 512 << 20);
+    let error = error_of(&sources("[limits]\nmemory = '1MiB'\n", &[], &[]));
+    assert!(error.contains("limits.memory"), "{error}");
+    let config = Config::resolve(&sources("[query]\ndeadline = '30s'\n", &[], &[]));
+    assert_eq!(config.expect("valid").query_deadline, Duration::from_secs(30));
+}
+
+#[test]
 fn unknown_keys_are_named() {
     let error = error_of(&sources("[server]\nlissten = 'x'\n", &[], &[]));
     assert!(error.contains("\"server.lissten\"") && error.contains("listen, log"), "{error}");
@@ -79,6 +97,8 @@ fn a_wrong_value_is_named_with_its_origin() {
         ("wal_bytes", "100MiB"),
         ("queue_bytes", "0"),
         ("cache_bytes", "0"),
+        ("memory", "1KiB"),
+        ("disk_reserve", "some"),
         ("memtable_bytes", "0"),
     ] {
         let error = error_of(&sources(&format!("[limits]\n{key} = '{value}'\n"), &[], &[]));

@@ -9,7 +9,10 @@ use std::fmt;
 use std::io::{self, Read};
 
 /// The largest zstd window that is accepted, as a power of two: what the decoder itself may take.
-const ZSTD_WINDOW_LOG_MAX: u32 = 27;
+/// 8 MiB, as RFC 9659 has it for HTTP.
+const ZSTD_WINDOW_LOG_MAX: u32 = 23;
+/// Asked for the bytes that a body is to take in all, before it takes them.
+type Memory<'a> = &'a mut dyn FnMut(usize) -> bool;
 /// How much an output buffer grows at a time at least.
 const GROWTH_BYTES: usize = 16 << 10;
 
@@ -21,6 +24,8 @@ pub enum BodyError {
         /// What was allowed, in bytes.
         max: usize,
     },
+    /// There is no memory for it now.
+    NoMemory,
     /// The `Content-Encoding` is none that this server knows.
     Unsupported,
     /// The bytes are not what the `Content-Encoding` says, or end too early.
@@ -34,6 +39,7 @@ impl fmt::Display for BodyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooLarge { max } => write!(f, "the body has more than {max} bytes"),
+            Self::NoMemory => f.write_str("there is no memory for the body now"),
             Self::Unsupported => {
                 f.write_str("unknown Content-Encoding: gzip, zstd, deflate and identity are known")
             }
@@ -57,53 +63,87 @@ pub fn decompress<'a>(
     encoding: Option<&str>,
     max: usize,
 ) -> Result<Cow<'a, [u8]>, BodyError> {
+    decompress_within(body, encoding, max, &mut |_| true)
+}
+
+/// The same with a say in how much it takes: `memory` is asked for the bytes of the output so far
+/// and of its next step; without them the body is given up as [`BodyError::NoMemory`].
+pub(crate) fn decompress_within<'a>(
+    body: &'a [u8],
+    encoding: Option<&str>,
+    max: usize,
+    memory: Memory<'_>,
+) -> Result<Cow<'a, [u8]>, BodyError> {
     let encoding = encoding.unwrap_or_default().trim().to_ascii_lowercase();
     match encoding.as_str() {
         "" | "identity" if body.len() > max => Err(BodyError::TooLarge { max }),
         "" | "identity" => Ok(Cow::Borrowed(body)),
-        "gzip" | "x-gzip" => read_bounded(MultiGzDecoder::new(body), "gzip", max).map(Cow::Owned),
+        "gzip" | "x-gzip" => {
+            read_bounded(MultiGzDecoder::new(body), "gzip", max, memory).map(Cow::Owned)
+        }
         "zstd" => {
             let broken = |_| BodyError::Broken { encoding: "zstd" };
             let mut decoder = zstd::stream::read::Decoder::with_buffer(body).map_err(broken)?;
             decoder.window_log_max(ZSTD_WINDOW_LOG_MAX).map_err(broken)?;
-            read_bounded(decoder, "zstd", max).map(Cow::Owned)
+            read_bounded(decoder, "zstd", max, memory).map(Cow::Owned)
         }
-        "deflate" => inflate(body, max).map(Cow::Owned),
+        "deflate" => inflate(body, max, memory).map(Cow::Owned),
         _ => Err(BodyError::Unsupported),
     }
 }
 
 fn read_bounded(
-    decoder: impl Read,
+    mut decoder: impl Read,
     encoding: &'static str,
     max: usize,
+    memory: Memory<'_>,
 ) -> Result<Vec<u8>, BodyError> {
     let mut out = Vec::new();
-    let wanted = u64::try_from(max).unwrap_or(u64::MAX).saturating_add(1);
-    let read: io::Result<usize> = decoder.take(wanted).read_to_end(&mut out);
-    if out.len() > max {
-        return Err(BodyError::TooLarge { max });
+    loop {
+        grow(&mut out, max, memory)?;
+        let room = (out.capacity() - out.len()) as u64;
+        let read: io::Result<usize> = decoder.by_ref().take(room).read_to_end(&mut out);
+        if out.len() > max {
+            return Err(BodyError::TooLarge { max });
+        }
+        if read.map_err(|_| BodyError::Broken { encoding })? == 0 {
+            return Ok(out);
+        }
     }
-    read.map_err(|_| BodyError::Broken { encoding })?;
-    Ok(out)
+}
+
+/// Makes room for the next step, of which the last byte is one more than allowed.
+fn grow(out: &mut Vec<u8>, max: usize, memory: Memory<'_>) -> Result<(), BodyError> {
+    let step = out.len().clamp(GROWTH_BYTES, max.saturating_add(1).max(GROWTH_BYTES));
+    let step = step.min((max - out.len()).saturating_add(1));
+    if !memory(out.len() + step) {
+        return Err(BodyError::NoMemory);
+    }
+    out.reserve_exact(step);
+    Ok(())
 }
 
 /// HTTP says that `deflate` has a zlib header; some senders leave it out.
-fn inflate(body: &[u8], max: usize) -> Result<Vec<u8>, BodyError> {
+fn inflate(body: &[u8], max: usize, memory: Memory<'_>) -> Result<Vec<u8>, BodyError> {
     let zlib = match body {
         [first, second, ..] => {
             first & 0x0f == 8 && u16::from_be_bytes([*first, *second]).is_multiple_of(31)
         }
         _ => false,
     };
-    match inflate_as(zlib, body, max) {
-        Err(BodyError::Broken { .. }) if zlib => inflate_as(false, body, max),
+    match inflate_as(zlib, body, max, memory) {
+        Err(BodyError::Broken { .. }) if zlib => inflate_as(false, body, max, memory),
         done => done,
     }
 }
 
 /// The stream readers of flate2 take a stream that was cut for one that has ended; this does not.
-fn inflate_as(zlib: bool, body: &[u8], max: usize) -> Result<Vec<u8>, BodyError> {
+fn inflate_as(
+    zlib: bool,
+    body: &[u8],
+    max: usize,
+    memory: Memory<'_>,
+) -> Result<Vec<u8>, BodyError> {
     let broken = BodyError::Broken { encoding: "deflate" };
     let mut state = Decompress::new(zlib);
     let mut out = Vec::new();
@@ -111,8 +151,7 @@ fn inflate_as(zlib: bool, body: &[u8], max: usize) -> Result<Vec<u8>, BodyError>
         if out.len() > max {
             return Err(BodyError::TooLarge { max });
         }
-        let room = out.len().clamp(GROWTH_BYTES, max.saturating_add(1).max(GROWTH_BYTES));
-        out.reserve_exact(room.min((max - out.len()).saturating_add(1)));
+        grow(&mut out, max, memory)?;
         let rest = usize::try_from(state.total_in()).ok().and_then(|read| body.get(read..));
         let Some(rest) = rest else { return Err(broken) };
         let before = (state.total_in(), out.len());
@@ -218,6 +257,18 @@ mod tests {
             );
             let fits = compress(&zeros[..MAX]);
             assert_eq!(decompress(&fits, Some(encoding), MAX).unwrap().len(), MAX, "{encoding}");
+        }
+        for (encoding, compress) in
+            [("gzip", gzip as fn(&[u8]) -> Vec<u8>), ("zstd", zstd), ("deflate", zlib)]
+        {
+            let (body, mut most) = (compress(&zeros[..MAX]), 0);
+            let mut memory = |bytes: usize| {
+                most = most.max(bytes);
+                bytes <= MAX / 2
+            };
+            let read = decompress_within(&body, Some(encoding), MAX, &mut memory);
+            assert_eq!(read, Err(BodyError::NoMemory), "{encoding}");
+            assert!(most <= MAX + 1, "{most}: no step is larger than what is there");
         }
         assert_eq!(decompress(&zeros, None, MAX), Err(BodyError::TooLarge { max: MAX }));
         assert_eq!(decompress(b"x", Some("br"), MAX), Err(BodyError::Unsupported));

@@ -4,11 +4,20 @@ use super::figure::Figure;
 use crate::error::{Error, Result};
 use crate::event::Value;
 use crate::limits::{DISTINCT_VALUES_MAX, GROUPS_MAX, STATS_BYTES_MAX};
+use crate::pool::{Consumer, Pool, Reservation};
 use crate::query::request::{Aggregate, Function, StatsRow};
 use crate::query::table::OwnedValue;
 use crate::timestamp::Timestamp;
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+/// What a group takes besides its texts and figures: places in tables, allocations.
+const GROUP_BYTES: usize = 128;
+/// What a hash takes in a table that is half full.
+const DISTINCT_BYTES: usize = 18;
+/// Memory is reserved in steps of this.
+const STEP_BYTES: usize = 256 << 10;
 
 /// The groups of a table.
 #[derive(Debug)]
@@ -21,11 +30,16 @@ pub(super) struct Groups {
     distinct_values: usize,
     /// What keys and histograms take.
     bytes: usize,
+    /// The source that is being scanned.
+    source: usize,
+    memory: Reservation,
 }
 
 #[derive(Debug)]
 struct Group {
     bucket: i64,
+    /// The source in which the group was first met.
+    source: usize,
     /// A value groups by its lexeme; the first event of the group tells what it was in JSON.
     values: Vec<Option<OwnedValue>>,
     count: u64,
@@ -33,15 +47,23 @@ struct Group {
 }
 
 impl Groups {
-    pub(super) fn new(aggregates: &[Aggregate]) -> Self {
-        Self {
+    /// No groups; their memory will be of `pool`.
+    pub(super) fn new(aggregates: &[Aggregate], pool: &Arc<Pool>) -> Result<Self> {
+        Ok(Self {
             functions: aggregates.iter().map(|aggregate| aggregate.function).collect(),
             places: HashMap::new(),
             key: Vec::new(),
             groups: Vec::new(),
             distinct_values: 0,
             bytes: 0,
-        }
+            source: 0,
+            memory: pool.reserve(Consumer::Query, 0)?,
+        })
+    }
+
+    /// What follows is of this source. Sources must come in rising order.
+    pub(super) fn begin_source(&mut self, number: usize) {
+        self.source = number;
     }
 
     /// The group of these values in this bucket.
@@ -54,19 +76,59 @@ impl Groups {
         if let Some(group) = self.places.get(&*self.key) {
             return Ok(*group);
         }
-        if self.groups.len() == GROUPS_MAX {
-            return Err(Error::invalid(format!(
-                "more than {GROUPS_MAX} groups; narrow the query, group by less or use a longer interval"
-            )));
-        }
+        self.check_room()?;
         let next = self.groups.len() as u32;
         self.places.insert(self.key.as_slice().into(), next);
         let figures = self.functions.iter().map(|function| Figure::new(*function)).collect();
         let values: Vec<_> = values.map(Option::<&_>::cloned).collect();
         // The texts are there twice: in the key and in the group.
         self.bytes += 2 * values.iter().flatten().map(|(_, text)| text.len()).sum::<usize>();
-        self.groups.push(Group { bucket, values, count: 0, figures });
+        self.groups.push(Group { bucket, source: self.source, values, count: 0, figures });
         Ok(next)
+    }
+
+    fn check_room(&self) -> Result<()> {
+        if self.groups.len() == GROUPS_MAX {
+            return Err(Error::invalid(format!(
+                "more than {GROUPS_MAX} groups; narrow the query, group by less or use a longer interval"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Takes in the groups of other sources of the same request.
+    pub(super) fn merge(&mut self, mut other: Self) -> Result<()> {
+        for (key, place) in std::mem::take(&mut other.places) {
+            let group = &mut other.groups[place as usize];
+            let Some(mine) = self.places.get(&key) else {
+                self.check_room()?;
+                let figures = std::mem::take(&mut group.figures);
+                let values = std::mem::take(&mut group.values);
+                self.bytes +=
+                    2 * values.iter().flatten().map(|(_, text)| text.len()).sum::<usize>();
+                for figure in &figures {
+                    let (bytes, distinct) = figure.takes();
+                    self.bytes += bytes;
+                    self.distinct_values += distinct;
+                }
+                self.places.insert(key, self.groups.len() as u32);
+                self.groups.push(Group { values, figures, ..*group });
+                continue;
+            };
+            let mine = &mut self.groups[*mine as usize];
+            mine.count += group.count;
+            if group.source < mine.source {
+                mine.source = group.source;
+                mine.values = std::mem::take(&mut group.values);
+            }
+            for (mine, figure) in mine.figures.iter_mut().zip(group.figures.drain(..)) {
+                let (bytes, distinct) = mine.merge(figure);
+                self.bytes += bytes;
+                self.distinct_values += distinct;
+            }
+        }
+        self.memory.merge(other.memory);
+        self.check_size()
     }
 
     pub(super) fn count(&mut self, group: usize, events: u64) {
@@ -87,8 +149,9 @@ impl Groups {
         self.distinct_values += usize::from(new);
     }
 
-    /// An error if the groups or their figures take too much memory.
-    pub(super) fn check_size(&self) -> Result<()> {
+    /// An error if the groups or their figures take too much memory, by their own bound or by the
+    /// pool's.
+    pub(super) fn check_size(&mut self) -> Result<()> {
         if self.bytes > STATS_BYTES_MAX {
             return Err(Error::invalid(format!(
                 "the table takes more than {} MiB; narrow the query, group by less or use a longer \
@@ -97,11 +160,19 @@ impl Groups {
             )));
         }
         if self.distinct_values <= DISTINCT_VALUES_MAX {
+            self.memory.grow_to(self.takes(), STEP_BYTES)?;
             return Ok(());
         }
         Err(Error::invalid(format!(
             "uniq: more than {DISTINCT_VALUES_MAX} distinct values; narrow the query"
         )))
+    }
+
+    /// What all of it takes, about.
+    fn takes(&self) -> usize {
+        let figures = self.functions.len() * size_of::<Figure>();
+        let group = size_of::<Group>() + GROUP_BYTES + figures;
+        self.bytes + self.groups.len() * group + self.distinct_values * DISTINCT_BYTES
     }
 
     /// The table: by time, then by count, greatest first, then by value.
@@ -168,7 +239,8 @@ mod tests {
     use crate::event::Kind;
 
     fn groups(function: Function) -> Groups {
-        Groups::new(&[Aggregate { function, field: "f".into() }])
+        let pool = Pool::new(1 << 30);
+        Groups::new(&[Aggregate { function, field: "f".into() }], &pool).unwrap()
     }
 
     fn key(text: &[u8]) -> Vec<Option<OwnedValue>> {

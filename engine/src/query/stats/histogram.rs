@@ -54,6 +54,30 @@ impl Histogram {
         &mut self.pages[at].1
     }
 
+    /// The bytes of its counts.
+    pub(crate) fn bytes(&self) -> usize {
+        self.pages.len() * size_of::<[u64; STEPS]>()
+    }
+
+    /// Counts what another histogram has. Returns the bytes that it took.
+    pub(crate) fn merge(&mut self, other: &Self) -> usize {
+        if other.count == 0 {
+            return 0;
+        }
+        if self.count == 0 {
+            (self.min, self.max) = (other.min, other.max);
+        }
+        self.min = self.min.min(other.min);
+        self.max = self.max.max(other.max);
+        self.count += other.count;
+        let pages = self.pages.len();
+        for (page, counts) in &other.pages {
+            let mine = self.page(*page).iter_mut().zip(&**counts);
+            mine.for_each(|(mine, count)| *mine += count);
+        }
+        (self.pages.len() - pages) * size_of::<[u64; STEPS]>()
+    }
+
     /// The number of rank `floor(quantile * (count - 1))`, nearly; `None` without numbers.
     pub(crate) fn quantile(&self, quantile: f64) -> Option<f64> {
         let rank = (quantile * self.count.checked_sub(1)? as f64).floor() as u64;

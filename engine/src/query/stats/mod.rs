@@ -3,6 +3,8 @@
 mod figure;
 mod groups;
 mod histogram;
+mod sum;
+mod workers;
 
 use super::filter::Plan;
 use super::names;
@@ -13,46 +15,63 @@ use crate::engine::Shared;
 use crate::error::{Error, Result};
 use crate::event::{Kind, Level, Value};
 use crate::index::BlockIndex;
+use crate::pool::Consumer;
+use crate::scan::Control;
 use crate::timestamp::Timestamp;
 use groups::Groups;
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// Combinations of codes and buckets in one block up to which they index an array.
 const DENSE_MAX: u64 = 1 << 16;
 
-struct Stats<'a> {
-    shared: &'a Shared,
-    request: &'a StatsRequest,
+/// What is asked of each source.
+#[derive(Debug)]
+struct Pass {
+    shared: Arc<Shared>,
+    request: StatsRequest,
     plan: Plan,
+}
+
+/// The groups of the sources that one worker at a time has scanned.
+#[derive(Debug)]
+struct Part<'a> {
+    pass: &'a Pass,
+    found: Found,
+}
+
+/// Groups, and what they took.
+#[derive(Debug)]
+struct Found {
     groups: Groups,
     scanned: Scanned,
 }
 
 /// A table of figures.
-pub(crate) fn stats(shared: &Shared, request: &StatsRequest) -> Result<StatsTable> {
+pub(crate) fn stats(
+    shared: &Arc<Shared>,
+    request: &StatsRequest,
+    control: &Control,
+) -> Result<StatsTable> {
     if request.interval.is_some_and(|interval| interval <= 0) {
         return Err(Error::invalid("interval: must be above zero"));
     }
     check_fields(request)?;
     let snapshot = shared.snapshot();
-    let mut stats = Stats {
-        shared,
-        request,
-        plan: Plan::new(&request.filter),
-        groups: Groups::new(&request.aggregates),
-        scanned: Scanned::default(),
-    };
-    for source in sources(shared, &snapshot, request.range, Some(&stats.plan))? {
-        stats.scan(&source)?;
-    }
+    let mut scan = shared.scans.enter(control);
+    scan.item()?;
+    let plan = Plan::new(&request.filter);
+    let sources = sources(shared, &snapshot, request.range, Some(&plan))?;
+    let pass = Pass { shared: Arc::clone(shared), request: request.clone(), plan };
+    let Found { groups, scanned } = workers::run(&mut scan, pass, sources)?;
     let grouped = request.group_by.iter().map(String::as_str);
     let measured = request.aggregates.iter().map(|aggregate| &*aggregate.field);
     let others: Vec<&str> = grouped.chain(measured).collect();
     Ok(StatsTable {
         warnings: names::warnings(&snapshot, &request.filter, &others),
-        scanned: stats.scanned,
-        rows: stats.groups.into_rows(request.interval, request.top),
+        scanned,
+        rows: groups.into_rows(request.interval, request.top),
     })
 }
 
@@ -74,28 +93,11 @@ fn check_fields(request: &StatsRequest) -> Result<()> {
     }
 }
 
-impl Stats<'_> {
-    fn scan(&mut self, source: &Source) -> Result<()> {
-        let Some(known) = source.admit(&self.plan, self.shared)? else {
-            self.scanned.blocks_pruned += 1;
-            return Ok(());
-        };
-        if let Some((bucket, level)) = self.known_from_header(source) {
-            self.scanned.blocks_pruned += 1;
-            let level = level.map(|level| (Kind::String, level.name().as_bytes().to_vec()));
-            let key = self.request.group_by.iter().map(|_| level.as_ref());
-            let group = self.groups.find(bucket, key)?;
-            self.groups.count(group as usize, source.rows as u64);
-            return Ok(());
-        }
-        let shared = self.shared;
-        source.with_table(shared, |table| self.scan_table(table, &known, source.times))
-    }
-
+impl Pass {
     /// The bucket and the level of all events of a source, if its header tells all there is to
     /// know: every event matches, in one bucket, and nothing but its level is asked for.
     fn known_from_header(&self, source: &Source) -> Option<(i64, Option<Level>)> {
-        let request = self.request;
+        let request = &self.request;
         let levels = source.levels;
         let one_level = levels.is_power_of_two();
         let all_match = self.plan.matches_all()
@@ -116,6 +118,28 @@ impl Stats<'_> {
     fn bucket(&self, timestamp: i64) -> i64 {
         self.request.interval.map_or(0, |interval| timestamp.div_euclid(interval))
     }
+}
+
+impl Part<'_> {
+    /// Takes in a source, which is the `number`-th of the snapshot.
+    fn scan(&mut self, number: usize, source: &Source) -> Result<()> {
+        let pass = self.pass;
+        let Some(known) = source.admit(&pass.plan, &pass.shared)? else {
+            self.found.scanned.blocks_pruned += 1;
+            return Ok(());
+        };
+        self.found.groups.begin_source(number);
+        if let Some((bucket, level)) = pass.known_from_header(source) {
+            self.found.scanned.blocks_pruned += 1;
+            let level = level.map(|level| (Kind::String, level.name().as_bytes().to_vec()));
+            let key = pass.request.group_by.iter().map(|_| level.as_ref());
+            let group = self.found.groups.find(bucket, key)?;
+            self.found.groups.count(group as usize, source.rows as u64);
+            return Ok(());
+        }
+        let _memory = pass.shared.pool.reserve(Consumer::Query, source.bytes)?;
+        source.with_table(&pass.shared, |table| self.scan_table(table, &known, source.times))
+    }
 
     /// Counts the rows of a table that match, all of which are in range, if nothing else is asked
     /// for and the table knows; `false` if not.
@@ -125,19 +149,19 @@ impl Stats<'_> {
         known: &BlockIndex,
         times: (Timestamp, Timestamp),
     ) -> Result<bool> {
-        let bucket = self.bucket(times.0.0);
-        let only_counts = self.request.aggregates.is_empty()
-            && self.request.group_by.is_empty()
-            && bucket == self.bucket(times.1.0);
-        if !only_counts || !self.shared.prunes() {
+        let bucket = self.pass.bucket(times.0.0);
+        let only_counts = self.pass.request.aggregates.is_empty()
+            && self.pass.request.group_by.is_empty()
+            && bucket == self.pass.bucket(times.1.0);
+        if !only_counts || !self.pass.shared.prunes() {
             return Ok(false);
         }
-        let Some(count) = self.plan.known_count(table, known)? else { return Ok(false) };
-        self.scanned.blocks += 1;
-        self.scanned.rows += table.rows() as u64;
+        let Some(count) = self.pass.plan.known_count(table, known)? else { return Ok(false) };
+        self.found.scanned.blocks += 1;
+        self.found.scanned.rows += table.rows() as u64;
         if count > 0 {
-            let group = self.groups.find(bucket, std::iter::empty())?;
-            self.groups.count(group as usize, count);
+            let group = self.found.groups.find(bucket, std::iter::empty())?;
+            self.found.groups.count(group as usize, count);
         }
         Ok(true)
     }
@@ -149,12 +173,12 @@ impl Stats<'_> {
         known: &BlockIndex,
         times: (Timestamp, Timestamp),
     ) -> Result<()> {
-        let range = self.request.range;
+        let range = self.pass.request.range;
         let all_in_range = contains(range, times);
         if all_in_range && self.count_known(table, known, times)? {
             return Ok(());
         }
-        let timestamps = match all_in_range && self.request.interval.is_none() {
+        let timestamps = match all_in_range && self.pass.request.interval.is_none() {
             true => Cow::default(),
             false => table.timestamps()?,
         };
@@ -164,15 +188,15 @@ impl Stats<'_> {
                 contains(range, (Timestamp(timestamps[row]), Timestamp(timestamps[row])))
             }),
         };
-        self.scanned.blocks += 1;
-        self.scanned.rows += candidates.count() as u64;
-        let selected = self.plan.evaluate(table, known, candidates)?;
+        self.found.scanned.blocks += 1;
+        self.found.scanned.rows += candidates.count() as u64;
+        let selected = self.pass.plan.evaluate(table, known, candidates)?;
         if selected.is_empty() {
             return Ok(());
         }
         let groups = self.assign_groups(table, &timestamps, &selected)?;
-        for (index, aggregate) in self.request.aggregates.iter().enumerate() {
-            let all = &mut self.groups;
+        for (index, aggregate) in self.pass.request.aggregates.iter().enumerate() {
+            let all = &mut self.found.groups;
             if aggregate.field == "level" && !all.wants_numbers(index) {
                 // The level is no column.
                 let levels = table.levels()?;
@@ -199,7 +223,7 @@ impl Stats<'_> {
                 )?;
             }
         }
-        self.groups.check_size()
+        self.found.groups.check_size()
     }
 
     /// Counts the selected rows. Returns the group of each (meaningless for other rows). Without
@@ -210,10 +234,10 @@ impl Stats<'_> {
         timestamps: &[i64],
         selected: &Selection,
     ) -> Result<Vec<u32>> {
-        let fields = self.request.group_by.iter();
+        let fields = self.pass.request.group_by.iter();
         let fields: Vec<Codes> =
             fields.map(|name| group_codes(table, name, selected)).collect::<Result<_>>()?;
-        let request = self.request;
+        let request = &self.pass.request;
         let bucket_of = |row: usize| {
             request.interval.map_or(0, |interval| timestamps[row].div_euclid(interval))
         };
@@ -238,12 +262,12 @@ impl Stats<'_> {
                         let index = field.codes[row].checked_sub(1)?;
                         Some(&field.values[index as usize])
                     });
-                    let group = self.groups.find(bucket, key)?;
+                    let group = self.found.groups.find(bucket, key)?;
                     places.put(local, group);
                     group
                 }
             };
-            self.groups.count(group as usize, 1);
+            self.found.groups.count(group as usize, 1);
             groups[row] = group;
         }
         Ok(groups)

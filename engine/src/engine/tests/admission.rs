@@ -1,0 +1,174 @@
+//! What is let in, what is refused, and that a refusal leaves nothing behind.
+
+use super::*;
+use crate::pool::Consumer;
+use std::time::Duration;
+
+#[test]
+fn helpers_change_no_answer() {
+    let mut answers = Vec::new();
+    for scans_max in [1, 4] {
+        let storage = MemoryStorage::new();
+        let limits = Limits { scans_max, ..Limits::tiny() };
+        let engine = Engine::open(Options { limits, ..options(&storage) }).unwrap();
+        for number in 0..40 {
+            engine.append(batch(number * 50, 50)).unwrap();
+        }
+        engine.flush().unwrap();
+        engine.append(batch(2_000, 50)).unwrap();
+        let of = |function| Aggregate { function, field: "took.ms".into() };
+        let functions = [Function::Sum, Function::Avg, Function::Min, Function::Percentile(95)];
+        let mut aggregates: Vec<_> = functions.map(of).into();
+        aggregates.push(Aggregate { function: Function::Uniq, field: "message".into() });
+        let table = engine.stats(&StatsRequest {
+            filter: parse("number").unwrap(),
+            range: TimeRange::default(),
+            group_by: vec!["service".into(), "level".into()],
+            interval: Some(500_000_000_000),
+            aggregates,
+            top: Some(3),
+        });
+        let table = table.unwrap();
+        assert!(table.scanned.blocks > 100, "{:?}", table.scanned);
+        let page = engine.search(&request("\"number 7\" OR \"number 1234\"", 10)).unwrap();
+        assert_eq!(numbers(&page), [1_234, 7]);
+        let page = engine.search(&request("message:/number [0-9]+1 came/", 10_000)).unwrap();
+        assert_eq!(page.events.len(), 204);
+        answers.push((table.rows, table.scanned, page.events));
+    }
+    assert_eq!(answers[0], answers[1]);
+}
+
+#[test]
+fn a_full_first_page_opens_few_blocks() {
+    let storage = MemoryStorage::new();
+    let limits = Limits { scans_max: 4, ..Limits::tiny() };
+    let engine = Engine::open(Options { limits, ..options(&storage) }).unwrap();
+    for number in 0..40 {
+        engine.append(batch(number * 50, 50)).unwrap();
+    }
+    engine.flush().unwrap();
+    let page = engine.search(&request("", 20)).unwrap();
+    assert_eq!(page.events.len(), 20);
+    assert!(page.scanned.blocks <= 6, "{:?}", page.scanned);
+}
+
+#[test]
+fn cancelled_and_late_queries_end_with_their_kind() {
+    let storage = MemoryStorage::new();
+    let engine = Engine::open(options(&storage)).unwrap();
+    let id = engine.append(batch(0, 200)).unwrap().ids.unwrap().0;
+    let cancelled = Control::default();
+    cancelled.cancel.cancel();
+    let late = Control { deadline: Some(std::time::Duration::ZERO), ..Control::default() };
+    let table = StatsRequest {
+        filter: parse("came").unwrap(),
+        range: TimeRange::default(),
+        group_by: Vec::new(),
+        interval: None,
+        aggregates: Vec::new(),
+        top: None,
+    };
+    for (control, kind) in [(cancelled, ErrorKind::Cancelled), (late, ErrorKind::Deadline)] {
+        let search = engine.search_with(&request("came", 10), &control).map(drop);
+        let stats = engine.stats_with(&table, &control).map(drop);
+        let get = engine.get_with(id, &control).map(drop);
+        for result in [search, stats, get] {
+            assert_eq!(result.unwrap_err().kind(), kind);
+        }
+    }
+    assert_eq!(engine.status().pool.queries, 0, "nothing is kept");
+    assert_eq!(engine.search(&request("came", 10)).unwrap().events.len(), 10);
+}
+
+#[test]
+fn a_query_without_memory_is_refused_and_the_next_one_is_not() {
+    let storage = MemoryStorage::new();
+    let engine = Engine::open(options(&storage)).unwrap();
+    engine.append(batch(0, 200)).unwrap();
+    let mut held = engine.pool().reserve(Consumer::Query, 0).unwrap();
+    while held.grow(1 << 10).is_ok() {}
+    let error = engine.search(&request("came", 10)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Busy, "{error}");
+    drop(held);
+    assert_eq!(engine.search(&request("came", 10)).unwrap().events.len(), 10);
+}
+
+#[test]
+fn a_batch_without_memory_is_refused_whole_and_the_next_one_is_not() {
+    let storage = MemoryStorage::new();
+    let engine = Engine::open(options(&storage)).unwrap();
+    engine.append(batch(0, 10)).unwrap();
+    let mut held = engine.pool().reserve(Consumer::Ingest, 0).unwrap();
+    while held.grow(1 << 10).is_ok() {}
+    let error = engine.append(batch(10, 100)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Busy, "{error}");
+    assert_eq!(engine.status().events, 10);
+    assert!(engine.status().pool.refusals[0] > 0);
+    drop(held);
+    engine.append(batch(10, 100)).unwrap();
+    assert_eq!(engine.search(&request("", 1_000)).unwrap().events.len(), 110);
+}
+
+#[test]
+fn the_pool_knows_what_memtables_take_and_gets_it_back() {
+    let storage = MemoryStorage::new();
+    let engine = Engine::open(options(&storage)).unwrap();
+    for number in 0..20 {
+        engine.append(batch(number * 50, 50)).unwrap();
+    }
+    let status = engine.status();
+    assert!(status.pool.ingest > 0);
+    engine.close().unwrap();
+
+    let engine = Engine::open(options(&storage)).unwrap();
+    assert!(engine.status().pool.ingest > 0, "so does what the log gave back");
+    engine.flush().unwrap();
+    engine.close().unwrap();
+    let engine = Engine::open(options(&storage)).unwrap();
+    assert_eq!(engine.status().pool.ingest, 0);
+    engine.append(batch(1_000, 500)).unwrap();
+    engine.flush().unwrap();
+    // The flusher drops the memtable after it told of the flush.
+    while engine.status().pool.ingest > 0 {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_full_disk_refuses_appends_before_the_reserve_is_touched_and_recovers_by_itself() {
+    let storage = MemoryStorage::new();
+    let clock = Arc::new(ManualClock::new(NOON));
+    let mut options = options(&storage);
+    options.io.clock = Arc::clone(&clock) as _;
+    let reserve = 1 << 20;
+    options.limits.disk_reserve_bytes = Some(reserve);
+    let engine = Engine::open(options).unwrap();
+    engine.append(batch(0, 100)).unwrap();
+    let capacity = storage.bytes() + reserve + (64 << 10);
+    storage.set_capacity(Some(capacity));
+
+    let mut stored = 100;
+    let error = loop {
+        clock.advance(Duration::from_secs(1));
+        match engine.append(batch(stored, 50)) {
+            Ok(_) => stored += 50,
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.kind(), ErrorKind::Full, "{error}");
+    assert!(error.to_string().contains("free some space"), "{error}");
+    let status = engine.status();
+    assert_eq!(status.not_writable.unwrap().kind(), ErrorKind::Full);
+    assert_eq!(status.events, stored as u64, "nothing half-stored");
+    // Reads go on, and so does what frees memory and log.
+    assert_eq!(engine.search(&request("", 10_000)).unwrap().events.len(), stored);
+    engine.flush().unwrap();
+    assert!(storage.bytes() < capacity, "the reserve was enough");
+
+    storage.set_capacity(Some(capacity + (4 << 20)));
+    assert!(engine.append(batch(stored, 1)).is_err(), "the disk is looked at once a second");
+    clock.advance(Duration::from_secs(1));
+    assert!(engine.status().not_writable.is_none());
+    engine.append(batch(stored, 50)).unwrap();
+}

@@ -1,0 +1,190 @@
+//! The scan of one source for a page, and of many at once.
+
+use super::{Order, TimeRange, rank};
+use crate::engine::Shared;
+use crate::error::Result;
+use crate::event::Seq;
+use crate::index::BlockIndex;
+use crate::pool::Consumer;
+use crate::query::filter::Plan;
+use crate::query::request::Scanned;
+use crate::query::selection::Selection;
+use crate::query::table::{Source, Table};
+use crate::scan::Items;
+use crate::timestamp::Timestamp;
+use parking_lot::Mutex;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::sync::Arc;
+
+/// The place of an event in the order asked for: the greater, the earlier on the page.
+pub(super) type Rank = (i64, u64);
+
+/// An event of the page: its rank, its source, its row there.
+pub(super) type Hit = (Rank, usize, usize);
+
+/// The best events so far, as many as the page takes.
+#[derive(Debug)]
+pub(super) struct Best {
+    heap: BinaryHeap<Reverse<Hit>>,
+    limit: usize,
+    /// What events must beat before that.
+    floor: Option<Rank>,
+}
+
+/// What is looked for.
+#[derive(Debug)]
+pub(super) struct Pass {
+    pub(super) plan: Plan,
+    pub(super) order: Order,
+    pub(super) range: TimeRange,
+    pub(super) as_of: Seq,
+    /// Only events that rank below this are wanted.
+    pub(super) below: Option<Rank>,
+}
+
+/// Sources that several threads scan.
+pub(super) struct ManySources {
+    shared: Arc<Shared>,
+    pass: Arc<Pass>,
+    sources: Vec<(usize, Arc<Source>)>,
+    found: Mutex<(Best, Scanned)>,
+}
+
+impl Best {
+    pub(super) fn new(limit: usize) -> Self {
+        Self { heap: BinaryHeap::new(), limit, floor: None }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.heap.len()
+    }
+
+    pub(super) fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// A place for as many events that would improve this.
+    fn improvement(&self) -> Self {
+        Self { heap: BinaryHeap::new(), limit: self.limit, floor: self.worst() }
+    }
+
+    /// The rank that an event must beat, once the page is full.
+    pub(super) fn worst(&self) -> Option<Rank> {
+        let worst = self.heap.peek().filter(|_| self.heap.len() == self.limit);
+        worst.map(|worst| worst.0.0).or(self.floor)
+    }
+
+    fn add(&mut self, hit: Hit) {
+        if self.heap.len() < self.limit {
+            self.heap.push(Reverse(hit));
+        } else if let Some(mut worst) = self.heap.peek_mut()
+            && worst.0.0 < hit.0
+        {
+            *worst = Reverse(hit);
+        }
+    }
+
+    /// The best first.
+    pub(super) fn into_sorted(self) -> Vec<Hit> {
+        self.heap.into_sorted_vec().into_iter().map(|hit| hit.0).collect()
+    }
+}
+
+impl Pass {
+    /// The range in which the events of this page and the later ones lie.
+    pub(super) fn range_left(&self) -> TimeRange {
+        let mut range = self.range;
+        match (self.order, self.below) {
+            (_, None) => {}
+            (Order::NewestFirst, Some((last, _))) => {
+                let to = last.checked_add(1).map(Timestamp);
+                range.to = [range.to, to].into_iter().flatten().min();
+            }
+            (Order::OldestFirst, Some((last, _))) => {
+                range.from = range.from.max(Some(Timestamp(!last)));
+            }
+        }
+        range
+    }
+
+    /// Scans a source, if it can hold an event that matches.
+    pub(super) fn scan(
+        &self,
+        shared: &Shared,
+        index: usize,
+        source: &Source,
+        best: &mut Best,
+        scanned: &mut Scanned,
+    ) -> Result<()> {
+        let admitted = match source.seqs.0 <= self.as_of.0 {
+            true => source.admit(&self.plan, shared)?,
+            false => None,
+        };
+        let Some(known) = admitted else {
+            scanned.blocks_pruned += 1;
+            return Ok(());
+        };
+        let _memory = shared.pool.reserve(Consumer::Query, source.bytes)?;
+        source.with_table(shared, |table| self.scan_table(index, table, &known, best, scanned))
+    }
+
+    fn scan_table(
+        &self,
+        index: usize,
+        table: &dyn Table,
+        known: &BlockIndex,
+        best: &mut Best,
+        scanned: &mut Scanned,
+    ) -> Result<()> {
+        let timestamps = table.timestamps()?;
+        let seqs = table.seqs()?;
+        let worst = best.worst();
+        let wanted = |row: usize| {
+            let (timestamp, seq) = (timestamps[row], seqs[row]);
+            let rank = rank(self.order, timestamp, seq);
+            self.range.from.is_none_or(|from| timestamp >= from.0)
+                && self.range.to.is_none_or(|to| timestamp < to.0)
+                && seq <= self.as_of.0
+                && self.below.is_none_or(|below| rank < below)
+                && worst.is_none_or(|worst| rank > worst)
+        };
+        let candidates = Selection::from_fn(table.rows(), wanted);
+        scanned.blocks += 1;
+        scanned.rows += candidates.count() as u64;
+        let candidates = self.plan.evaluate(table, known, candidates)?;
+        for row in candidates.iter() {
+            best.add((rank(self.order, timestamps[row], seqs[row]), index, row));
+        }
+        Ok(())
+    }
+}
+
+impl ManySources {
+    pub(super) fn new(
+        shared: &Arc<Shared>,
+        pass: &Arc<Pass>,
+        sources: Vec<(usize, Arc<Source>)>,
+        best: Best,
+    ) -> Arc<Self> {
+        let found = Mutex::new((best, Scanned::default()));
+        Arc::new(Self { shared: Arc::clone(shared), pass: Arc::clone(pass), sources, found })
+    }
+
+    /// What was found, with what was there before.
+    pub(super) fn take_found(&self) -> (Best, Scanned) {
+        std::mem::replace(&mut *self.found.lock(), (Best::new(0), Scanned::default()))
+    }
+}
+
+impl Items for ManySources {
+    fn run(&self, item: usize) -> Result<()> {
+        let (index, source) = &self.sources[item];
+        let (mut best, mut scanned) = (self.found.lock().0.improvement(), Scanned::default());
+        self.pass.scan(&self.shared, *index, source, &mut best, &mut scanned)?;
+        let mut found = self.found.lock();
+        best.heap.into_iter().for_each(|hit| found.0.add(hit.0));
+        found.1 += scanned;
+        Ok(())
+    }
+}
