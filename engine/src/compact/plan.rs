@@ -42,6 +42,9 @@ fn due(partition: &PartitionKey) -> Due<'_> {
     (&partition.class, partition.day)
 }
 
+/// A level-0 file is sparse when less than one in so many of its bytes is live.
+const SPARSE_SHARE: u64 = 2;
+
 /// The level-0 sections of one partition, in sequence order.
 #[derive(Debug, Default)]
 struct Young<'a> {
@@ -50,13 +53,15 @@ struct Young<'a> {
 }
 
 /// The next job, the most urgent first: partitions that are large within one generation, level-0
-/// files that are too old, partitions with enough for a segment, closed days, merges.
+/// files that are too old, partitions with enough for a segment, files that are mostly given up,
+/// closed days, merges.
 pub(crate) fn next_job(situation: &Situation<'_>) -> Option<Job> {
     let planner = Planner::new(situation);
     planner
         .urgent()
         .or_else(|| planner.overdue())
         .or_else(|| planner.large())
+        .or_else(|| planner.sparse())
         .or_else(|| planner.closed())
         .or_else(|| planner.merged_segments())
         .or_else(|| planner.merged_packs())
@@ -119,6 +124,22 @@ impl<'a> Planner<'a> {
     fn large(&self) -> Option<Job> {
         let young = self.young.values().max_by_key(|young| young.bytes)?;
         (young.bytes >= self.limits().segment_bytes_min).then(|| self.segment(young))
+    }
+
+    /// What is left in a level-0 file whose other sections have moved to segments: the space of all
+    /// of them is free only when the file goes.
+    fn sparse(&self) -> Option<Job> {
+        let files = self.situation.files.iter().filter(|file| file.id.is_level_zero());
+        let mut sparse = files.filter(|file| live_bytes(file) < file.len / SPARSE_SHARE);
+        let left = sparse.find_map(|file| {
+            let partitions = file.sections.iter().map(|section| &section.partition);
+            partitions.into_iter().find_map(|partition| self.young.get_key_value(partition))
+        });
+        let (partition, young) = left?;
+        match self.is_small(young) {
+            true => Some(self.pack(due(partition))),
+            false => Some(self.segment(young)),
+        }
     }
 
     /// A partition whose day has been over for a while, and into which nothing came lately.
