@@ -22,7 +22,9 @@ mod sentences;
 mod tests;
 mod writer;
 
-pub(crate) use column::{Column, ColumnData, Ids, Numbers, Presence, Rest, Text, Values};
+pub(crate) use column::{
+    Column, ColumnData, Ids, Numbers, Presence, Rest, Templates, Text, Values,
+};
 pub(crate) use format::{BlockMeta, ColumnEntry, NumberRange};
 pub(crate) use reader::{Block, Levels, Source, decode};
 pub(crate) use reseal::verify;

@@ -12,7 +12,7 @@ pub(crate) mod tests;
 use super::Matcher;
 use crate::block::{Epoch, Outline, Sentences, Slot};
 use crate::event::{Kind, Value};
-use crate::index::fold_into;
+use crate::index::{Phrase, SLOT, fold_into};
 use crate::query::ast::Comparison;
 use parking_lot::Mutex;
 use phrase::SentencePhrase;
@@ -190,6 +190,18 @@ impl Matcher {
             self.look_at_numbers(sentences, &mut verdicts);
         }
         verdicts
+    }
+
+    /// The phrase that stands in every text that passes, if it can only stand in what a sentence has
+    /// besides its slots: each slot holds a whole word, with a digit.
+    pub(crate) fn phrase_of_literals(&self) -> Option<&Phrase> {
+        match self {
+            Self::Term(phrase) | Self::Words { phrase, number: None } => {
+                let is_literal = |byte: &u8| !byte.is_ascii_digit() && *byte != SLOT;
+                phrase.folded().iter().all(is_literal).then_some(phrase)
+            }
+            _ => None,
+        }
     }
 
     /// The pattern, if it is one whose matches are parts of words: of a text whose sentence

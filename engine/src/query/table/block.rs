@@ -10,6 +10,7 @@ use crate::block::{
 use crate::error::Result;
 use crate::event::{EventId, Seq, Value};
 use crate::field;
+use crate::limits::FRAME_ROWS_MAX;
 use crate::query::filter::FieldTest;
 use crate::query::matcher::{Judge, Matcher};
 use crate::query::request::{EventField, EventRecord};
@@ -21,6 +22,10 @@ use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
+
+/// Of so many rows the sentences are judged one by one: making the outline of a column, and judging
+/// the sentences of other blocks with it, takes longer.
+const FEW_ROWS_MAX: usize = 2 * FRAME_ROWS_MAX;
 
 /// A block and the columns of it that were decoded.
 #[derive(Debug)]
@@ -79,6 +84,13 @@ impl<'a> BlockTable<'a> {
         }
         if entry.is_ids() && matcher.passes_no_id() {
             return Ok(());
+        }
+        if entry.is_templates()
+            && self.block.outline(index).is_none()
+            && from.count() <= FEW_ROWS_MAX
+            && let Some(phrase) = matcher.phrase_of_literals()
+        {
+            return templates::add_matching_few(&*self.column(index)?, phrase, matcher, from, to);
         }
         if !matches!(matcher, Matcher::Any)
             && let Some((outline, epoch)) = self.outline(index)?

@@ -1,10 +1,12 @@
 //! How a column of templates is gone through when its sentences have been judged: texts are rebuilt
 //! only where their variables tell.
 
-use crate::block::{Column, ColumnData};
+use crate::block::{Column, ColumnData, Templates};
 use crate::error::Result;
+use crate::index::Phrase;
 use crate::query::matcher::{Judged, Matcher, Verdict};
 use crate::query::selection::Selection;
+use std::collections::HashMap;
 
 /// Adds the rows of `from` whose value in a column of templates passes.
 pub(super) fn add_matching(
@@ -48,6 +50,35 @@ pub(super) fn add_matching(
             None => matcher.matches(templates.value(index, &mut scratch)?),
         };
         if passes {
+            to.insert(row);
+        }
+    }
+    Ok(())
+}
+
+/// As [`add_matching`] where few rows are candidates: only their sentences are looked at. `phrase` is
+/// what [`Matcher::phrase_of_literals`] gave: where no literal has it, no text of the sentence does.
+pub(super) fn add_matching_few(
+    column: &Column,
+    phrase: &Phrase,
+    matcher: &Matcher,
+    from: &Selection,
+    to: &mut Selection,
+) -> Result<()> {
+    let ColumnData::Templates(templates) = column.data() else {
+        unreachable!("columns of templates have sentences");
+    };
+    let (codes, sentences) = (templates.codes()?, templates.sentences()?);
+    let mut known: HashMap<u16, bool> = HashMap::new();
+    let mut scratch = Vec::new();
+    for row in from.iter() {
+        let Some(index) = column.presence().value_index(row) else { continue };
+        let code = codes[index];
+        let may_pass = code == Templates::RAW
+            || *known
+                .entry(code)
+                .or_insert_with(|| phrase.is_match(sentences.value(usize::from(code)).text));
+        if may_pass && matcher.matches(templates.value(index, &mut scratch)?) {
             to.insert(row);
         }
     }

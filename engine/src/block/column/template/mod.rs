@@ -92,7 +92,6 @@ impl Templates {
     pub(crate) const RAW: u16 = Split::RAW;
 
     /// The sentences, with [`SLOT`] for each variable, rising. Inflated when first asked for.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for queries that test each sentence once"))]
     pub(crate) fn sentences(&self) -> Result<&Values> {
         Ok(self.dictionary()?.sentences())
     }
