@@ -2,8 +2,8 @@
 
 use crate::error::{Error, Refusal, Result};
 use crate::wire::{
-    COMPACT_PATH, ErrorBody, ErrorDetail, ErrorKind, FLUSH_PATH, IngestAnswer, LOGS_PATH, NDJSON,
-    READY_PATH, STATS_PATH, SearchAnswer, SearchQuery, StatsAnswer, StatsQuery,
+    COMPACT_PATH, ErrorBody, ErrorDetail, ErrorKind, FLUSH_PATH, IDEMPOTENCY_KEY, IngestAnswer,
+    LOGS_PATH, NDJSON, READY_PATH, STATS_PATH, SearchAnswer, SearchQuery, StatsAnswer, StatsQuery,
 };
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -61,10 +61,32 @@ impl Client {
         content_type: &str,
         content_encoding: Option<&str>,
     ) -> Result<IngestAnswer> {
+        self.post(body, content_type, content_encoding, None).await
+    }
+
+    /// As [`Client::ingest_ndjson`] under a key of 1 to 128 visible ASCII characters: sent again with
+    /// the same key, also after a broken connection, the events are stored once.
+    ///
+    /// # Errors
+    /// As [`Client::ingest_ndjson`]; [`ErrorKind::Conflict`] if the key is that of other events.
+    pub async fn ingest_once(&self, lines: impl Into<Bytes>, key: &str) -> Result<IngestAnswer> {
+        self.post(lines, NDJSON, None, Some(key)).await
+    }
+
+    async fn post(
+        &self,
+        body: impl Into<Bytes>,
+        content_type: &str,
+        content_encoding: Option<&str>,
+        key: Option<&str>,
+    ) -> Result<IngestAnswer> {
         let mut request = Request::builder()
             .method(Method::POST)
             .uri(format!("{}{LOGS_PATH}", self.base))
             .header(CONTENT_TYPE, content_type);
+        if let Some(key) = key {
+            request = request.header(IDEMPOTENCY_KEY, key);
+        }
         if let Some(encoding) = content_encoding {
             request = request.header(CONTENT_ENCODING, encoding);
         }

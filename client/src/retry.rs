@@ -4,9 +4,9 @@ use crate::error::{Error, Result};
 use crate::wire::ErrorKind;
 use std::time::Duration;
 
-/// How a refused request is repeated. Only refusals that say "not now" are: after a broken
-/// connection nobody knows whether the request took effect, and repeating it could store events
-/// twice.
+/// How a refused request is repeated. Refusals that say "not now" are. After a broken connection
+/// nobody knows whether the request took effect: repeating it could store events twice, unless they
+/// are sent under a key ([`crate::Client::ingest_once`]).
 #[derive(Debug, Clone, Copy)]
 pub struct Retry {
     /// Tries in all, the first included.
@@ -15,6 +15,8 @@ pub struct Retry {
     pub first_wait: Duration,
     /// The longest wait.
     pub wait_max: Duration,
+    /// Whether requests have keys, and so may be repeated after a broken connection.
+    pub has_keys: bool,
 }
 
 impl Default for Retry {
@@ -23,6 +25,7 @@ impl Default for Retry {
             tries_max: 12,
             first_wait: Duration::from_millis(50),
             wait_max: Duration::from_secs(5),
+            has_keys: false,
         }
     }
 }
@@ -31,13 +34,19 @@ impl Retry {
     /// The wait before the next try, after `tries` tries of which the last ended in `error`;
     /// `None` if there should be none.
     pub fn wait(&self, tries: u32, error: &Error) -> Option<Duration> {
-        let Error::Server(refusal) = error else { return None };
-        let passes = matches!(refusal.error.kind, ErrorKind::Busy | ErrorKind::Full);
+        let (passes, after) = match error {
+            Error::Server(refusal) => {
+                let kind = refusal.error.kind;
+                (matches!(kind, ErrorKind::Busy | ErrorKind::Full), refusal.retry_after)
+            }
+            Error::Transport { connecting: false, .. } => (self.has_keys, None),
+            _ => return None,
+        };
         if !passes || tries >= self.tries_max {
             return None;
         }
         let doubled = self.first_wait.saturating_mul(1 << tries.saturating_sub(1).min(16));
-        Some(doubled.max(refusal.retry_after.unwrap_or_default()).min(self.wait_max))
+        Some(doubled.max(after.unwrap_or_default()).min(self.wait_max))
     }
 
     /// Calls until the answer is not "not now", or the tries are used up.
@@ -84,6 +93,7 @@ mod tests {
             tries_max: 9,
             first_wait: Duration::from_millis(100),
             wait_max: Duration::from_secs(1),
+            has_keys: false,
         };
         let busy = refusal(ErrorKind::Busy, None);
         let waits: Vec<_> = (1..=9).map(|n| retry.wait(n, &busy).map(|w| w.as_millis())).collect();
@@ -102,5 +112,9 @@ mod tests {
         }
         let broken = Error::Transport { connecting: false, message: String::new() };
         assert_eq!(retry.wait(1, &broken), None);
+        let keyed = Retry { has_keys: true, ..retry };
+        assert!(keyed.wait(1, &broken).is_some(), "a key makes it safe");
+        let unreachable = Error::Transport { connecting: true, message: String::new() };
+        assert_eq!(keyed.wait(1, &unreachable), None);
     }
 }

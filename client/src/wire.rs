@@ -15,6 +15,11 @@ pub const FLUSH_PATH: &str = "/api/v1/admin/flush";
 pub const COMPACT_PATH: &str = "/api/v1/admin/compact";
 /// Where a server says whether it takes events.
 pub const READY_PATH: &str = "/readyz";
+/// The header that names a batch, so that it is stored once however often it is sent: 1 to 128
+/// visible ASCII characters.
+pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
+/// The header of an answer that was given before, to the same batch.
+pub const IDEMPOTENCY_REPLAYED: &str = "idempotency-replayed";
 /// One JSON object a line.
 pub const NDJSON: &str = "application/x-ndjson";
 /// A JSON document.
@@ -30,6 +35,8 @@ pub enum ErrorKind {
     NotFound,
     /// The path does not know this method.
     MethodNotAllowed,
+    /// The batch's key is that of another batch.
+    Conflict,
     /// The body is larger than the server takes.
     TooLarge,
     /// The body is of a type or in an encoding that the server does not know.

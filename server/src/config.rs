@@ -31,7 +31,7 @@ const fn key(name: &'static str, env: &'static str, about: &'static str) -> Key 
 }
 
 /// Every setting, in the order in which it is printed; the same sections lie together.
-const KEYS: [Key; 17] = [
+const KEYS: [Key; 18] = [
     key(
         "server.listen",
         "LOGSTRATA_LISTEN",
@@ -43,17 +43,6 @@ const KEYS: [Key; 17] = [
         "The server's own log: off, error, warn, info, debug or trace, also for single targets.",
     ),
     key("storage.data", "LOGSTRATA_DATA", "The store's directory."),
-    key("query.deadline", "LOGSTRATA_QUERY_DEADLINE", "What a query may take, at most."),
-    key(
-        "limits.memory",
-        "LOGSTRATA_MEMORY",
-        "Memory of the server; the bounds below that are in memory follow from it.",
-    ),
-    key(
-        "limits.disk_reserve",
-        "LOGSTRATA_DISK_RESERVE",
-        "Free space of the disk below which events are refused; auto is in proportion.",
-    ),
     key(
         "storage.mmap",
         "LOGSTRATA_MMAP",
@@ -68,6 +57,22 @@ const KEYS: [Key; 17] = [
         "redaction.disable",
         "LOGSTRATA_REDACTION_DISABLE",
         "Rules of redaction that are off, as a list or separated by commas.",
+    ),
+    key(
+        "ingest.dedup",
+        "LOGSTRATA_INGEST_DEDUP",
+        "Batches without an Idempotency-Key: off, or body to store equal ones once in ten minutes.",
+    ),
+    key("query.deadline", "LOGSTRATA_QUERY_DEADLINE", "What a query may take, at most."),
+    key(
+        "limits.memory",
+        "LOGSTRATA_MEMORY",
+        "Memory of the server; the bounds below that are in memory follow from it.",
+    ),
+    key(
+        "limits.disk_reserve",
+        "LOGSTRATA_DISK_RESERVE",
+        "Free space of the disk below which events are refused; auto is in proportion.",
     ),
     key(
         "limits.body_bytes",
@@ -160,6 +165,8 @@ pub(crate) struct Config {
     redaction_disabled: Vec<Rule>,
     /// The engine's bounds.
     pub(crate) limits: Limits,
+    /// Whether batches without a key are known by their bodies.
+    pub(crate) dedup_bodies: bool,
     /// What a query may take at most.
     pub(crate) query_deadline: Duration,
     origins: HashMap<&'static str, Origin>,
@@ -186,6 +193,7 @@ impl Config {
             redacts: true,
             redaction_disabled: Vec::new(),
             limits: memory.map_or_else(Limits::default, Limits::for_memory),
+            dedup_bodies: false,
             query_deadline: Duration::from_secs(60),
             origins: HashMap::new(),
         }
@@ -235,6 +243,13 @@ impl Config {
                 self.redacts = value.parse().map_err(|_| "true or false is wanted".to_owned())?;
             }
             "redaction.disable" => self.redaction_disabled = parse_rules(value)?,
+            "ingest.dedup" => {
+                self.dedup_bodies = match value {
+                    "body" => true,
+                    "off" => false,
+                    _ => return Err(format!("{value:?} is not body or off")),
+                }
+            }
             "query.deadline" => self.query_deadline = parse_duration(value)?,
             // It is the first of the limits in `KEYS`: the others change what follows from it.
             "limits.memory" => self.limits = Limits::for_memory(memory()?),
@@ -278,6 +293,7 @@ impl Config {
             "redaction.disable" => {
                 self.redaction_disabled.iter().map(|rule| rule.name()).collect::<Vec<_>>().join(",")
             }
+            "ingest.dedup" => if self.dedup_bodies { "body" } else { "off" }.into(),
             "query.deadline" => format_duration(self.query_deadline),
             "limits.memory" => format_bytes(limits.memory_bytes_max as u64),
             "limits.disk_reserve" => {
@@ -370,7 +386,7 @@ fn file_values(path: &Path, text: &str) -> Result<HashMap<&'static str, String>,
     for (section, content) in root {
         let names = || KEYS.iter().filter_map(|key| key.name.strip_prefix(&format!("{section}.")));
         if names().next().is_none() {
-            let known = "server, storage, query, redaction and limits";
+            let known = "server, storage, ingest, query, redaction and limits";
             return Err(wrong(format!("unknown section or key {section:?}; sections: {known}")));
         }
         let toml::Value::Table(content) = content else {

@@ -19,4 +19,4 @@ mod stalled;
 mod status;
 mod units;
 
-pub use serve::run;
+pub use serve::{Behaviour, run};

@@ -62,6 +62,8 @@ pub(crate) struct State {
     pub(crate) queries: Gate,
     /// What a query may take at most.
     pub(crate) query_time_max: Duration,
+    /// Whether batches without a key are known by their bodies.
+    pub(crate) dedup_bodies: bool,
     /// Bodies that become batches.
     pub(crate) decodes: Gate,
     /// Flushes that somebody asked for.
@@ -74,12 +76,7 @@ pub(crate) struct State {
 }
 
 impl State {
-    fn new(
-        engine: Engine,
-        limits: Limits,
-        clock: Arc<dyn Clock>,
-        query_time_max: Duration,
-    ) -> Self {
+    fn new(engine: Engine, limits: Limits, clock: Arc<dyn Clock>, behaviour: Behaviour) -> Self {
         let engine = Arc::new(engine);
         let cores = std::thread::available_parallelism().map_or(2, |n| n.get() as u32);
         Self {
@@ -88,7 +85,8 @@ impl State {
             // Far more than there are cores: the engine lets them take turns, block by block, so
             // that a short one need not wait for the end of long ones.
             queries: Gate::new(QUERIES_MAX, WAITING_MAX),
-            query_time_max,
+            query_time_max: behaviour.query_time_max,
+            dedup_bodies: behaviour.dedup_bodies,
             decodes: Gate::new(cores.max(2), WAITING_MAX),
             flushes: Gate::new(1, 16),
             compactions: Gate::new(1, 16),
@@ -109,9 +107,18 @@ impl State {
     }
 }
 
+/// What a server does as it is told.
+#[derive(Debug, Clone, Copy)]
+pub struct Behaviour {
+    /// What a query may take at most.
+    pub query_time_max: Duration,
+    /// Whether a batch without a key is stored once if the same body comes again within ten
+    /// minutes.
+    pub dedup_bodies: bool,
+}
+
 /// Serves `engine` on `listener` until `shutdown`, then finishes what is in flight and closes the
-/// engine. Only for listeners on loopback: nobody is asked who they are. A query may take at most
-/// `query_time_max`.
+/// engine. Only for listeners on loopback: nobody is asked who they are.
 ///
 /// # Errors
 /// The engine's, if it did not close well: something acknowledged may not be on the disk.
@@ -120,10 +127,10 @@ pub async fn run(
     engine: Engine,
     limits: Limits,
     clock: Arc<dyn Clock>,
-    query_time_max: Duration,
+    behaviour: Behaviour,
     shutdown: impl Future<Output = ()>,
 ) -> Result<()> {
-    let state = Arc::new(State::new(engine, limits, clock, query_time_max));
+    let state = Arc::new(State::new(engine, limits, clock, behaviour));
     let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let (stop, stopped) = watch::channel(());
     let mut tasks = JoinSet::new();

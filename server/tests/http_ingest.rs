@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Server, dir};
+use common::{Server, dir, logstrata};
 use std::io::Write;
 
 const TWO: &str = "{\"timestamp\":\"2026-11-21T00:00:00Z\",\"message\":\"first\"}\n\
@@ -147,4 +147,66 @@ fn too_large_is_told_before_and_after_decompression() {
     let answer = server.post_lines(&long);
     assert_eq!(answer.json()["rejected_count"], 1, "{}", answer.text());
     assert_eq!(server.messages(""), ["short"]);
+}
+
+/// The same batch again gives the first answer, word for word, also after a restart.
+#[test]
+fn a_batch_with_a_key_is_stored_once() {
+    let dir = dir();
+    let server = Server::start(dir.path());
+    let send = |server: &Server, key: &str, body: &str| {
+        let headers = [("Content-Type", "application/x-ndjson"), ("Idempotency-Key", key)];
+        server.request("POST", "/api/v1/logs", &headers, body.as_bytes())
+    };
+    let body = format!("{TWO}no json\n");
+    let first = send(&server, "batch-1", &body);
+    assert_eq!((first.status, first.header("idempotency-replayed")), (200, None));
+    assert_eq!(first.json()["rejected_count"], 1);
+    let again = send(&server, "batch-1", &body);
+    assert_eq!((again.status, again.header("idempotency-replayed")), (200, Some("true")));
+    assert_eq!(again.text(), first.text());
+    let other = send(&server, "batch-1", TWO);
+    assert_eq!((other.status, &other.json()["error"]["kind"]), (422, &"conflict".into()));
+    assert_eq!(send(&server, "batch-2", &body).status, 200);
+    let refused = send(&server, "batch-3", "no json\n");
+    assert_eq!(refused.status, 400, "nothing is stored");
+    assert_eq!(send(&server, "batch-3", TWO).status, 200, "so its key is free");
+    assert_eq!(send(&server, "two words", TWO).status, 400);
+    assert!(server.stop().success());
+    let server = Server::start(dir.path());
+    let again = send(&server, "batch-1", &body);
+    assert_eq!((again.status, again.text()), (200, first.text()));
+    assert_eq!(server.messages("").len(), 6);
+}
+
+/// Several connections send one batch at the same time: one stores it, all get its answer.
+#[test]
+fn a_batch_that_is_sent_several_times_at_once_is_stored_once() {
+    let dir = dir();
+    let server = Server::start(dir.path());
+    let headers = [("Content-Type", "application/x-ndjson"), ("Idempotency-Key", "k")];
+    let answers: Vec<String> = std::thread::scope(|scope| {
+        let send = || server.request("POST", "/api/v1/logs", &headers, TWO.as_bytes());
+        let senders: Vec<_> = (0..8).map(|_| scope.spawn(send)).collect();
+        senders.into_iter().map(|sender| sender.join().expect("answered").text()).collect()
+    });
+    assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+    assert_eq!(server.messages("").len(), 2);
+}
+
+#[test]
+fn equal_bodies_are_one_batch_if_the_server_is_told_so() {
+    let dir = dir();
+    let mut command = logstrata();
+    command.env("LOGSTRATA_INGEST_DEDUP", "body").arg("serve").arg("--data").arg(dir.path());
+    let server = Server::start_with(&mut command);
+    for replayed in [None, Some("true")] {
+        assert_eq!(server.post_lines(TWO).header("idempotency-replayed"), replayed);
+    }
+    // Times of arrival differ: equal bodies are two batches.
+    for _ in 0..2 {
+        let answer = server.post_lines("{\"message\":\"no time\"}\n");
+        assert_eq!((answer.status, answer.header("idempotency-replayed")), (200, None));
+    }
+    assert_eq!(server.messages("").len(), 4);
 }

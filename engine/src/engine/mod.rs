@@ -24,6 +24,7 @@ use crate::options::Options;
 use crate::pool::{Consumer, Pool, PoolStatus, Reservation};
 use crate::query::{self, EventRecord, SearchPage, SearchRequest, StatsRequest, StatsTable};
 use crate::scan::Control;
+use crate::timestamp::Timestamp;
 use crate::wal::EncodedRecord;
 use compactor::CompactQueue;
 use flush::FlushQueue;
@@ -92,8 +93,8 @@ pub struct Status {
     pub flushes: u64,
     /// Keys of batches that are remembered.
     pub keys: u64,
-    /// When the oldest of them came, in milliseconds since the epoch.
-    pub oldest_key_ms: Option<i64>,
+    /// How long ago the oldest of them came, in seconds; 0 without any.
+    pub oldest_key_seconds: u64,
     /// Bytes that they take in memory.
     pub key_bytes: u64,
     /// Batches that were stored before and so not again.
@@ -376,7 +377,7 @@ impl Engine {
             memtable_bytes,
             flushes: counters.flushes.load(Relaxed),
             keys: keys.live as u64,
-            oldest_key_ms: keys.oldest_ms,
+            oldest_key_seconds: age_seconds(self.shared.io.clock.now(), keys.oldest_ms),
             key_bytes: keys.bytes as u64,
             replays: keys.replays,
             key_conflicts: keys.conflicts,
@@ -418,6 +419,12 @@ impl Engine {
             let _ = thread.join();
         }
     }
+}
+
+/// Seconds since then; 0 if that is in the future, for clocks jump.
+fn age_seconds(now: Timestamp, since_ms: Option<i64>) -> u64 {
+    let age_ms = since_ms.map_or(0, |since| now.millis().saturating_sub(since));
+    u64::try_from(age_ms / 1_000).unwrap_or(0)
 }
 
 impl Drop for Engine {

@@ -5,6 +5,7 @@
 //! without any event is fine.
 
 use super::body::{self, Received};
+use super::once::{self, Attempt, Identity};
 use super::{Call, Outcome};
 use crate::ingest::body::{BodyError, decompress_within};
 use crate::ingest::json::{Decoded, decode_json, decode_ndjson};
@@ -13,7 +14,7 @@ use crate::serve::State;
 use crate::status::{ApiError, json};
 use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName};
 use logstrata_client::wire::{ErrorKind, IngestAnswer, RejectedLine};
-use logstrata_engine::{Appended, Result as EngineResult, Timestamp};
+use logstrata_engine::{Appended, Result as EngineResult, Stored, Ticket, Timestamp};
 use tokio::sync::oneshot;
 
 /// Enough of a body to tell its form.
@@ -28,26 +29,53 @@ enum Form {
     Document,
 }
 
+/// How a body becomes a batch.
+#[derive(Debug, Clone)]
+struct Way {
+    form: Option<Form>,
+    encoding: Option<String>,
+    atomic: bool,
+    arrival: Timestamp,
+    identity: Identity,
+}
+
+/// What has become of a body.
+enum Progress {
+    /// Its events are on their way to the log.
+    Submitted(IngestAnswer, oneshot::Receiver<EngineResult<Appended>>),
+    /// It was stored before.
+    Stored(Stored),
+    /// The same batch is on its way: try again with the body when this resolves.
+    Wait(oneshot::Receiver<()>, Received),
+}
+
 pub(super) async fn post(call: Call) -> Outcome {
     let params = call.params(&["atomic"])?;
-    let atomic = params.switch("atomic")?;
-    let form = declared_form(&call.head.headers)?;
-    let encoding = single(&call.head.headers, CONTENT_ENCODING)?.map(str::to_owned);
     let state = call.state;
-    let received = body::read(call.body, state.limits.body_bytes_max, &state.bodies).await?;
-    let arrival = state.clock.now();
-
-    let (answered, appended) = oneshot::channel();
-    let decoding = {
-        let state = state.clone();
-        move || {
-            let decoded = decode(&state, &received, form, encoding.as_deref(), arrival)?;
-            // The body's memory is free for others while the log is synced.
-            drop(received);
-            submit(&state, decoded, atomic, answered)
+    let headers = &call.head.headers;
+    let way = Way {
+        form: declared_form(headers)?,
+        encoding: single(headers, CONTENT_ENCODING)?.map(str::to_owned),
+        atomic: params.switch("atomic")?,
+        arrival: state.clock.now(),
+        identity: Identity::of(headers, state.dedup_bodies)?,
+    };
+    let mut received = body::read(call.body, state.limits.body_bytes_max, &state.bodies).await?;
+    let (mut answer, appended) = loop {
+        let work = {
+            let (state, way) = (state.clone(), way.clone());
+            move || take(&state, &way, received)
+        };
+        match state.decodes.run(work).await?? {
+            Progress::Submitted(answer, appended) => break (answer, appended),
+            Progress::Stored(stored) => return once::replay(&stored),
+            Progress::Wait(woken, body) => {
+                // It also resolves when the other batch was given up.
+                let _ = woken.await;
+                received = body;
+            }
         }
     };
-    let mut answer = state.decodes.run(decoding).await??;
     if answer.accepted > 0 {
         let appended = appended.await.map_err(|_| {
             ApiError::new(ErrorKind::Closed, "the store was closed before the events were synced")
@@ -61,30 +89,43 @@ pub(super) async fn post(call: Call) -> Outcome {
     Ok(json(serde_json::to_vec(&answer).expect("plain values always serialize")))
 }
 
-/// Turns a body into a batch.
-fn decode(
-    state: &State,
-    received: &Received,
-    form: Option<Form>,
-    encoding: Option<&str>,
-    arrival: Timestamp,
-) -> Result<Decoded, ApiError> {
+/// Claims the batch's identity, decodes it and hands it to the engine.
+fn take(state: &State, way: &Way, received: Received) -> Result<Progress, ApiError> {
     let max = state.limits.body_bytes_max;
     let mut memory = state.bodies.reserve(0)?;
     let mut reserve = |bytes: usize| memory.grow_to(bytes, 0).is_ok();
-    let body = decompress_within(&received.bytes, encoding, max, &mut reserve);
+    let body = decompress_within(&received.bytes, way.encoding.as_deref(), max, &mut reserve);
     let body = body.map_err(|error| match error {
         BodyError::NoMemory => ApiError::new(ErrorKind::Busy, error.to_string()),
         BodyError::TooLarge { max } => body::too_large(max),
         BodyError::Unsupported => ApiError::new(ErrorKind::UnsupportedMediaType, error.to_string()),
         BodyError::Broken { .. } => ApiError::invalid(error.to_string()),
     })?;
+    // What else decides how the body is understood.
+    let form = way.form.unwrap_or_else(|| sniff(&body));
+    let ticket = match way.identity.claim(state, &[form as u8, u8::from(way.atomic)], &body)? {
+        Attempt::Go(ticket) => ticket,
+        Attempt::Stored(stored) => return Ok(Progress::Stored(stored)),
+        Attempt::Wait(woken) => {
+            drop(body);
+            return Ok(Progress::Wait(woken, received));
+        }
+    };
     state.metrics.ingest_bytes.inc_by(body.len() as u64);
-    match form.unwrap_or_else(|| sniff(&body)) {
-        Form::Lines => Ok(decode_ndjson(&body, &state.limits, arrival)),
-        Form::Document => decode_json(&body, &state.limits, arrival)
-            .map_err(|error| ApiError::invalid(error.to_string())),
-    }
+    let decoded = match form {
+        Form::Lines => decode_ndjson(&body, &state.limits, way.arrival),
+        Form::Document => decode_json(&body, &state.limits, way.arrival)
+            .map_err(|error| ApiError::invalid(error.to_string()))?,
+    };
+    // Of bodies with times of arrival, equal ones are not the same batch.
+    let by_body = matches!(way.identity, Identity::Body);
+    let ticket = ticket.filter(|_| !by_body || decoded.times_absent + decoded.times_unread == 0);
+    drop(body);
+    // The body's memory is free for others while the log is synced.
+    drop((memory, received));
+    let (answered, appended) = oneshot::channel();
+    let answer = submit(state, decoded, way.atomic, ticket, answered)?;
+    Ok(Progress::Submitted(answer, appended))
 }
 
 /// Hands a batch to the engine, unless there is nothing to store.
@@ -92,6 +133,7 @@ fn submit(
     state: &State,
     decoded: Decoded,
     atomic: bool,
+    ticket: Option<Ticket>,
     answered: oneshot::Sender<EngineResult<Appended>>,
 ) -> Result<IngestAnswer, ApiError> {
     let rejected_count = decoded.rejected_count;
@@ -113,7 +155,14 @@ fn submit(
     }
     if answer.accepted > 0 {
         // A request that was given up has nobody to hear the answer.
-        state.engine.submit(decoded.batch, move |result| drop(answered.send(result)));
+        let done = move |result| drop(answered.send(result));
+        match ticket {
+            Some(ticket) => {
+                let ticket = ticket.with_answer(&once::summary(&answer));
+                state.engine.submit_once(decoded.batch, ticket, done);
+            }
+            None => state.engine.submit(decoded.batch, done),
+        }
     }
     Ok(answer)
 }

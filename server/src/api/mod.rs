@@ -10,6 +10,7 @@ mod health;
 mod hints;
 mod ingest;
 mod metrics;
+mod once;
 mod params;
 mod query;
 mod querying;

@@ -87,7 +87,11 @@ async fn serve(config: &Config, demo: bool) -> Result<(), Failure> {
         .map_err(|_| Failure::Failed("opening the store failed by a defect".into()))??;
     tracing::info!(%address, data = %config.data.display(), "serving");
     announce(config, address, demo);
-    crate::run(listener, engine, limits, clock, config.query_deadline, shutdown).await?;
+    let behaviour = crate::Behaviour {
+        query_time_max: config.query_deadline,
+        dedup_bodies: config.dedup_bodies,
+    };
+    crate::run(listener, engine, limits, clock, behaviour, shutdown).await?;
     tracing::info!("stopped");
     Ok(())
 }

@@ -7,6 +7,7 @@ use crate::ingest::json::decode_ndjson;
 use bytes::Bytes;
 use logstrata_client::wire::{ErrorKind, IngestAnswer, RejectedLine};
 use logstrata_client::{Client, Error, Retry};
+use logstrata_engine::io::{Entropy, SystemEntropy};
 use logstrata_engine::{Limits, Timestamp};
 use std::sync::Arc;
 use tokio::runtime::Runtime;
@@ -24,6 +25,7 @@ pub(super) struct Upload {
     client: Client,
     runtime: Runtime,
     requests: JoinSet<Answered>,
+    chance: SystemEntropy,
 }
 
 /// What became of a request.
@@ -41,7 +43,7 @@ impl Upload {
             .enable_all()
             .build()
             .map_err(|error| Failure::Failed(format!("cannot start: {error}")))?;
-        Ok(Self { client, runtime, requests: JoinSet::new() })
+        Ok(Self { client, runtime, requests: JoinSet::new(), chance: SystemEntropy })
     }
 
     fn post(
@@ -53,8 +55,11 @@ impl Upload {
     ) -> Result<(), Failure> {
         self.wait(IN_FLIGHT_MAX - 1, tally)?;
         let (client, file) = (self.client.clone(), Arc::clone(file));
+        // Chance names the batch: what is sent again after a broken connection is stored once.
+        let key = format!("{:016x}{:016x}", self.chance.next_u64(), self.chance.next_u64());
         let request = async move {
-            let answer = Retry::default().run(|| client.ingest_ndjson(body.clone())).await;
+            let retry = Retry { has_keys: true, ..Retry::default() };
+            let answer = retry.run(|| client.ingest_once(body.clone(), &key)).await;
             Answered { file, lines_before, lines, answer }
         };
         self.requests.spawn_on(request, self.runtime.handle());

@@ -88,8 +88,10 @@ impl From<serde_json::Error> for Refusal {
 /// What a finished event tells about its time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TimeRead {
-    /// As sent, or of arrival because none was sent.
+    /// As sent.
     Plain,
+    /// None was sent: that of arrival.
+    Absent,
     /// Clamped to what can be stored.
     Clamped,
     /// Not understood, so of arrival.
@@ -304,7 +306,7 @@ impl<'a, 'b> JsonEvent<'a, 'b> {
     fn put_time(&mut self, note: &mut Note) -> Result<TimeRead, String> {
         let Some(winner) = self.slots.winning(Slot::Timestamp) else {
             note.slot(Slot::Timestamp, None, true);
-            return Ok(TimeRead::Plain);
+            return Ok(TimeRead::Absent);
         };
         let raw = winner.raw;
         let form = sent::form_of_time(&self.slots, raw);

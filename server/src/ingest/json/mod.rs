@@ -30,6 +30,8 @@ pub struct Decoded {
     pub rejected: Vec<Rejected>,
     /// How many were not.
     pub rejected_count: u64,
+    /// Events without a time; they have that of arrival.
+    pub times_absent: u64,
     /// Events whose time could not be read; they have the time of arrival.
     pub times_unread: u64,
     /// Events whose time can't be stored; it was moved to the border.
@@ -176,6 +178,7 @@ impl JsonDecoder {
         }
         match event.finish(self.service.as_deref())? {
             TimeRead::Plain => {}
+            TimeRead::Absent => self.decoded.times_absent += 1,
             TimeRead::Clamped => self.decoded.times_clamped += 1,
             TimeRead::Unread => self.decoded.times_unread += 1,
         }
