@@ -103,7 +103,7 @@ pub(crate) fn in_file(
     let mut sources = Vec::new();
     for section in file.file.sections(&shared.cache)?.iter() {
         let first = section.blocks.first();
-        if !first.is_some_and(|first| file.meta.section(first.offset).is_some()) {
+        if first.is_none_or(|first| file.meta.section(first.offset).is_none()) {
             continue;
         }
         let hits = match plan {
