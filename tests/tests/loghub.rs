@@ -45,7 +45,8 @@ fn every_line_of_every_system_comes_back() {
     assert_eq!(expected.len(), 16);
     assert_eq!(expected.values().map(Vec::len).sum::<usize>(), 32_000);
     let dir = tempfile::tempdir().expect("a directory");
-    let server = Server::start(dir.path());
+    // Redaction is another's test: Android prints objects as `token=Token{…}`, which look like secrets.
+    let server = Server::start_with(dir.path(), &[("LOGSTRATA_REDACTION_ENABLED", "false")]);
     let url = server.url();
     let mut arguments = vec!["ingest", "--server", &*url];
     arguments.extend(files.iter().map(|path| path.to_str().expect("UTF-8")));
