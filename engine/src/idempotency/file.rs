@@ -38,7 +38,7 @@ pub(crate) struct KeyFiles {
 
 impl KeyFiles {
     /// Remembers in `claims` what the files of generations up to `committed` hold. A damaged file
-    /// is counted and passed over: what it knew is forgotten, but the store opens.
+    /// is counted, passed over and left where it is: what it knew is forgotten, but the store opens.
     pub(crate) fn open(
         io: &Io,
         dir: &Path,
@@ -79,6 +79,7 @@ impl KeyFiles {
                     for entry in entries {
                         last = claims.remember(entry, now_ms);
                     }
+                    files.files.lock().push_back((generation, last));
                 }
                 Err(error)
                     if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Unsupported) =>
@@ -87,7 +88,6 @@ impl KeyFiles {
                 }
                 Err(error) => return Err(error),
             }
-            files.files.lock().push_back((generation, last));
         }
         Ok(files)
     }

@@ -238,6 +238,12 @@ fn a_damaged_file_costs_its_keys_only() {
     assert_eq!((status.key_files_damaged, status.keys, status.events), (1, 1, 2));
     assert!(matches!(claim(&engine, "b", "one"), Claim::Stored(_)));
     assert!(matches!(claim(&engine, "a", "one"), Claim::New(_)));
+    world.clock.advance(2 * WINDOW);
+    send(&engine, "c", "one");
+    engine.flush().expect("flushed");
+    engine.close().expect("closed");
+    assert!(world.disk.read(&path).is_some(), "it is there for whoever repairs it");
+    assert_eq!(world.disk.read(&names::keys(Path::new(DIR), 2)), None);
 }
 
 #[test]

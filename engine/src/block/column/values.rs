@@ -69,11 +69,6 @@ impl Values {
         }
     }
 
-    /// The bytes that they take in memory.
-    pub(super) fn heap_bytes(&self) -> usize {
-        self.body.len() + self.ends.len() * size_of::<u32>() + self.kinds.len()
-    }
-
     /// All values in order.
     pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = Value<'_>> {
         (0..self.len()).map(|index| self.value(index))

@@ -79,16 +79,6 @@ impl Dictionary {
         &self.sentences
     }
 
-    /// The bytes that it takes in memory.
-    #[expect(dead_code, reason = "for the cache of dictionaries")]
-    pub(crate) fn heap_bytes(&self) -> usize {
-        self.sentences.heap_bytes()
-            + size_of_val(&*self.firsts)
-            + size_of_val(&*self.columns)
-            + size_of_val(&*self.by_frame)
-            + size_of_val(&*self.frame_starts)
-    }
-
     /// Calls `each` with every sentence, in order, with the byte of a [`Slot`] for each slot: what
     /// all variables of the slot are.
     pub(crate) fn for_each_with_slots(&self, mut each: impl FnMut(&[u8])) {
