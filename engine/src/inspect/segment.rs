@@ -5,8 +5,7 @@ use crate::block::{self, Block, ColumnData, SentenceTable, Source};
 use crate::error::{Error, Result};
 use crate::index::{IndexFaults, SegmentIndex};
 use crate::io::{File, Io};
-use crate::query::BlockTable;
-use crate::query::Table;
+use crate::query::{BlockTable, OpenedBlock, Table as _};
 use crate::segment::{BlockPlace, INDEX_KIND, INDEX_VERSION, IndexPlace, Section, read_directory};
 use crate::timestamp::Timestamp;
 use std::path::Path;
@@ -54,8 +53,9 @@ pub(super) fn inspect(io: &Io, path: &Path, dump: bool, out: &mut Output<'_>) ->
             assert_eq!(rows.len(), block.rows(), "a decoded block has its rows");
             if dump {
                 let sentences = SentenceTable::default();
-                let table = BlockTable::new(&block, &sentences);
-                let rows: Vec<usize> = (0..block.rows()).collect();
+                let opened = OpenedBlock::new(Arc::new(block));
+                let table = BlockTable::new(&opened, &sentences);
+                let rows: Vec<usize> = (0..table.rows()).collect();
                 out.events(&table.fetch(&rows, header.incarnation)?)?;
             }
         }

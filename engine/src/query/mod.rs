@@ -23,4 +23,4 @@ pub use request::{
 };
 pub(crate) use search::{get, search};
 pub(crate) use stats::stats;
-pub(crate) use table::{BlockTable, RowsTable, Table};
+pub(crate) use table::{BlockTable, OpenedBlock, RowsTable, Table};

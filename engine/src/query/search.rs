@@ -15,7 +15,7 @@ use crate::limits::PAGE_ROWS_MAX;
 use crate::pool::Consumer;
 use crate::scan::{Control, Scan};
 use crate::timestamp::Timestamp;
-use pass::{Best, Hit, ManySources, Pass, Rank};
+use pass::{Best, Hit, Kept, ManySources, Pass, Rank};
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 
@@ -66,6 +66,7 @@ pub(crate) fn search(
         range: cursor.map_or(request.range, |cursor| cursor.range),
         as_of: cursor.map_or(snapshot.as_of, |cursor| cursor.as_of),
         below: cursor.map(|cursor| rank(request.order, cursor.timestamp.0, cursor.seq.0)),
+        kept: Kept::default(),
     };
     let mut search = Search {
         shared,
@@ -261,7 +262,7 @@ pub(crate) fn get(
     for source in sources_of(shared, &snapshot, range, seq)? {
         scan.item()?;
         let _memory = shared.pool.reserve(Consumer::Query, source.bytes)?;
-        let found = source.with_table(shared, |table| {
+        let found = source.open(shared)?.with_table(shared, |table| {
             let Ok(row) = table.seqs()?.binary_search(&seq) else { return Ok(None) };
             Ok(table.fetch(&[row], shared.incarnation)?.pop().filter(|event| event.id == id))
         })?;

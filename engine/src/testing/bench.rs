@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::index::{self, IndexFaults, SegmentIndex, SegmentIndexBuilder, Term};
 use crate::io::Region;
 use crate::proof::Runs;
-use crate::query::{BlockTable, Table};
+use crate::query::{BlockTable, OpenedBlock, Table};
 use crate::wal::EncodedRecord;
 use std::path::Path;
 use std::sync::Arc;
@@ -124,7 +124,8 @@ impl OpenBlock {
     /// # Errors
     /// None, of what was just encoded.
     pub fn fetch(&self, rows: &[usize]) -> Result<usize> {
-        let events = BlockTable::new(&self.0, &SentenceTable::default()).fetch(rows, 1)?;
+        let opened = OpenedBlock::new(Arc::new(self.0.clone()));
+        let events = BlockTable::new(&opened, &SentenceTable::default()).fetch(rows, 1)?;
         Ok(events.iter().map(|event| event.fields.len()).sum())
     }
 }

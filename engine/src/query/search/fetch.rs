@@ -1,15 +1,44 @@
 //! The events of a page, once it is known which they are.
 
-use super::{Hit, Part, Search};
+use super::pass::Pass;
+use super::{ALONE_OPENED_MAX, Hit, Part, Search};
+use crate::engine::Shared;
 use crate::error::Result;
 use crate::limits::{FETCH_BYTES_MAX, PAGE_BYTES_MAX};
 use crate::pool::{Consumer, Reservation};
 use crate::query::request::EventRecord;
 use crate::query::table::Source;
+use crate::scan::Items;
+use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// The memory of a page is reserved in steps of this.
 const STEP_BYTES: usize = 256 << 10;
+
+/// Sources whose events several threads fetch.
+struct ManyFetches {
+    shared: Arc<Shared>,
+    pass: Arc<Pass>,
+    fetches: Vec<Fetch>,
+    /// Until it is taken.
+    page: Mutex<Option<Page>>,
+}
+
+/// The events that are wanted of one source.
+struct Fetch {
+    index: usize,
+    source: Arc<Source>,
+    /// Rows, rising, and their places among the events.
+    wanted: Vec<(usize, usize)>,
+}
+
+/// Events, by place, and the memory of all of the page.
+struct Page {
+    events: Vec<Option<EventRecord>>,
+    bytes: usize,
+    memory: Reservation,
+}
 
 impl Search<'_> {
     /// The events of the hits, in their order, as many as one page may take: at least one, for the
@@ -22,7 +51,9 @@ impl Search<'_> {
         while !rest.is_empty() {
             let (next, later) = rest.split_at(self.fetched_at_once(rest));
             rest = later;
-            for event in self.fetch(next, bytes, &mut memory)? {
+            let page = self.fetch(next, Page { events: Vec::new(), bytes, memory })?;
+            memory = page.memory;
+            for event in page.events.into_iter().flatten() {
                 bytes += event.bytes();
                 if bytes > PAGE_BYTES_MAX && !events.is_empty() {
                     return Ok(events);
@@ -33,40 +64,38 @@ impl Search<'_> {
         Ok(events)
     }
 
-    /// The events of the hits, in their order; each source is read once. There are `before` bytes
-    /// of events already.
-    fn fetch(
-        &mut self,
-        hits: &[Hit],
-        before: usize,
-        memory: &mut Reservation,
-    ) -> Result<Vec<EventRecord>> {
+    /// Adds the events of the hits, in their order; each source is read once.
+    fn fetch(&mut self, hits: &[Hit], mut page: Page) -> Result<Page> {
         let mut by_source: BTreeMap<usize, Vec<(usize, usize)>> = BTreeMap::new();
         for (place, (_, source, row)) in hits.iter().enumerate() {
             by_source.entry(*source).or_default().push((*row, place));
         }
-        let mut events: Vec<Option<EventRecord>> = vec![None; hits.len()];
-        let mut bytes = before;
-        for (source, mut wanted) in by_source {
-            self.scan.item()?;
+        page.events = vec![None; hits.len()];
+        let fetch = |(index, mut wanted): (usize, Vec<_>)| {
             wanted.sort_unstable();
-            let rows: Vec<usize> = wanted.iter().map(|(row, _)| *row).collect();
-            let shared = self.shared;
-            let source = self.source(source);
-            let _decoded = shared.pool.reserve(Consumer::Query, source.bytes)?;
-            let fetched =
-                source.with_table(shared, |table| table.fetch(&rows, shared.incarnation))?;
-            assert_eq!(fetched.len(), wanted.len(), "one event a row");
-            bytes += fetched.iter().map(EventRecord::bytes).sum::<usize>();
-            memory.grow_to(bytes, STEP_BYTES)?;
-            for (event, (_, place)) in fetched.into_iter().zip(wanted) {
-                events[place] = Some(event);
+            Fetch { index, source: Arc::clone(self.source(index)), wanted }
+        };
+        let many = Arc::new(ManyFetches {
+            fetches: by_source.into_iter().map(fetch).collect(),
+            shared: Arc::clone(self.shared),
+            pass: Arc::clone(&self.pass),
+            page: Mutex::new(Some(page)),
+        });
+        let count = many.fetches.len();
+        if count as u64 > ALONE_OPENED_MAX && self.shared.scans.slots() > 1 {
+            self.scan.run_all(Arc::clone(&many) as _, count)?;
+        } else {
+            for item in 0..count {
+                self.scan.item()?;
+                many.run(item)?;
             }
         }
-        Ok(events.into_iter().flatten().collect())
+        let page = many.page.lock().take().expect("taken once");
+        assert!(page.events.iter().all(Option::is_some), "one event a hit");
+        Ok(page)
     }
 
-    fn source(&self, index: usize) -> &Source {
+    fn source(&self, index: usize) -> &Arc<Source> {
         let Part::Source(source) = &self.parts[index] else { unreachable!("rows are of sources") };
         source
     }
@@ -84,5 +113,30 @@ impl Search<'_> {
             }
         }
         hits.len()
+    }
+}
+
+impl Items for ManyFetches {
+    fn run(&self, item: usize) -> Result<()> {
+        let Fetch { index, source, wanted } = &self.fetches[item];
+        let shared = &*self.shared;
+        let (opened, _memory) = match self.pass.kept.take(*index) {
+            Some(kept) => kept,
+            None => {
+                let memory = shared.pool.reserve(Consumer::Query, source.bytes)?;
+                (source.open(shared)?, memory)
+            }
+        };
+        let rows: Vec<usize> = wanted.iter().map(|(row, _)| *row).collect();
+        let fetched = opened.with_table(shared, |table| table.fetch(&rows, shared.incarnation))?;
+        assert_eq!(fetched.len(), wanted.len(), "one event a row");
+        let mut page = self.page.lock();
+        let Page { events, bytes, memory } = page.as_mut().expect("taken after the last item");
+        *bytes += fetched.iter().map(EventRecord::bytes).sum::<usize>();
+        memory.grow_to(*bytes, STEP_BYTES)?;
+        for (event, (_, place)) in fetched.into_iter().zip(wanted) {
+            events[*place] = Some(event);
+        }
+        Ok(())
     }
 }

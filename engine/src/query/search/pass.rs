@@ -5,16 +5,16 @@ use crate::engine::Shared;
 use crate::error::Result;
 use crate::event::Seq;
 use crate::index::BlockIndex;
-use crate::pool::Consumer;
+use crate::pool::{Consumer, Reservation};
 use crate::query::filter::Plan;
 use crate::query::request::Scanned;
 use crate::query::selection::Selection;
-use crate::query::table::{Source, Table};
+use crate::query::table::{Opened, Source, Table};
 use crate::scan::Items;
 use crate::timestamp::Timestamp;
 use parking_lot::Mutex;
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
 
 /// The place of an event in the order asked for: the greater, the earlier on the page.
@@ -41,7 +41,12 @@ pub(super) struct Pass {
     pub(super) as_of: Seq,
     /// Only events that rank below this are wanted.
     pub(super) below: Option<Rank>,
+    pub(super) kept: Kept,
 }
+
+/// Sources that had events for the page, by their index: these events need not be decoded twice.
+#[derive(Debug, Default)]
+pub(super) struct Kept(Mutex<HashMap<usize, (Opened, Reservation)>>);
 
 /// Sources that several threads scan.
 pub(super) struct ManySources {
@@ -91,6 +96,24 @@ impl Best {
     }
 }
 
+impl Kept {
+    /// What kept sources may take. The best come first: later ones are less likely on the page.
+    const BYTES_MAX: usize = 48 << 20;
+
+    fn keep(&self, index: usize, opened: Opened, memory: Reservation) {
+        let mut kept = self.0.lock();
+        let bytes: usize = kept.values().map(|(_, memory)| memory.bytes()).sum();
+        if bytes + memory.bytes() <= Self::BYTES_MAX {
+            kept.insert(index, (opened, memory));
+        }
+    }
+
+    /// A source with the memory that it has, if it was kept.
+    pub(super) fn take(&self, index: usize) -> Option<(Opened, Reservation)> {
+        self.0.lock().remove(&index)
+    }
+}
+
 impl Pass {
     /// The range in which the events of this page and the later ones lie.
     pub(super) fn range_left(&self) -> TimeRange {
@@ -125,10 +148,17 @@ impl Pass {
             scanned.blocks_pruned += 1;
             return Ok(());
         };
-        let _memory = shared.pool.reserve(Consumer::Query, source.bytes)?;
-        source.with_table(shared, |table| self.scan_table(index, table, &known, best, scanned))
+        let memory = shared.pool.reserve(Consumer::Query, source.bytes)?;
+        let opened = source.open(shared)?;
+        let found = opened
+            .with_table(shared, |table| self.scan_table(index, table, &known, best, scanned))?;
+        if found {
+            self.kept.keep(index, opened, memory);
+        }
+        Ok(())
     }
 
+    /// Adds the events of a source that improve the page. Returns whether there are any.
     fn scan_table(
         &self,
         index: usize,
@@ -136,7 +166,7 @@ impl Pass {
         known: &BlockIndex,
         best: &mut Best,
         scanned: &mut Scanned,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let timestamps = table.timestamps()?;
         let seqs = table.seqs()?;
         let worst = best.worst();
@@ -156,7 +186,7 @@ impl Pass {
         for row in candidates.iter() {
             best.add((rank(self.order, timestamps[row], seqs[row]), index, row));
         }
-        Ok(())
+        Ok(!candidates.is_empty())
     }
 }
 

@@ -138,7 +138,9 @@ impl Part<'_> {
             return Ok(());
         }
         let _memory = pass.shared.pool.reserve(Consumer::Query, source.bytes)?;
-        source.with_table(&pass.shared, |table| self.scan_table(table, &known, source.times))
+        source
+            .open(&pass.shared)?
+            .with_table(&pass.shared, |table| self.scan_table(table, &known, source.times))
     }
 
     /// Counts the rows of a table that match, all of which are in range, if nothing else is asked

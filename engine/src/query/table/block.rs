@@ -1,6 +1,7 @@
 //! A block, in memory or on disk: columns are decoded when a test needs them, once each, and text
 //! frames only where a candidate lies.
 
+use super::opened::OpenedBlock;
 use super::scan::{add_matching, visit};
 use super::templates;
 use super::{Codes, Table};
@@ -18,54 +19,44 @@ use crate::query::selection::Selection;
 use crate::timestamp::Timestamp;
 use crate::value::Number;
 use std::borrow::Cow;
-use std::cell::{OnceCell, RefCell};
-use std::collections::HashMap;
-use std::rc::Rc;
 use std::sync::Arc;
 
 /// Of so many rows the sentences are judged one by one: making the outline of a column, and judging
 /// the sentences of other blocks with it, takes longer.
 const FEW_ROWS_MAX: usize = 2 * FRAME_ROWS_MAX;
 
-/// A block and the columns of it that were decoded.
-#[derive(Debug)]
+/// A block, and what was decoded of it.
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct BlockTable<'a> {
-    block: &'a Block,
+    opened: &'a OpenedBlock,
     sentences: &'a SentenceTable,
-    columns: RefCell<HashMap<usize, Rc<Column>>>,
-    rest: OnceCell<Option<Rest>>,
 }
 
 impl<'a> BlockTable<'a> {
     /// A block of a store with these sentences.
-    pub(crate) fn new(block: &'a Block, sentences: &'a SentenceTable) -> Self {
-        Self { block, sentences, columns: RefCell::default(), rest: OnceCell::new() }
+    pub(crate) fn new(opened: &'a OpenedBlock, sentences: &'a SentenceTable) -> Self {
+        Self { opened, sentences }
     }
 
-    fn column(&self, index: usize) -> Result<Rc<Column>> {
-        if let Some(column) = self.columns.borrow().get(&index) {
-            return Ok(Rc::clone(column));
-        }
-        let column = Rc::new(self.block.column(index)?);
-        self.columns.borrow_mut().insert(index, Rc::clone(&column));
-        Ok(column)
+    fn block(&self) -> &'a Block {
+        self.opened.block()
     }
 
-    fn rest(&self) -> Result<Option<&Rest>> {
-        if self.rest.get().is_none() {
-            let rest = self.block.rest()?;
-            return Ok(self.rest.get_or_init(|| rest).as_ref());
-        }
-        Ok(self.rest.get().and_then(Option::as_ref))
+    fn column(&self, index: usize) -> Result<&'a Column> {
+        self.opened.column(index)
+    }
+
+    fn rest(&self) -> Result<Option<&'a Rest>> {
+        self.opened.rest()
     }
 
     fn columns_named(&self, name: &str) -> impl Iterator<Item = (usize, &'a ColumnEntry)> {
-        let columns = self.block.columns().iter().enumerate();
+        let columns = self.block().columns().iter().enumerate();
         columns.filter(move |(_, column)| field::is_called(&column.name, name))
     }
 
     /// The rest column if it has a field of this name.
-    fn rest_with(&self, name: &str) -> Result<Option<&Rest>> {
+    fn rest_with(&self, name: &str) -> Result<Option<&'a Rest>> {
         let has = |rest: &&Rest| rest.names().iter().any(|n| field::is_called(n, name));
         Ok(self.rest()?.filter(has))
     }
@@ -86,11 +77,11 @@ impl<'a> BlockTable<'a> {
             return Ok(());
         }
         if entry.is_templates()
-            && self.block.outline(index).is_none()
+            && self.block().outline(index).is_none()
             && from.count() <= FEW_ROWS_MAX
             && let Some(phrase) = matcher.phrase_of_literals()
         {
-            return templates::add_matching_few(&*self.column(index)?, phrase, matcher, from, to);
+            return templates::add_matching_few(self.column(index)?, phrase, matcher, from, to);
         }
         if !matches!(matcher, Matcher::Any)
             && let Some((outline, epoch)) = self.outline(index)?
@@ -99,18 +90,18 @@ impl<'a> BlockTable<'a> {
             if judged.passing == 0 && !judged.depends && outline.raw() == 0 {
                 return Ok(());
             }
-            return templates::add_matching(&*self.column(index)?, &judged, matcher, from, to);
+            return templates::add_matching(self.column(index)?, &judged, matcher, from, to);
         }
-        add_matching(&*self.column(index)?, entry.kinds, matcher, from, to)
+        add_matching(self.column(index)?, entry.kinds, matcher, from, to)
     }
 
     /// The sentences of a column of templates, and the epoch of their numbers. What the block keeps
     /// of them spares reading the column.
     fn outline(&self, index: usize) -> Result<Option<(Arc<Outline>, Arc<Epoch>)>> {
-        if !self.block.columns()[index].is_templates() {
+        if !self.block().columns()[index].is_templates() {
             return Ok(None);
         }
-        if let Some(outline) = self.block.outline(index)
+        if let Some(outline) = self.block().outline(index)
             && let Some(epoch) = outline.epoch()
         {
             return Ok(Some((outline, epoch)));
@@ -119,7 +110,7 @@ impl<'a> BlockTable<'a> {
         let ColumnData::Templates(templates) = column.data() else { return Ok(None) };
         let (outline, epoch) = self.sentences.outline(templates)?;
         let outline = Arc::new(outline);
-        self.block.keep_outline(index, &outline);
+        self.block().keep_outline(index, &outline);
         Ok(Some((outline, epoch)))
     }
 
@@ -131,7 +122,7 @@ impl<'a> BlockTable<'a> {
     }
 
     /// The columns that have a field, and the rest column if it has it too.
-    fn places(&self, name: &str) -> Result<(Vec<Rc<Column>>, Option<&Rest>)> {
+    fn places(&self, name: &str) -> Result<(Vec<&'a Column>, Option<&'a Rest>)> {
         let columns = self.columns_named(name).map(|(index, _)| self.column(index));
         Ok((columns.collect::<Result<_>>()?, self.rest_with(name)?))
     }
@@ -139,26 +130,26 @@ impl<'a> BlockTable<'a> {
 
 impl Table for BlockTable<'_> {
     fn rows(&self) -> usize {
-        self.block.rows()
+        self.block().rows()
     }
 
     fn timestamps(&self) -> Result<Cow<'_, [i64]>> {
-        self.block.timestamps().map(Cow::Owned)
+        self.opened.timestamps().map(Cow::Borrowed)
     }
 
     fn seqs(&self) -> Result<Cow<'_, [u64]>> {
-        self.block.seqs().map(Cow::Owned)
+        self.opened.seqs().map(Cow::Borrowed)
     }
 
     fn levels(&self) -> Result<Cow<'_, [u8]>> {
-        let levels = self.block.levels()?;
+        let levels = self.opened.levels()?;
         Ok((0..self.rows()).map(|row| levels.level(row) as u8).collect())
     }
 
     fn with_levels(&self, mask: u8, mut candidates: Selection) -> Result<Selection> {
         let passes = |level: crate::Level| mask >> level as u8 & 1 == 1;
-        match self.block.levels()? {
-            Levels::Constant(level) if passes(level) => {}
+        match self.opened.levels()? {
+            Levels::Constant(level) if passes(*level) => {}
             Levels::Constant(_) => candidates = Selection::none(self.rows()),
             Levels::PerRow(levels) => {
                 let rows = levels.len();
@@ -189,7 +180,7 @@ impl Table for BlockTable<'_> {
     fn with_any(&self, judge: &Judge, candidates: Selection) -> Result<Selection> {
         let mut found = Selection::none(self.rows());
         let shown = |(_, entry): &(usize, &ColumnEntry)| !field::is_hidden(&entry.name);
-        for column in self.block.columns().iter().enumerate().filter(shown) {
+        for column in self.block().columns().iter().enumerate().filter(shown) {
             self.test(column, judge, &candidates, &mut found)?;
         }
         if let Some(rest) = self.rest()? {
@@ -205,7 +196,7 @@ impl Table for BlockTable<'_> {
 
     /// Where sentences tell: a row may pass twice only if values of several columns do.
     fn known_count(&self, name: Option<&str>, judge: &Judge) -> Result<Option<u64>> {
-        let columns = self.block.columns().iter().enumerate();
+        let columns = self.block().columns().iter().enumerate();
         let (templates, others): (Vec<_>, Vec<_>) = columns
             .filter(|(_, entry)| match name {
                 Some(name) => field::is_called(&entry.name, name),
@@ -353,7 +344,7 @@ impl Table for BlockTable<'_> {
 
     fn fetch(&self, rows: &[usize], incarnation: u16) -> Result<Vec<EventRecord>> {
         let (timestamps, seqs, levels) =
-            (self.block.timestamps()?, self.block.seqs()?, self.block.levels()?);
+            (self.opened.timestamps()?, self.opened.seqs()?, self.opened.levels()?);
         let record = |row: &usize| {
             let timestamp = Timestamp(timestamps[*row]);
             let id = EventId::new(timestamp, incarnation, Seq(seqs[*row]));
@@ -367,7 +358,7 @@ impl Table for BlockTable<'_> {
         };
         let mut records: Vec<_> = rows.iter().map(record).collect();
         let mut scratch = Vec::new();
-        for (index, entry) in self.block.columns().iter().enumerate() {
+        for (index, entry) in self.block().columns().iter().enumerate() {
             let column = self.column(index)?;
             let name: Arc<str> = (&*entry.name).into();
             for (record, row) in records.iter_mut().zip(rows) {

@@ -1,14 +1,16 @@
 //! What a scan reads: rows of a tail or a block on disk, through one interface.
 
 mod block;
+mod opened;
 mod rows;
 mod scan;
 mod source;
 mod templates;
 
 pub(crate) use block::BlockTable;
+pub(crate) use opened::OpenedBlock;
 pub(crate) use rows::RowsTable;
-pub(crate) use source::{Source, in_file, in_memory, sources, sources_of, times_in};
+pub(crate) use source::{Opened, Source, in_file, in_memory, sources, sources_of, times_in};
 
 use super::filter::FieldTest;
 use super::matcher::Judge;

@@ -1,6 +1,6 @@
 //! The parts of a snapshot that a scan goes through, and what is known of each without reading it.
 
-use super::{BlockTable, RowsTable, Table};
+use super::{BlockTable, OpenedBlock, RowsTable, Table};
 use crate::block::BlockMeta;
 use crate::engine::{LiveFile, Shared, Snapshot};
 use crate::error::Result;
@@ -216,19 +216,37 @@ impl Source {
         Ok((plan.need.frames(&known) != 0).then_some(known))
     }
 
+    /// The source, to be read.
+    pub(crate) fn open(&self, shared: &Shared) -> Result<Opened> {
+        Ok(match &self.place {
+            Place::Memory(block) => {
+                Opened::Block(OpenedBlock::new(Arc::clone(&block.block)).into())
+            }
+            Place::File(file, place, _) => {
+                Opened::Block(OpenedBlock::new(file.file.block(place, &shared.cache)?).into())
+            }
+            Place::Rows(slice) => Opened::Rows(slice.clone()),
+        })
+    }
+}
+
+/// A source that is being read: what was decoded stays decoded.
+#[derive(Debug)]
+pub(crate) enum Opened {
+    Block(Box<OpenedBlock>),
+    Rows(RowSlice),
+}
+
+impl Opened {
     /// Runs `work` on the source's rows.
     pub(crate) fn with_table<T>(
         &self,
         shared: &Shared,
         work: impl FnOnce(&dyn Table) -> Result<T>,
     ) -> Result<T> {
-        match &self.place {
-            Place::Memory(block) => work(&BlockTable::new(&block.block, shared.cache.sentences())),
-            Place::File(file, place, _) => work(&BlockTable::new(
-                &*file.file.block(place, &shared.cache)?,
-                shared.cache.sentences(),
-            )),
-            Place::Rows(slice) => work(&RowsTable::new(&slice.rows, slice.range.clone())),
+        match self {
+            Self::Block(opened) => work(&BlockTable::new(opened, shared.cache.sentences())),
+            Self::Rows(slice) => work(&RowsTable::new(&slice.rows, slice.range.clone())),
         }
     }
 }

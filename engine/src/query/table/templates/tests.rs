@@ -6,8 +6,9 @@ use crate::query::filter::Plan;
 use crate::query::matcher::sentence::tests::{query, text};
 use crate::query::parse;
 use crate::query::selection::Selection;
-use crate::query::table::{BlockTable, RowsTable};
+use crate::query::table::{BlockTable, OpenedBlock, RowsTable};
 use proptest::prelude::*;
+use std::sync::Arc;
 
 /// Enough for templates.
 const ROWS: usize = 200;
@@ -64,7 +65,8 @@ proptest! {
         let plans = queries.iter().filter_map(|query| Some((query, Plan::new(&parse(query).ok()?))));
         for (query, plan) in plans {
             for (block, rows) in blocks.iter().chain(&blocks) {
-                let block = BlockTable::new(block, &sentences);
+                let opened = OpenedBlock::new(Arc::new(block.clone()));
+                let block = BlockTable::new(&opened, &sentences);
                 let rows = RowsTable::new(rows, 0..ROWS);
                 let everything = BlockIndex::Everything;
                 let from = Selection::from_fn(ROWS, |row| row % step == 0);
@@ -89,7 +91,8 @@ fn a_count_is_known_where_sentences_tell() {
     let (block, _) = block_of(&messages(&["connection 1 refused", "session 1 opened"], false), "x");
     let known = |block: &Block, query: &str| {
         let plan = Plan::new(&parse(query).expect("a query"));
-        let table = BlockTable::new(block, &sentences);
+        let opened = OpenedBlock::new(Arc::new(block.clone()));
+        let table = BlockTable::new(&opened, &sentences);
         plan.known_count(&table, &BlockIndex::Everything).expect("sound")
     };
     // Of 200 rows, 29 have no message.
