@@ -128,6 +128,11 @@ impl Pool {
         guaranteed(consumer, budget.max(BUDGET_MIN))
     }
 
+    /// The part of this pool that a consumer can always have.
+    pub(crate) fn share(&self, consumer: Consumer) -> usize {
+        self.guaranteed[consumer as usize]
+    }
+
     /// Reserves memory; 0 bytes are always given, to grow from.
     ///
     /// # Errors

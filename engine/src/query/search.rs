@@ -66,7 +66,7 @@ pub(crate) fn search(
         range: cursor.map_or(request.range, |cursor| cursor.range),
         as_of: cursor.map_or(snapshot.as_of, |cursor| cursor.as_of),
         below: cursor.map(|cursor| rank(request.order, cursor.timestamp.0, cursor.seq.0)),
-        kept: Kept::default(),
+        kept: Kept::new(&shared.pool),
     };
     let mut search = Search {
         shared,

@@ -123,7 +123,7 @@ impl Items for ManyFetches {
         let (opened, _memory) = match self.pass.kept.take(*index) {
             Some(kept) => kept,
             None => {
-                let memory = shared.pool.reserve(Consumer::Query, source.bytes)?;
+                let memory = self.pass.kept.reserve(&shared.pool, source.bytes)?;
                 (source.open(shared)?, memory)
             }
         };

@@ -5,7 +5,7 @@ use crate::engine::Shared;
 use crate::error::Result;
 use crate::event::Seq;
 use crate::index::BlockIndex;
-use crate::pool::{Consumer, Reservation};
+use crate::pool::{Consumer, Pool, Refused, Reservation};
 use crate::query::filter::Plan;
 use crate::query::request::Scanned;
 use crate::query::selection::Selection;
@@ -45,8 +45,11 @@ pub(super) struct Pass {
 }
 
 /// Sources that had events for the page, by their index: these events need not be decoded twice.
-#[derive(Debug, Default)]
-pub(super) struct Kept(Mutex<HashMap<usize, (Opened, Reservation)>>);
+#[derive(Debug)]
+pub(super) struct Kept {
+    bytes_max: usize,
+    sources: Mutex<HashMap<usize, (Opened, Reservation)>>,
+}
 
 /// Sources that several threads scan.
 pub(super) struct ManySources {
@@ -100,17 +103,34 @@ impl Kept {
     /// What kept sources may take. The best come first: later ones are less likely on the page.
     const BYTES_MAX: usize = 48 << 20;
 
+    /// Nothing is kept yet. It will be at most an eighth of what queries can always have.
+    pub(super) fn new(pool: &Pool) -> Self {
+        let bytes_max = Self::BYTES_MAX.min(pool.share(Consumer::Query) / 8);
+        Self { bytes_max, sources: Mutex::default() }
+    }
+
     fn keep(&self, index: usize, opened: Opened, memory: Reservation) {
-        let mut kept = self.0.lock();
-        let bytes: usize = kept.values().map(|(_, memory)| memory.bytes()).sum();
-        if bytes + memory.bytes() <= Self::BYTES_MAX {
-            kept.insert(index, (opened, memory));
+        let mut sources = self.sources.lock();
+        let bytes: usize = sources.values().map(|(_, memory)| memory.bytes()).sum();
+        if bytes + memory.bytes() <= self.bytes_max {
+            sources.insert(index, (opened, memory));
         }
     }
 
     /// A source with the memory that it has, if it was kept.
     pub(super) fn take(&self, index: usize) -> Option<(Opened, Reservation)> {
-        self.0.lock().remove(&index)
+        self.sources.lock().remove(&index)
+    }
+
+    /// Reserves memory; gives back what is kept only to save time if there is no other.
+    pub(super) fn reserve(&self, pool: &Arc<Pool>, bytes: usize) -> Result<Reservation, Refused> {
+        match pool.reserve(Consumer::Query, bytes) {
+            Err(_) if !self.sources.lock().is_empty() => {
+                self.sources.lock().clear();
+                pool.reserve(Consumer::Query, bytes)
+            }
+            reservation => reservation,
+        }
     }
 }
 
@@ -148,7 +168,7 @@ impl Pass {
             scanned.blocks_pruned += 1;
             return Ok(());
         };
-        let memory = shared.pool.reserve(Consumer::Query, source.bytes)?;
+        let memory = self.kept.reserve(&shared.pool, source.bytes)?;
         let opened = source.open(shared)?;
         let found = opened
             .with_table(shared, |table| self.scan_table(index, table, &known, best, scanned))?;
@@ -216,5 +236,38 @@ impl Items for ManySources {
         best.heap.into_iter().for_each(|hit| found.0.add(hit.0));
         found.1 += scanned;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Kept;
+    use crate::memtable::RowSlice;
+    use crate::pool::{Consumer, Pool};
+    use crate::query::table::Opened;
+    use crate::timestamp::Timestamp;
+    use std::sync::Arc;
+
+    #[test]
+    fn what_is_kept_gives_way_to_what_is_needed() {
+        let pool = Pool::new(64 << 20);
+        let all = pool.share(Consumer::Query);
+        let rest = (64 << 20) - all - pool.share(Consumer::Compaction);
+        let others = pool.reserve(Consumer::Ingest, rest).unwrap();
+        let kept = Kept::new(&pool);
+        let source = || {
+            let (rows, times) = (Arc::default(), (Timestamp(0), Timestamp(0)));
+            Opened::Rows(RowSlice { rows, range: 0..0, times, bytes: 0 })
+        };
+        kept.keep(0, source(), pool.reserve(Consumer::Query, all / 16).unwrap());
+        kept.keep(1, source(), pool.reserve(Consumer::Query, all / 16).unwrap());
+        kept.keep(2, source(), pool.reserve(Consumer::Query, all / 16).unwrap());
+        assert_eq!(pool.status().queries as usize, all / 16 * 2, "the third is too much");
+        drop(kept.reserve(&pool, all / 2).unwrap());
+        assert_eq!(pool.status().queries as usize, all / 16 * 2, "there was room");
+        drop(kept.reserve(&pool, all).unwrap());
+        assert_eq!(pool.status().queries, 0);
+        assert!(kept.take(0).is_none());
+        drop(others);
     }
 }
