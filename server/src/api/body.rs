@@ -9,11 +9,14 @@ use logstrata_engine::{Consumer, Pool, Refused, Reservation};
 use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 /// Longest silence within a body.
 const SILENCE_MAX: Duration = Duration::from_secs(30);
-/// Reserved at a time for a body whose length is not known.
+/// What a body must bring a second, silence apart: less only holds memory and a connection.
+const BYTES_A_SECOND_MIN: u64 = 4 << 10;
+/// Reserved at a time for a body whose length is not known, and before anything came of one whose
+/// length is.
 const STEP_BYTES: usize = 64 << 10;
 
 /// The memory that the bodies of all requests share with batches.
@@ -46,8 +49,8 @@ fn refused(refused: Refused) -> ApiError {
 /// Reads a body of at most `bytes_max` bytes.
 ///
 /// # Errors
-/// `TooLarge`, `Busy` if there is no memory for it now, `Timeout` if nothing comes, `Invalid` if
-/// the connection breaks within it.
+/// `TooLarge`, `Busy` if there is no memory for it now, `Timeout` if nothing or too little comes,
+/// `Invalid` if the connection breaks within it.
 pub(crate) async fn read<B>(
     mut body: B,
     bytes_max: usize,
@@ -61,11 +64,14 @@ where
     if hint.lower() > bytes_max as u64 {
         return Err(too_large(bytes_max));
     }
-    let length = hint.exact().and_then(|length| usize::try_from(length).ok());
-    let memory = memory.reserve(length.unwrap_or_default())?;
-    let mut received = Received { bytes: Vec::with_capacity(length.unwrap_or_default()), memory };
+    let announced = hint.exact().and_then(|length| usize::try_from(length).ok());
+    let first = announced.unwrap_or_default().min(STEP_BYTES);
+    let mut received =
+        Received { bytes: Vec::with_capacity(first), memory: memory.reserve(first)? };
+    let began = Instant::now();
     loop {
-        let frame = timeout(SILENCE_MAX, body.frame()).await.map_err(|_| {
+        let frame = timeout_at(next_by(began, received.bytes.len()), body.frame());
+        let frame = frame.await.map_err(|_| {
             ApiError::new(ErrorKind::Timeout, "the rest of the body did not arrive in time")
         })?;
         let Some(frame) = frame else { return Ok(received) };
@@ -76,9 +82,21 @@ where
         if length > bytes_max {
             return Err(too_large(bytes_max));
         }
-        received.memory.grow_to(length, STEP_BYTES).map_err(refused)?;
+        // A length is believed once the sender has begun: until then it could be had for nothing.
+        let wanted = announced.unwrap_or_default().max(length);
+        received.memory.grow_to(wanted, STEP_BYTES).map_err(refused)?;
+        if announced.is_some() {
+            received.bytes.reserve_exact(wanted - received.bytes.len());
+        }
         received.bytes.extend_from_slice(&data);
     }
+}
+
+/// Until when the next part of a body may come, of which so many bytes are there.
+fn next_by(began: Instant, bytes: usize) -> Instant {
+    let silence = Instant::now() + SILENCE_MAX;
+    let slowest = Duration::from_secs(bytes as u64 / BYTES_A_SECOND_MIN);
+    silence.min(began + SILENCE_MAX + slowest)
 }
 
 /// The refusal of a body above the limit.
@@ -96,13 +114,38 @@ mod tests {
     use hyper::body::{Frame, SizeHint};
     use std::convert::Infallible;
     use std::pin::Pin;
-    use std::task::{Context, Poll};
+    use std::task::{Context, Poll, ready};
+    use tokio::time::{Sleep, sleep, timeout};
 
     /// A body of chunks, with or without a length; panics if it is read to death.
     struct Chunks {
         left: usize,
         chunk: usize,
         length: Option<u64>,
+    }
+
+    /// A body of which a byte comes every 20 seconds.
+    struct Trickle {
+        length: Option<u64>,
+        next: Pin<Box<Sleep>>,
+    }
+
+    impl Body for Trickle {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            ready!(self.next.as_mut().poll(cx));
+            self.next.as_mut().reset(Instant::now() + Duration::from_secs(20));
+            Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b"x")))))
+        }
+
+        fn size_hint(&self) -> SizeHint {
+            self.length.map_or_else(SizeHint::default, SizeHint::with_exact)
+        }
     }
 
     impl Body for Chunks {
@@ -158,5 +201,21 @@ mod tests {
         assert_eq!(kind_of(chunked(), 1_000, &memory).await, None);
         drop(others);
         assert_eq!(pool.status().ingest, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_trickles_is_given_up_and_held_next_to_nothing() {
+        let pool = Pool::new(64 << 20);
+        let memory = BodyMemory::new(&pool);
+        for length in [None, Some(16 << 20)] {
+            let body = Trickle { length, next: Box::pin(sleep(Duration::from_secs(20))) };
+            let mut reading = Box::pin(read(body, 16 << 20, &memory));
+            assert!(timeout(Duration::from_secs(10), reading.as_mut()).await.is_err());
+            let held = pool.status().ingest;
+            assert!(held <= STEP_BYTES as u64, "{held} bytes for nothing");
+            let outcome = timeout(Duration::from_secs(30), reading).await.expect("is given up");
+            let kind = outcome.err().map(|error| error.detail().kind);
+            assert_eq!(kind, Some(ErrorKind::Timeout));
+        }
     }
 }
