@@ -7,6 +7,7 @@
 mod api;
 pub mod cli;
 mod config;
+mod connections;
 mod files;
 mod gate;
 mod guard;

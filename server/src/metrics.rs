@@ -38,6 +38,8 @@ pub(crate) struct Metrics {
     pub(crate) in_flight: Gauge,
     /// Open connections.
     pub(crate) connections: Gauge,
+    /// Idle connections that were closed to make room.
+    pub(crate) connections_evicted: Counter,
     /// Events acknowledged.
     pub(crate) ingest_events: Counter,
     /// Events refused.
@@ -58,6 +60,7 @@ impl Metrics {
             durations: Family::new_with_constructor(histogram),
             in_flight: Gauge::default(),
             connections: Gauge::default(),
+            connections_evicted: Counter::default(),
             ingest_events: Counter::default(),
             ingest_rejected: Counter::default(),
             ingest_bytes: Counter::default(),
@@ -81,6 +84,11 @@ impl Metrics {
             self.in_flight.clone(),
         );
         registry.register("http_connections", "Open connections.", self.connections.clone());
+        registry.register(
+            "http_connections_evicted",
+            "Idle connections closed to make room for others.",
+            self.connections_evicted.clone(),
+        );
         registry.register("ingest_events", "Events acknowledged.", self.ingest_events.clone());
         registry.register(
             "ingest_rejected_events",

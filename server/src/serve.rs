@@ -5,6 +5,7 @@
 //! I2: at the end, what is in flight is finished, then the engine is closed.
 
 use crate::api::{BodyMemory, Call, Handler, Outcome, routes};
+use crate::connections::{Connections, Place};
 use crate::gate::Gate;
 use crate::guard;
 use crate::metrics::Metrics;
@@ -21,11 +22,9 @@ use logstrata_engine::{Engine, Limits, Result};
 use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -36,7 +35,8 @@ const DRAIN_TIME_MAX: Duration = Duration::from_secs(30);
 /// How long a connection without a request in flight has at the end: for the rest of an answer, or
 /// of a request's head.
 const IDLE_DRAIN_TIME_MAX: Duration = Duration::from_secs(2);
-/// Open connections at most; further ones wait to be accepted.
+/// Open connections at most. For a further one the one that is idle for longest is closed; it waits to
+/// be accepted while all are busy.
 const CONNECTIONS_MAX: usize = 1_024;
 /// Bytes of a request's head at most: a query in its URL, and headers.
 const HEAD_BYTES_MAX: usize = 256 << 10;
@@ -56,6 +56,7 @@ pub(crate) struct State {
     pub(crate) limits: Limits,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) metrics: Metrics,
+    pub(crate) connections: Arc<Connections>,
     /// Memory for bodies.
     pub(crate) bodies: BodyMemory,
     /// Searches and statistics.
@@ -78,9 +79,12 @@ pub(crate) struct State {
 impl State {
     fn new(engine: Engine, limits: Limits, clock: Arc<dyn Clock>, behaviour: Behaviour) -> Self {
         let engine = Arc::new(engine);
+        let metrics = Metrics::new(&engine);
+        let asked_to_leave = metrics.connections_evicted.clone();
         let cores = std::thread::available_parallelism().map_or(2, |n| n.get() as u32);
         Self {
-            metrics: Metrics::new(&engine),
+            metrics,
+            connections: Connections::new(CONNECTIONS_MAX, asked_to_leave),
             bodies: BodyMemory::new(engine.pool()),
             // Far more than there are cores: the engine lets them take turns, block by block, so
             // that a short one need not wait for the end of long ones.
@@ -131,15 +135,16 @@ pub async fn run(
     shutdown: impl Future<Output = ()>,
 ) -> Result<()> {
     let state = Arc::new(State::new(engine, limits, clock, behaviour));
-    let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let connections = &state.connections;
     let (stop, stopped) = watch::channel(());
     let mut tasks = JoinSet::new();
     let mut shutdown = pin!(shutdown);
     loop {
         while tasks.try_join_next().is_some() {}
         let accepted = async {
-            let place = Arc::clone(&connections).acquire_owned().await;
-            (place.expect("the semaphore is never closed"), listener.accept().await)
+            let stream = listener.accept().await;
+            // Not before: nobody has to leave for nobody.
+            (connections.place().await, stream)
         };
         let (place, accepted) = tokio::select! {
             () = &mut shutdown => break,
@@ -148,10 +153,7 @@ pub async fn run(
         match accepted {
             Ok((stream, _)) => {
                 let (state, stopped) = (Arc::clone(&state), stopped.clone());
-                tasks.spawn(async move {
-                    connection(stream, &state, stopped).await;
-                    drop(place);
-                });
+                tasks.spawn(async move { connection(stream, place, &state, stopped).await });
             }
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
@@ -181,17 +183,20 @@ async fn close(state: Arc<State>) -> Result<()> {
     closing.unwrap_or_else(|_| Err(logstrata_engine::Error::closed("closing failed by a defect")))
 }
 
-async fn connection(stream: TcpStream, state: &Arc<State>, mut stopped: watch::Receiver<()>) {
+async fn connection(
+    stream: TcpStream,
+    place: Place,
+    state: &Arc<State>,
+    mut stopped: watch::Receiver<()>,
+) {
     state.metrics.connections.inc();
     // Answers are written whole: waiting for more to send only delays them.
     let _ = stream.set_nodelay(true);
-    let in_flight = AtomicUsize::new(0);
     let service = service_fn(|request| {
-        in_flight.fetch_add(1, Relaxed);
-        let (state, in_flight) = (Arc::clone(state), &in_flight);
+        let (state, busy) = (Arc::clone(state), place.request());
         async move {
             let answer = answer(state, request).await;
-            in_flight.fetch_sub(1, Relaxed);
+            drop(busy);
             Ok::<_, Infallible>(answer)
         }
     });
@@ -202,15 +207,21 @@ async fn connection(stream: TcpStream, state: &Arc<State>, mut stopped: watch::R
         .max_buf_size(HEAD_BYTES_MAX)
         .serve_connection(stream, service);
     let mut serving = pin!(serving);
-    let served = tokio::select! {
-        served = serving.as_mut() => served,
-        _ = stopped.changed() => {
+    let ended = tokio::select! {
+        served = serving.as_mut() => Some(served),
+        // Half of a first head at most: not worth waiting for.
+        () = place.asked_to_leave() => place.is_unused().then_some(Ok(())),
+        _ = stopped.changed() => None,
+    };
+    let served = match ended {
+        Some(served) => served,
+        None => {
             serving.as_mut().graceful_shutdown();
             loop {
                 match timeout(IDLE_DRAIN_TIME_MAX, serving.as_mut()).await {
                     Ok(served) => break served,
                     // Half a head, or an answer that nobody reads: not worth waiting for.
-                    Err(_) if in_flight.load(Relaxed) == 0 => break Ok(()),
+                    Err(_) if !place.is_busy() => break Ok(()),
                     Err(_) => {}
                 }
             }

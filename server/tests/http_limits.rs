@@ -22,12 +22,6 @@ fn filled(server: &Server) {
     }
 }
 
-fn metric(server: &Server, name: &str) -> u64 {
-    let text = server.get("/metrics").text();
-    let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-    value.unwrap_or_else(|| panic!("{name} is missing in:\n{text}")).parse().expect("a number")
-}
-
 #[test]
 fn a_query_ends_with_its_time_and_with_its_client() {
     let dir = dir();
@@ -47,13 +41,13 @@ fn a_query_ends_with_its_time_and_with_its_client() {
         drop(stream);
         // Waits until the one before is over.
         server.get("/readyz");
-        if metric(&server, "logstrata_queries_cancelled_total") > 0 {
+        if server.metric("logstrata_queries_cancelled_total") > 0 {
             break;
         }
     }
-    assert!(metric(&server, "logstrata_queries_cancelled_total") > 0);
+    assert!(server.metric("logstrata_queries_cancelled_total") > 0);
     assert_eq!(server.get("/api/v1/logs?limit=1").status, 200);
-    assert!(metric(&server, "logstrata_memory_ingest_bytes") > 0);
+    assert!(server.metric("logstrata_memory_ingest_bytes") > 0);
     assert_eq!(server.stop().code(), Some(0), "nothing runs on for nobody");
 }
 

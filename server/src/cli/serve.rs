@@ -10,10 +10,11 @@ use super::{Failure, block_on, demo};
 use crate::config::Config;
 use logstrata_engine::io::FileStorage;
 use logstrata_engine::{Engine, Options};
+use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -52,6 +53,21 @@ pub(super) fn run(mut args: Args) -> Result<(), Failure> {
     block_on(serve(&config, args.demo))
 }
 
+/// Connections that wait to be accepted at most; the system may allow less. With the usual 128, a burst
+/// of clients is told to come back in a second.
+const BACKLOG: u32 = 4_096;
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // A server that starts again must not wait for the connections of the one before.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
 async fn serve(config: &Config, demo: bool) -> Result<(), Failure> {
     // Signals that come while the store is opened are kept for later.
     let failed = |error: std::io::Error| Failure::Failed(format!("cannot handle signals: {error}"));
@@ -65,8 +81,7 @@ async fn serve(config: &Config, demo: bool) -> Result<(), Failure> {
     };
     // Bound before the store is opened: a port that is taken is known at once, and whoever
     // connects meanwhile waits instead of being refused.
-    let listener = TcpListener::bind(config.listen)
-        .await
+    let listener = listen(config.listen)
         .map_err(|error| Failure::Failed(format!("cannot listen on {}: {error}", config.listen)))?;
     let address = listener.local_addr()?;
     let mut options = Options::new(&config.data);

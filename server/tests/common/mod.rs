@@ -1,6 +1,7 @@
 //! The real binary on a free port, and a plain HTTP client that can also say what a good one
 //! would not.
 #![expect(dead_code, reason = "no test uses everything")]
+#![expect(clippy::disallowed_methods, reason = "what a process takes is read from `/proc`")]
 
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -54,6 +55,22 @@ impl Server {
 
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// A figure of `/proc/<pid>/status`, in bytes.
+    pub(crate) fn memory(&self, figure: &str) -> u64 {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(path).expect("Linux tells");
+        let line = status.lines().find_map(|line| line.strip_prefix(figure)).expect("is there");
+        let kib = line.trim_start_matches(':').trim().trim_end_matches(" kB").parse::<u64>();
+        kib.expect("a number") << 10
+    }
+
+    /// The value of a metric without labels.
+    pub(crate) fn metric(&self, name: &str) -> u64 {
+        let text = self.get("/metrics").text();
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value.unwrap_or_else(|| panic!("{name} is missing in:\n{text}")).parse().expect("a number")
     }
 
     /// Sends SIGTERM and waits for the end.
