@@ -1,5 +1,6 @@
 //! Every bound of the engine in one place, tied together by assertions. Bytes unless said.
 
+use crate::index::SECTION_BLOCKS_MAX;
 use crate::pool::{Consumer, Pool};
 use crate::scan::slots_of;
 
@@ -126,6 +127,8 @@ pub struct CompactionLimits {
     pub packed_bytes_max: u64,
     /// A pack.
     pub pack_bytes_max: u64,
+    /// Blocks of an output, unless one section alone has more, and of a section that has an index.
+    pub blocks_max: usize,
     /// Files of one partition, or of one due day, that are merged into one at least.
     pub fan_in: usize,
     /// How often a byte is written after the log at most, its level-0 file included.
@@ -234,6 +237,7 @@ impl Default for CompactionLimits {
             segment_bytes_max: 256 << 20,
             packed_bytes_max: 4 << 20,
             pack_bytes_max: 64 << 20,
+            blocks_max: SECTION_BLOCKS_MAX as usize / 2,
             fan_in: 8,
             writes_max: 4,
             day_closed_after_ms: 60 * 60 * 1_000,
@@ -275,6 +279,8 @@ mod tests {
             assert!(compaction.packed_bytes_max <= compaction.pack_bytes_max);
             assert!(compaction.urgent_bytes <= compaction.segment_bytes_max);
             assert!(compaction.fan_in >= 2 && compaction.writes_max >= 2);
+            // Blocks that are made anew can become half as many again.
+            assert!(compaction.blocks_max * 3 / 2 <= SECTION_BLOCKS_MAX as usize);
             let memtables = 2 * limits.memtable_bytes_max + limits.memtable_bytes_max;
             let ingest = {
                 let cache = limits.cache_bytes_max as usize;

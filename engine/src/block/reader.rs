@@ -165,6 +165,11 @@ impl Block {
         }
     }
 
+    /// Whether it has a filter of its own, and not its section an index for all.
+    pub(crate) fn has_filter(&self) -> bool {
+        self.header.filter.len > 0
+    }
+
     /// The timestamp of each row, in nanoseconds.
     pub(crate) fn timestamps(&self) -> Result<Vec<i64>> {
         let part = self.part(self.header.timestamps, "block timestamps")?;

@@ -63,7 +63,8 @@ impl<'a, 'w> Merge<'a, 'w> {
     /// Corrupt names the damaged source; `Full` and `Io`.
     pub(super) fn section(&mut self, mut inputs: Vec<Input>) -> Result<Option<Option<IndexPart>>> {
         let rows: usize = inputs.iter().map(|input| input.place.meta.rows as usize).sum();
-        if rows >= INDEXED_BLOCKS_MIN * self.limits.block_rows_max {
+        let is_indexable = inputs.len() <= self.limits.compaction.blocks_max;
+        if is_indexable && rows >= INDEXED_BLOCKS_MIN * self.limits.block_rows_max {
             self.index = Some(SegmentIndexBuilder::new()?);
         }
         inputs.sort_unstable_by_key(|input| input.place.meta.min_seq);
@@ -91,11 +92,7 @@ impl<'a, 'w> Merge<'a, 'w> {
         if is_full_enough(meta.rows as usize, meta.raw_bytes as usize, self.limits) {
             if self.pending.is_empty() || self.pending_is_full_enough() {
                 self.flush()?;
-                if self.index.is_none() {
-                    return self.writer.put_block(meta, &bytes);
-                }
-                let rows = self.decoded(&block, input)?;
-                return self.put_indexed(&rows, meta, &bytes);
+                return self.whole(input, &bytes, &block);
             }
             // A few rows before a full block: both are made anew, in two halves.
             let rows = self.decoded(&block, input)?;
@@ -104,6 +101,20 @@ impl<'a, 'w> Merge<'a, 'w> {
         }
         let rows = self.decoded(&block, input)?;
         self.add(rows)
+    }
+
+    /// Copies a block as it is, but for its filter: it has one if the section has no index.
+    fn whole(&mut self, input: &Input, bytes: &[u8], block: &Block) -> Result<()> {
+        let meta = block.meta();
+        if self.index.is_none() && block.has_filter() {
+            return self.writer.put_block(meta, bytes);
+        }
+        let rows = self.decoded(block, input)?;
+        if self.index.is_some() {
+            return self.put_indexed(&rows, meta, bytes);
+        }
+        let encoded = block::seal(&rows);
+        self.writer.put_block(&encoded.meta, &encoded.bytes)
     }
 
     /// Merges blocks that overlap in sequence, row by row.
@@ -196,7 +207,7 @@ impl<'a, 'w> Merge<'a, 'w> {
     fn put_indexed(&mut self, rows: &Rows, meta: &BlockMeta, bytes: &[u8]) -> Result<()> {
         let Some(index) = &mut self.index else { return self.writer.put_block(meta, bytes) };
         index.add_block(rows)?;
-        let bare = block::without_filter(bytes, meta)?;
+        let bare = block::without_filter(bytes, meta).inspect_err(|_| self.source_failed = true)?;
         self.writer.put_block(&bare.meta, &bare.bytes)
     }
 

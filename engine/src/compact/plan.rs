@@ -31,6 +31,8 @@ pub(crate) struct Job {
     pub(crate) sections: BTreeMap<FileId, Vec<u64>>,
     /// The bytes of these sections.
     pub(crate) bytes: u64,
+    /// Their blocks: the output has about as many.
+    pub(crate) blocks: u64,
 }
 
 /// Sections that are due on one day go together, so that their file can go whole. The day on which
@@ -50,6 +52,7 @@ const SPARSE_SHARE: u64 = 2;
 struct Young<'a> {
     sections: Vec<(&'a FileMeta, &'a SectionMeta)>,
     bytes: u64,
+    blocks: u64,
 }
 
 /// The next job, the most urgent first: partitions that are large within one generation, level-0
@@ -84,6 +87,7 @@ impl<'a> Planner<'a> {
                     let young = young.entry(&section.partition).or_default();
                     young.sections.push((file, section));
                     young.bytes = young.bytes.saturating_add(section.len);
+                    young.blocks = young.blocks.saturating_add(section.blocks.into());
                 }
             }
         }
@@ -95,6 +99,10 @@ impl<'a> Planner<'a> {
 
     fn limits(&self) -> &CompactionLimits {
         self.situation.limits
+    }
+
+    fn blocks_max(&self) -> u64 {
+        self.limits().blocks_max as u64
     }
 
     /// A partition that has enough for a segment in one generation.
@@ -190,9 +198,8 @@ impl<'a> Planner<'a> {
     fn segment(&self, young: &Young<'_>) -> Job {
         let mut job = Job::new(false, 2);
         for (file, section) in &young.sections {
-            if !job.sections.is_empty()
-                && job.bytes.saturating_add(section.len) > self.limits().segment_bytes_max
-            {
+            let most = (self.limits().segment_bytes_max, self.blocks_max());
+            if !job.takes((section.len, section.blocks.into()), most) {
                 break;
             }
             job.add(file.id, section);
@@ -215,9 +222,8 @@ impl<'a> Planner<'a> {
     fn pack(&self, group: Due<'_>) -> Job {
         let mut job = Job::new(true, 2);
         for (_, young) in self.group(group) {
-            if !job.sections.is_empty()
-                && job.bytes.saturating_add(young.bytes) > self.limits().pack_bytes_max
-            {
+            let most = (self.limits().pack_bytes_max, self.blocks_max());
+            if !job.takes((young.bytes, young.blocks), most) {
                 break;
             }
             for (file, section) in &young.sections {
@@ -267,10 +273,11 @@ impl<'a> Planner<'a> {
         for stretch in stretches.filter(|stretch| stretch[0].writes < limits.writes_max) {
             let mut rest = stretch;
             while rest.len() >= limits.fan_in {
-                let mut bytes = 0u64;
+                let (mut bytes, mut blocks) = (0u64, 0u64);
                 let fits = |file: &&&FileMeta| {
                     bytes = bytes.saturating_add(live_bytes(file));
-                    bytes <= bytes_max
+                    blocks = blocks.saturating_add(live_blocks(file));
+                    bytes <= bytes_max && blocks <= self.blocks_max()
                 };
                 let count = rest.iter().take_while(fits).count();
                 if count >= limits.fan_in {
@@ -296,13 +303,24 @@ fn live_bytes(file: &FileMeta) -> u64 {
     file.sections.iter().fold(0, |bytes, section| bytes.saturating_add(section.len))
 }
 
+fn live_blocks(file: &FileMeta) -> u64 {
+    file.sections.iter().map(|section| u64::from(section.blocks)).sum()
+}
+
 fn ms(millis: u64) -> i64 {
     i64::try_from(millis).unwrap_or(i64::MAX).saturating_mul(1_000_000)
 }
 
 impl Job {
     fn new(is_pack: bool, writes: u8) -> Self {
-        Self { is_pack, writes, sections: BTreeMap::new(), bytes: 0 }
+        Self { is_pack, writes, sections: BTreeMap::new(), bytes: 0, blocks: 0 }
+    }
+
+    /// Whether so many more bytes and blocks are within these bounds. The first always are.
+    fn takes(&self, more: (u64, u64), most: (u64, u64)) -> bool {
+        self.sections.is_empty()
+            || (self.bytes.saturating_add(more.0) <= most.0
+                && self.blocks.saturating_add(more.1) <= most.1)
     }
 
     fn add(&mut self, file: FileId, section: &SectionMeta) {
@@ -310,5 +328,6 @@ impl Job {
         let place = offsets.partition_point(|offset| *offset < section.offset);
         offsets.insert(place, section.offset);
         self.bytes = self.bytes.saturating_add(section.len);
+        self.blocks = self.blocks.saturating_add(section.blocks.into());
     }
 }

@@ -14,7 +14,7 @@ use crate::partition::PartitionKey;
 use crate::segment::{self, BlockCache, Handles, Header, SectionBlocks, SegmentFile};
 use crate::timestamp::{Day, NS_PER_DAY, Timestamp};
 use proptest::prelude::*;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -190,6 +190,57 @@ fn files_of_one_count_of_writings_are_merged_eight_at_a_time() {
     assert_eq!(plan(&packs, 0, &[]), merged);
 }
 
+/// Sections of more blocks than an index can number: the compactor thread panicked, which closes
+/// the store, and again after each start.
+#[test]
+fn an_output_has_no_more_blocks_than_an_index_numbers() {
+    let files: Vec<_> = (1..=9)
+        .map(|number| {
+            let mut file = file(FileId::Segment(number), 2, 0, &[(key("a", DAY), MIB)]);
+            Arc::make_mut(&mut file).sections[0].blocks = 4_000;
+            file
+        })
+        .collect();
+    let most = "segment 3: s1x1 s2x1 s3x1 s4x1 s5x1 s6x1 s7x1 s8x1";
+    assert_eq!(plan(&files, 0, &[]), most);
+    let young: Vec<_> = (1..=9)
+        .map(|number| {
+            let mut file = young(number, 0, &[(key("a", DAY), MIB)]);
+            Arc::make_mut(&mut file).sections[0].blocks = 16_000;
+            file
+        })
+        .collect();
+    assert_eq!(plan(&young, 0, &[]), "segment 2: l1x1 l2x1");
+}
+
+/// Blocks lose their filters to the index of their section: one that gets none makes them anew.
+#[test]
+fn a_section_of_too_many_blocks_for_an_index_has_filters() {
+    let (_, io) = io();
+    let mut limits = Limits::tiny();
+    let young = source(&io, 1, &(0..6).map(|n| seqs(n * 16 + 1..n * 16 + 17)).collect::<Vec<_>>());
+    let indexed = run(&io, &limits, &[young], &mut || true).unwrap();
+    let cache = BlockCache::new(1 << 20);
+    let open = |id: FileId, meta: &FileMeta| {
+        let handles = Arc::new(Handles::new(Arc::clone(&io.storage), 4));
+        Arc::new(SegmentFile::new(&handles, &id.path(Path::new("store")), [7; 16], meta))
+    };
+    let filters = |id: FileId, meta: &FileMeta, cache: &BlockCache| -> (bool, usize) {
+        let file = open(id, meta);
+        let sections = file.sections(cache).unwrap();
+        let has = |place| file.block(place, cache).unwrap().has_filter();
+        (sections[0].index.is_some(), sections[0].blocks.iter().filter(|place| has(place)).count())
+    };
+    assert_eq!(filters(indexed.id, &indexed, &cache), (true, 0));
+    let file = open(indexed.id, &indexed);
+    let source = SourceSection { file, meta: indexed.sections[0].clone() };
+    limits.compaction.blocks_max = 5;
+    let merged = execute(&place(&io, &limits, &cache, 5), &JOB, &[source], &mut || true).unwrap();
+    let (_, _, all) = output(&io, &merged);
+    assert_eq!(all, rows(&seqs(1..97)));
+    assert_eq!(filters(merged.id, &merged, &BlockCache::new(1 << 20)), (false, 6));
+}
+
 fn io() -> (MemoryStorage, Io) {
     let storage = MemoryStorage::new();
     let io = Io {
@@ -246,17 +297,14 @@ fn run(
     sources: &[SourceSection],
     proceed: &mut dyn FnMut() -> bool,
 ) -> Result<FileMeta, Failure> {
-    let place = Place {
-        io,
-        dir: Path::new("store"),
-        limits,
-        cache: &BlockCache::new(1 << 20),
-        store: [7; 16],
-        incarnation: 5,
-        number: 4,
-    };
-    let job = Job { is_pack: false, writes: 2, sections: [].into(), bytes: 0 };
-    execute(&place, &job, sources, proceed)
+    execute(&place(io, limits, &BlockCache::new(1 << 20), 4), &JOB, sources, proceed)
+}
+
+const JOB: Job = Job { is_pack: false, writes: 2, sections: BTreeMap::new(), bytes: 0, blocks: 0 };
+
+fn place<'a>(io: &'a Io, limits: &'a Limits, cache: &'a BlockCache, number: u64) -> Place<'a> {
+    let dir = Path::new("store");
+    Place { io, dir, limits, cache, store: [7; 16], incarnation: 5, number }
 }
 
 /// The metas of the output's blocks, all of its bytes, and its rows.
