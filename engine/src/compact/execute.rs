@@ -122,20 +122,28 @@ fn copy(
 
 /// The blocks of a section, as its file's directory says, if that is what the manifest says.
 fn blocks_of(source: &SourceSection, cache: &BlockCache) -> Result<Vec<Input>> {
-    let SectionMeta { offset, rows, partition, .. } = &source.meta;
+    let SectionMeta { offset, rows, partition, min_seq, max_seq, blocks, .. } = &source.meta;
     let sections = source.file.sections(cache)?;
     let is_it = |blocks: &[BlockPlace]| blocks.first().is_some_and(|first| first.offset == *offset);
     let section = sections.iter().find(|section| is_it(&section.blocks));
+    // Otherwise the manifest would refuse the output, each time.
     let section = section.filter(|section| {
-        let found = section.blocks.iter().map(|place| u64::from(place.meta.rows)).sum::<u64>();
-        section.key == *partition && found == *rows
+        let metas = || section.blocks.iter().map(|place| &place.meta);
+        section.key == *partition
+            && section.blocks.len() == *blocks as usize
+            && metas().map(|meta| u64::from(meta.rows)).sum::<u64>() == *rows
+            && metas().map(|meta| meta.min_seq).min() == Some(*min_seq)
+            && metas().map(|meta| meta.max_seq).max() == Some(*max_seq)
     });
     let Some(section) = section else {
         return Err(Corruption {
             file: source.file.path().to_path_buf(),
             offset: *offset,
             what: "segment footer",
-            expected: format!("a section of {partition} with {rows} events"),
+            expected: format!(
+                "a section of {partition} with {rows} events, {min_seq} to {max_seq}, in {blocks} \
+                 blocks"
+            ),
             found: "none".to_owned(),
         }
         .into());

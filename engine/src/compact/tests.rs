@@ -241,6 +241,31 @@ fn a_section_of_too_many_blocks_for_an_index_has_filters() {
     assert_eq!(filters(merged.id, &merged, &BlockCache::new(1 << 20)), (false, 6));
 }
 
+/// A section that is not the manifest's would become one that the manifest refuses: that job came
+/// first again each time, and nothing else was compacted.
+#[test]
+fn a_section_of_other_events_than_the_manifest_says_is_damage() {
+    let (storage, io) = io();
+    let good = source(&io, 1, &[seqs(1..17)]);
+    let files = storage.paths();
+    type Change = fn(&mut SectionMeta);
+    let changes: [Change; 4] = [
+        |meta| meta.min_seq += 1,
+        |meta| meta.max_seq += 1,
+        |meta| meta.blocks += 1,
+        |meta| meta.rows += 1,
+    ];
+    for change in changes {
+        let mut other = good.clone();
+        change(&mut other.meta);
+        match run(&io, &Limits::tiny(), &[other], &mut || true) {
+            Err(Failure::Source(_, error)) => assert_eq!(error.kind(), ErrorKind::Corrupt),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(storage.paths(), files);
+    }
+}
+
 fn io() -> (MemoryStorage, Io) {
     let storage = MemoryStorage::new();
     let io = Io {
