@@ -136,7 +136,7 @@ pub(crate) fn run(shared: &Shared, queue: &CompactQueue) {
     let _ends = EndsQueue(queue);
     // Right after opening there may be work already.
     queue.wake();
-    let mut compactor = Compactor { shared, queue, blocked: BTreeSet::new() };
+    let mut compactor = Compactor { shared, queue, damaged: BTreeSet::new() };
     while let Some(order) = queue.next(shared.limits.compaction.is_automatic) {
         let result = compactor.work(order.ignore_ages);
         let is_closed = matches!(&result, Err(error) if error.kind() == ErrorKind::Closed);
@@ -151,28 +151,33 @@ struct Compactor<'a> {
     shared: &'a Shared,
     queue: &'a CompactQueue,
     /// Partitions with a damaged source: they are left alone until the store is opened again.
-    blocked: BTreeSet<PartitionKey>,
+    damaged: BTreeSet<PartitionKey>,
 }
 
 impl Compactor<'_> {
-    /// Does all there is to do. Damage is told once the rest is done.
+    /// Does all there is to do. What could not be read is told once the rest is done.
     fn work(&mut self, ignore_ages: bool) -> Result<()> {
-        let mut damage = None;
+        let mut unreadable = None;
+        // Those that can't be read now may be the next time: handles and memory come back.
+        let mut blocked = self.damaged.clone();
         loop {
             let files = Arc::clone(&self.shared.state().files);
-            let Some(job) = self.next(&files, ignore_ages) else { break };
+            let Some(job) = self.next(&files, &blocked, ignore_ages) else { break };
             match self.compact(&job, &files) {
                 Ok(()) => {
                     self.shared.counters.compactions.fetch_add(1, Relaxed);
-                    if self.blocked.is_empty() {
+                    if blocked.is_empty() {
                         self.shared.state().compaction_error = None;
                     }
                 }
                 Err(Failure::Stopped) => return Err(Error::closed("the store is being closed")),
                 Err(Failure::Source(partition, error)) => {
                     self.note(&error);
-                    self.blocked.insert(partition);
-                    damage.get_or_insert(error);
+                    if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Unsupported) {
+                        self.damaged.insert(partition.clone());
+                    }
+                    blocked.insert(partition);
+                    unreadable.get_or_insert(error);
                 }
                 Err(Failure::Output(error)) => {
                     self.note(&error);
@@ -183,7 +188,7 @@ impl Compactor<'_> {
                 }
             }
         }
-        damage.map_or(Ok(()), Err)
+        unreadable.map_or(Ok(()), Err)
     }
 
     fn note(&self, error: &Error) {
@@ -191,11 +196,16 @@ impl Compactor<'_> {
         self.shared.state().compaction_error = Some(error.clone());
     }
 
-    fn next(&self, files: &[LiveFile], ignore_ages: bool) -> Option<Job> {
+    fn next(
+        &self,
+        files: &[LiveFile],
+        blocked: &BTreeSet<PartitionKey>,
+        ignore_ages: bool,
+    ) -> Option<Job> {
         let files: Vec<_> = files.iter().map(|file| Arc::clone(&file.meta)).collect();
         next_job(&Situation {
             files: &files,
-            blocked: &self.blocked,
+            blocked,
             now: self.shared.io.clock.now(),
             limits: &self.shared.limits.compaction,
             ignore_ages,

@@ -1,6 +1,7 @@
 mod admission;
 mod bounds;
 mod compaction;
+mod compaction_faults;
 mod cut;
 mod digests;
 

@@ -1,7 +1,7 @@
 //! Compaction on a whole store: found before and after, through crashes, failures and damage.
 
 use super::*;
-use crate::compact::{Situation, next_job};
+use crate::compact::{Job, Situation, next_job};
 use crate::event::Seq;
 use crate::io::{Fault, FaultyStorage};
 use crate::manifest::FileId;
@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::io::ErrorKind as IoErrorKind;
 
 /// A store of these many files of events, flushed one by one, thirty events each.
-fn flushed(options: Options, files: usize) -> Engine {
+pub(super) fn flushed(options: Options, files: usize) -> Engine {
     let engine = Engine::open(options).unwrap();
     for number in 0..files {
         engine.append(batch(number * 30, 30)).unwrap();
@@ -19,7 +19,7 @@ fn flushed(options: Options, files: usize) -> Engine {
     engine
 }
 
-fn check(engine: &Engine, count: usize) {
+pub(super) fn check(engine: &Engine, count: usize) {
     let found = numbers(&engine.search(&request("", 10_000)).unwrap());
     assert_eq!(found, (0..count).rev().collect::<Vec<_>>());
     assert_eq!(engine.status().events, count as u64);
@@ -273,22 +273,23 @@ fn opening_reads_the_manifest_and_no_file() {
     check(&engine, 125);
 }
 
+/// What the planner would do next of its own accord.
+pub(super) fn next(engine: &Engine, now: Timestamp) -> Option<Job> {
+    let files = Arc::clone(&engine.shared.state().files);
+    let files: Vec<_> = files.iter().map(|file| Arc::clone(&file.meta)).collect();
+    next_job(&Situation {
+        files: &files,
+        blocked: &BTreeSet::new(),
+        now,
+        limits: &engine.shared.limits.compaction,
+        ignore_ages: false,
+    })
+}
+
 /// Waits until the planner finds nothing to do.
 fn settle(engine: &Engine, now: Timestamp) {
-    let mut state = engine.shared.state();
-    let is_due = |files: &[LiveFile]| {
-        let files: Vec<_> = files.iter().map(|file| Arc::clone(&file.meta)).collect();
-        next_job(&Situation {
-            files: &files,
-            blocked: &BTreeSet::new(),
-            now,
-            limits: &engine.shared.limits.compaction,
-            ignore_ages: false,
-        })
-        .is_some()
-    };
-    while is_due(&state.files) {
-        engine.shared.wait_briefly(&mut state);
+    while next(engine, now).is_some() {
+        engine.shared.wait_briefly(&mut engine.shared.state());
     }
 }
 
