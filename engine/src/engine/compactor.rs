@@ -267,10 +267,12 @@ impl Compactor<'_> {
         let mut state = self.shared.state();
         let files = replaced(&state.files, job, |id| live.get(&id));
         let files = files.chain([self.shared.live_file(&live[&id])]).collect();
-        let before = std::mem::replace(&mut state.files, Arc::new(files));
+        let after: Arc<Vec<_>> = Arc::new(files);
+        let before = std::mem::replace(&mut state.files, Arc::clone(&after));
         drop(state);
         drop(manifest);
         // Files that nobody reads go here, outside of all locks.
+        self.shared.cache.forget(|id| job.sections.contains_key(&id) && !is_live(&after, id));
         drop(before);
         Ok(())
     }
@@ -292,6 +294,10 @@ fn replaced<'a>(
         };
         Some(LiveFile { meta: Arc::clone(meta), file: Arc::clone(&file.file) })
     })
+}
+
+fn is_live(files: &[LiveFile], id: FileId) -> bool {
+    files.iter().any(|file| file.meta.id == id)
 }
 
 fn sources(job: &Job, files: &[LiveFile]) -> Vec<SourceSection> {

@@ -91,6 +91,12 @@ impl BlockCache {
         }
     }
 
+    /// Lets go of all that is of files which the manifest has given up: a mapped index would keep
+    /// the bytes of its file on the disk. What a reader puts back is bounded by the cache.
+    pub(crate) fn forget(&self, is_gone: impl Fn(FileId) -> bool) {
+        self.entries.retain(|((file, _), _), _| !is_gone(*file));
+    }
+
     /// Counts the indexes that had to be taken as absent.
     pub(crate) fn index_faults(&self) -> &IndexFaults {
         &self.faults

@@ -21,3 +21,19 @@ fn a_source_that_can_be_read_again_is_compacted() {
     assert_eq!(engine.status().compaction_failing, None);
     check(&engine, 90);
 }
+/// What is cached of a file that is gone takes room from what is not, and a mapped index keeps the
+/// file's bytes on the disk.
+#[test]
+fn nothing_is_kept_of_a_file_that_was_replaced() {
+    let storage = MemoryStorage::new();
+    let engine = flushed(options(&storage), 3);
+    check(&engine, 90);
+    let cached = |engine: &Engine| {
+        let ids = (1..=3).map(FileId::LevelZero);
+        ids.filter(|id| engine.shared.cache.sections(*id).is_some()).count()
+    };
+    assert_eq!(cached(&engine), 3);
+    engine.compact_now().unwrap();
+    assert_eq!(cached(&engine), 0);
+    check(&engine, 90);
+}
