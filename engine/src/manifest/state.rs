@@ -6,7 +6,8 @@ use crate::partition::PartitionKey;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Generations and file numbers stay at or below this, so that counting on never overflows.
+/// Generations, file numbers and sequence numbers stay at or below this, so that counting on never
+/// overflows.
 const NUMBER_MAX: u64 = u64::MAX >> 1;
 
 /// The store as of the last edit.
@@ -48,7 +49,7 @@ impl ManifestState {
     /// Whether the invariants hold, all of them.
     pub(crate) fn check(&self) -> Result<(), String> {
         let committed = self.committed_generation.unwrap_or(0);
-        if committed > NUMBER_MAX || self.next_seq == 0 {
+        if committed > NUMBER_MAX || self.next_seq == 0 || self.next_seq > NUMBER_MAX {
             return Err(format!("generation {committed}, sequence number {}", self.next_seq));
         }
         if self.next_file == 0 || self.next_file > NUMBER_MAX {
@@ -117,6 +118,9 @@ impl ManifestState {
         }
         if file.seqs.start != self.next_seq {
             return Err(format!("events from {} on, not {}", file.seqs.start, self.next_seq));
+        }
+        if file.seqs.end > NUMBER_MAX {
+            return Err(format!("events up to {}", file.seqs.end));
         }
         file.check()?;
         let rows = file.sections.iter().map(|section| u128::from(section.rows)).sum::<u128>();

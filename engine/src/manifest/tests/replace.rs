@@ -68,3 +68,25 @@ fn a_replacement_needs_new_numbers_and_live_files() {
         assert!(error.contains(reason), "{error}");
     }
 }
+
+/// A forged edit left no number for the next event: the first append overflowed.
+#[test]
+fn an_edit_leaves_numbers_for_all_events_to_come() {
+    let io = io(MemoryStorage::new(), 1);
+    let manifest = open(&io).unwrap();
+    let most = (u64::MAX >> 1) - 1;
+    for (rows, fits) in [(most, true), (most + 1, false), (u64::MAX - 1, false)] {
+        let Edit::AddFile { mut file, clock_high_water } = add(manifest.state(), &[1]) else {
+            unreachable!("it adds")
+        };
+        file.seqs.end = 1 + rows;
+        let section = &mut file.sections[0];
+        (section.rows, section.max_seq) = (rows, rows);
+        (section.runs[0].rows, section.runs[0].seqs.end) = (rows, 1 + rows);
+        let edit = Edit::AddFile { file, clock_high_water };
+        assert_eq!(manifest.accepts(&edit).is_ok(), fits, "{rows}");
+    }
+    let mut state = manifest.state().clone();
+    state.next_seq = u64::MAX;
+    assert!(state.check().is_err());
+}
