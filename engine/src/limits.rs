@@ -181,7 +181,7 @@ impl Limits {
     }
 
     /// What stays free on a disk of `total` bytes for what must not fail: the flush of what was
-    /// acknowledged, and merges, which need space before they free any. 1 GiB, or the log and two
+    /// acknowledged, and deleting. Appends and merges leave it alone. 1 GiB, or the log and two
     /// of the largest files if that is more; but at most a tenth of the disk.
     pub fn disk_reserve(&self, total: u64) -> u64 {
         self.disk_reserve_bytes.unwrap_or_else(|| {

@@ -1,6 +1,6 @@
 //! Carries out a job: reads its sections block by block, writes one file.
 
-use super::merge::{Input, Merge};
+use super::merge::{Fault, Input, Merge};
 use super::plan::Job;
 use crate::error::{Corruption, Error, Result};
 use crate::io::Io;
@@ -35,8 +35,8 @@ pub(crate) struct SourceSection {
 /// Why there is no output. The sources are untouched, and nothing of the output stays.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// It was told to end.
-    Stopped,
+    /// It was told to end, for this reason.
+    Stopped(Error),
     /// A section of this partition could not be read.
     Source(PartitionKey, Error),
     /// The output could not be written.
@@ -44,12 +44,13 @@ pub(crate) enum Failure {
 }
 
 /// Writes the file that takes the place of the job's sections. It is durable under its name when
-/// this returns, and counts once the manifest says so. `proceed` is asked before each block.
+/// this returns, and counts once the manifest says so. `proceed` is asked before each block; its
+/// error ends the work.
 pub(crate) fn execute(
     place: &Place<'_>,
     job: &Job,
     sources: &[SourceSection],
-    proceed: &mut dyn FnMut() -> bool,
+    proceed: &mut dyn FnMut() -> Result<()>,
 ) -> Result<FileMeta, Failure> {
     let id = match job.is_pack {
         true => FileId::Pack(place.number),
@@ -88,7 +89,7 @@ fn copy(
     place: &Place<'_>,
     writer: &mut Writer<'_>,
     sources: &[SourceSection],
-    proceed: &mut dyn FnMut() -> bool,
+    proceed: &mut dyn FnMut() -> Result<()>,
 ) -> Result<impl IntoIterator<Item = String> + use<>, Failure> {
     let mut partitions: BTreeMap<&PartitionKey, Vec<&SourceSection>> = BTreeMap::new();
     for source in sources {
@@ -106,12 +107,12 @@ fn copy(
         std::mem::swap(&mut merge.names, &mut names);
         let finished = merge.section(inputs);
         std::mem::swap(&mut merge.names, &mut names);
-        let source_failed = merge.source_failed;
-        let finished = finished.map_err(|error| match source_failed {
-            true => damaged(error),
-            false => Failure::Output(error),
+        let fault = merge.fault;
+        let index = finished.map_err(|error| match fault {
+            Fault::Source => damaged(error),
+            Fault::Stopped => Failure::Stopped(error),
+            Fault::Output => Failure::Output(error),
         })?;
-        let Some(index) = finished else { return Err(Failure::Stopped) };
         let mut runs: Vec<_> =
             sources.iter().flat_map(|source| source.meta.runs.iter().cloned()).collect();
         runs.sort_unstable();

@@ -23,16 +23,27 @@ pub(super) struct Input {
     pub(super) place: BlockPlace,
 }
 
+/// What an error of a merge is about.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Fault {
+    /// The output, unless it is known to be something else.
+    Output,
+    /// A source can't be read.
+    Source,
+    /// Nothing: it was told to end.
+    Stopped,
+}
+
 /// Fills the sections of an output.
 pub(super) struct Merge<'a, 'w> {
     pub(super) writer: &'a mut Writer<'w>,
     pub(super) limits: &'a Limits,
-    /// Asked before each block; `false` ends the work.
-    pub(super) proceed: &'a mut dyn FnMut() -> bool,
+    /// Asked before each block; an error ends the work.
+    pub(super) proceed: &'a mut dyn FnMut() -> Result<()>,
     /// Names of columns, as people type them.
     pub(super) names: BTreeSet<String>,
-    /// Whether what failed is a source, and not the output.
-    pub(super) source_failed: bool,
+    /// What failed, if something did.
+    pub(super) fault: Fault,
     /// The index of the section, if it gets one; its blocks then need no filters.
     index: Option<SegmentIndexBuilder>,
     /// Rows that wait for a block of their own: less than a block, or it was just made.
@@ -43,25 +54,24 @@ impl<'a, 'w> Merge<'a, 'w> {
     pub(super) fn new(
         writer: &'a mut Writer<'w>,
         limits: &'a Limits,
-        proceed: &'a mut dyn FnMut() -> bool,
+        proceed: &'a mut dyn FnMut() -> Result<()>,
     ) -> Self {
         Self {
             writer,
             limits,
             proceed,
             names: BTreeSet::new(),
-            source_failed: false,
+            fault: Fault::Output,
             index: None,
             pending: Vec::new(),
         }
     }
 
-    /// Copies all blocks of a section. Returns its index part, if it gets one; `None` if the work is
-    /// to end.
+    /// Copies all blocks of a section. Returns its index part, if it gets one.
     ///
     /// # Errors
-    /// Corrupt names the damaged source; `Full` and `Io`.
-    pub(super) fn section(&mut self, mut inputs: Vec<Input>) -> Result<Option<Option<IndexPart>>> {
+    /// Corrupt names the damaged source; `Full` and `Io`; that of `proceed`.
+    pub(super) fn section(&mut self, mut inputs: Vec<Input>) -> Result<Option<IndexPart>> {
         let rows: usize = inputs.iter().map(|input| input.place.meta.rows as usize).sum();
         let is_indexable = inputs.len() <= self.limits.compaction.blocks_max;
         if is_indexable && rows >= INDEXED_BLOCKS_MIN * self.limits.block_rows_max {
@@ -72,9 +82,7 @@ impl<'a, 'w> Merge<'a, 'w> {
         while let Some(first) = rest.first() {
             let (together, later) = rest.split_at(overlapping(rest));
             rest = later;
-            if !(self.proceed)() {
-                return Ok(None);
-            }
+            (self.proceed)().inspect_err(|_| self.fault = Fault::Stopped)?;
             if together.len() == 1 {
                 self.block(first)?;
             } else {
@@ -82,7 +90,7 @@ impl<'a, 'w> Merge<'a, 'w> {
             }
         }
         self.flush()?;
-        self.index_part().map(Some)
+        self.index_part()
     }
 
     /// Copies a block, or gathers its rows.
@@ -130,7 +138,7 @@ impl<'a, 'w> Merge<'a, 'w> {
         }
         order.sort_unstable();
         if let Some(pair) = order.windows(2).find(|pair| pair[0].0 == pair[1].0) {
-            self.source_failed = true;
+            self.fault = Fault::Source;
             return Err(doubled(&inputs[pair[1].1], pair[0].0));
         }
         let mut rest = &order[..];
@@ -145,11 +153,11 @@ impl<'a, 'w> Merge<'a, 'w> {
     }
 
     fn verified(&mut self, input: &Input) -> Result<(Arc<[u8]>, Block)> {
-        self.read(input).inspect_err(|_| self.source_failed = true)
+        self.read(input).inspect_err(|_| self.fault = Fault::Source)
     }
 
     fn decoded(&mut self, block: &Block, input: &Input) -> Result<Rows> {
-        let rows = block::decode(block).inspect_err(|_| self.source_failed = true);
+        let rows = block::decode(block).inspect_err(|_| self.fault = Fault::Source);
         rows.map_err(|error| error.placed(input.file.path(), input.place.offset))
     }
 
@@ -207,7 +215,8 @@ impl<'a, 'w> Merge<'a, 'w> {
     fn put_indexed(&mut self, rows: &Rows, meta: &BlockMeta, bytes: &[u8]) -> Result<()> {
         let Some(index) = &mut self.index else { return self.writer.put_block(meta, bytes) };
         index.add_block(rows)?;
-        let bare = block::without_filter(bytes, meta).inspect_err(|_| self.source_failed = true)?;
+        let bare =
+            block::without_filter(bytes, meta).inspect_err(|_| self.fault = Fault::Source)?;
         self.writer.put_block(&bare.meta, &bare.bytes)
     }
 

@@ -316,6 +316,13 @@ impl Job {
         Self { is_pack, writes, sections: BTreeMap::new(), bytes: 0, blocks: 0 }
     }
 
+    /// The bytes that the output has at most: an index may be larger than the filters that it takes
+    /// the place of, and there is the directory.
+    pub(crate) fn output_bytes_max(&self) -> u64 {
+        let directory = self.blocks.saturating_mul(128).saturating_add(64 << 10);
+        self.bytes.saturating_add(self.bytes / 8).saturating_add(directory)
+    }
+
     /// Whether so many more bytes and blocks are within these bounds. The first always are.
     fn takes(&self, more: (u64, u64), most: (u64, u64)) -> bool {
         self.sections.is_empty()

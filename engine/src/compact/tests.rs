@@ -3,7 +3,7 @@
 use super::*;
 use crate::batch::{RowColumn, Rows, gather};
 use crate::block::{self, BlockMeta};
-use crate::error::ErrorKind;
+use crate::error::{Error, ErrorKind};
 use crate::event::{Kind, Value};
 use crate::index;
 use crate::io::{Io, ManualClock, MemoryStorage, SeededEntropy};
@@ -219,7 +219,7 @@ fn a_section_of_too_many_blocks_for_an_index_has_filters() {
     let (_, io) = io();
     let mut limits = Limits::tiny();
     let young = source(&io, 1, &(0..6).map(|n| seqs(n * 16 + 1..n * 16 + 17)).collect::<Vec<_>>());
-    let indexed = run(&io, &limits, &[young], &mut || true).unwrap();
+    let indexed = run(&io, &limits, &[young], &mut || Ok(())).unwrap();
     let cache = BlockCache::new(1 << 20);
     let open = |id: FileId, meta: &FileMeta| {
         let handles = Arc::new(Handles::new(Arc::clone(&io.storage), 4));
@@ -235,7 +235,7 @@ fn a_section_of_too_many_blocks_for_an_index_has_filters() {
     let file = open(indexed.id, &indexed);
     let source = SourceSection { file, meta: indexed.sections[0].clone() };
     limits.compaction.blocks_max = 5;
-    let merged = execute(&place(&io, &limits, &cache, 5), &JOB, &[source], &mut || true).unwrap();
+    let merged = execute(&place(&io, &limits, &cache, 5), &JOB, &[source], &mut || Ok(())).unwrap();
     let (_, _, all) = output(&io, &merged);
     assert_eq!(all, rows(&seqs(1..97)));
     assert_eq!(filters(merged.id, &merged, &BlockCache::new(1 << 20)), (false, 6));
@@ -258,7 +258,7 @@ fn a_section_of_other_events_than_the_manifest_says_is_damage() {
     for change in changes {
         let mut other = good.clone();
         change(&mut other.meta);
-        match run(&io, &Limits::tiny(), &[other], &mut || true) {
+        match run(&io, &Limits::tiny(), &[other], &mut || Ok(())) {
             Err(Failure::Source(_, error)) => assert_eq!(error.kind(), ErrorKind::Corrupt),
             other => panic!("{other:?}"),
         }
@@ -320,7 +320,7 @@ fn run(
     io: &Io,
     limits: &Limits,
     sources: &[SourceSection],
-    proceed: &mut dyn FnMut() -> bool,
+    proceed: &mut dyn FnMut() -> crate::error::Result<()>,
 ) -> Result<FileMeta, Failure> {
     execute(&place(io, limits, &BlockCache::new(1 << 20), 4), &JOB, sources, proceed)
 }
@@ -363,7 +363,7 @@ fn full_blocks_are_copied_and_small_ones_gathered() {
         source(&io, 3, &[seqs(30..46), seqs(46..62)]),
         source(&io, 4, &[seqs(70..73)]),
     ];
-    let meta = run(&io, &limits, &sources, &mut || true).unwrap();
+    let meta = run(&io, &limits, &sources, &mut || Ok(())).unwrap();
     let (metas, bytes, all) = output(&io, &meta);
     let sizes: Vec<_> = metas.iter().map(|meta| meta.rows).collect();
     // 3 + 2 rows are too few before a full block: the three make two halves.
@@ -387,7 +387,7 @@ fn blocks_that_overlap_are_merged_row_by_row() {
     let even: Vec<u64> = (0..16).map(|n| 2 * n + 2).collect();
     let sources = [source(&io, 1, &[odd]), source(&io, 2, &[even, seqs(40..56)])];
     // Runs of the manifest would not overlap: only their count matters here.
-    let meta = run(&io, &Limits::tiny(), &sources, &mut || true).unwrap();
+    let meta = run(&io, &Limits::tiny(), &sources, &mut || Ok(())).unwrap();
     let (_, _, all) = output(&io, &meta);
     assert_eq!(all, rows(&[seqs(1..33), seqs(40..56)].concat()));
 }
@@ -402,7 +402,7 @@ fn events_too_far_apart_do_not_share_a_block() {
         source(&io, 2, &[vec![u64::from(u32::MAX) + 1]]),
         source(&io, 3, &[vec![far], vec![far + u64::from(u32::MAX)]]),
     ];
-    let meta = run(&io, &Limits::tiny(), &sources, &mut || true).unwrap();
+    let meta = run(&io, &Limits::tiny(), &sources, &mut || Ok(())).unwrap();
     let found: Vec<u64> = {
         let handles = Arc::new(Handles::new(Arc::clone(&io.storage), 4));
         let path = meta.id.path(Path::new("store"));
@@ -428,7 +428,7 @@ fn damage_names_the_source_and_leaves_nothing_behind() {
         bad[at] ^= 4;
         storage.overwrite(&path, bad);
         let sources = [sources[0].clone(), reopened(&io, &sources[1], &path)];
-        match run(&io, &Limits::tiny(), &sources, &mut || true) {
+        match run(&io, &Limits::tiny(), &sources, &mut || Ok(())) {
             Ok(meta) => panic!("a flip at {at} of {} went into {meta:?}", good.len()),
             Err(Failure::Source(partition, error)) => {
                 assert_eq!(partition, key("a", DAY));
@@ -473,10 +473,10 @@ fn it_stops_before_any_block_and_leaves_nothing_behind() {
         let mut left = blocks;
         let mut proceed = || {
             left -= 1;
-            left >= 0
+            if left >= 0 { Ok(()) } else { Err(Error::closed("enough")) }
         };
         let failure = run(&io, &Limits::tiny(), &sources, &mut proceed).unwrap_err();
-        assert!(matches!(failure, Failure::Stopped), "{failure:?}");
+        assert!(matches!(failure, Failure::Stopped(_)), "{failure:?}");
         assert_eq!(storage.paths(), files);
     }
 }
@@ -503,7 +503,7 @@ proptest! {
             }
             sources.push(source(&io, generation, &blocks));
         }
-        let meta = run(&io, &Limits::tiny(), &sources, &mut || true).unwrap();
+        let meta = run(&io, &Limits::tiny(), &sources, &mut || Ok(())).unwrap();
         let (metas, _, all) = output(&io, &meta);
         prop_assert_eq!(all, rows(&expected));
         let (_, but_the_last) = metas.split_last().unwrap();
@@ -520,7 +520,7 @@ fn a_source_that_is_gone_is_no_fault_of_the_output() {
     io.storage.remove(&names::level_zero(Path::new("store"), 1)).unwrap();
     let path = names::level_zero(Path::new("store"), 1);
     let source = opened(&io, &source, &path, FileId::LevelZero(1), 0);
-    match run(&io, &Limits::tiny(), &[source], &mut || true).unwrap_err() {
+    match run(&io, &Limits::tiny(), &[source], &mut || Ok(())).unwrap_err() {
         Failure::Source(partition, error) => {
             assert_eq!((partition, error.kind()), (key("a", DAY), ErrorKind::Io));
         }

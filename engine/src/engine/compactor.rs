@@ -5,7 +5,10 @@
 //!   it replaces at once; sources go with their last reader.
 //! - `I3` after a crash or a failure the sources are as they were: the job begins anew.
 //! - `I4` the manifest is locked for the edit only, and before the state (see the flusher).
+//! - `I5` no job begins whose output would not fit above the disk's reserve, and none goes on once
+//!   the reserve is touched: what merges need is never taken from what flushes need.
 
+use super::space::check_room;
 use super::state::{LiveFile, Shared};
 use crate::compact::{self, Failure, Job, Place, Situation, SourceSection, next_job};
 use crate::error::{Error, ErrorKind, Result};
@@ -21,6 +24,10 @@ use std::time::Duration;
 
 /// How long after the last flush the clock alone may have made something due.
 const LOOK_AFTER: Duration = Duration::from_secs(60);
+
+/// How long after a failure nothing is tried that nobody asked for: a job that fails at its end has
+/// written all of its output, and each flush would begin it anew.
+const REST: Duration = Duration::from_secs(30);
 
 /// Tells the compactor thread when to look for work.
 #[derive(Debug, Clone, Default)]
@@ -136,8 +143,11 @@ pub(crate) fn run(shared: &Shared, queue: &CompactQueue) {
     let _ends = EndsQueue(queue);
     // Right after opening there may be work already.
     queue.wake();
-    let mut compactor = Compactor { shared, queue, damaged: BTreeSet::new() };
+    let mut compactor = Compactor { shared, queue, damaged: BTreeSet::new(), rests_until: None };
     while let Some(order) = queue.next(shared.limits.compaction.is_automatic) {
+        if !order.ignore_ages && compactor.rests() {
+            continue;
+        }
         let result = compactor.work(order.ignore_ages);
         let is_closed = matches!(&result, Err(error) if error.kind() == ErrorKind::Closed);
         queue.answer(order, result);
@@ -152,11 +162,25 @@ struct Compactor<'a> {
     queue: &'a CompactQueue,
     /// Partitions with a damaged source: they are left alone until the store is opened again.
     damaged: BTreeSet<PartitionKey>,
+    /// In monotonic time (see [`REST`]).
+    rests_until: Option<Duration>,
 }
 
 impl Compactor<'_> {
-    /// Does all there is to do. What could not be read is told once the rest is done.
+    fn rests(&self) -> bool {
+        self.rests_until.is_some_and(|until| self.shared.io.clock.monotonic() < until)
+    }
+
+    /// Does all there is to do, and rests if that fails.
     fn work(&mut self, ignore_ages: bool) -> Result<()> {
+        let result = self.work_off(ignore_ages);
+        let now = self.shared.io.clock.monotonic();
+        self.rests_until = result.is_err().then(|| now.saturating_add(REST));
+        result
+    }
+
+    /// Does all there is to do. What could not be read is told once the rest is done.
+    fn work_off(&mut self, ignore_ages: bool) -> Result<()> {
         let mut unreadable = None;
         // Those that can't be read now may be the next time: handles and memory come back.
         let mut blocked = self.damaged.clone();
@@ -170,7 +194,12 @@ impl Compactor<'_> {
                         self.shared.state().compaction_error = None;
                     }
                 }
-                Err(Failure::Stopped) => return Err(Error::closed("the store is being closed")),
+                Err(Failure::Stopped(error)) => {
+                    if error.kind() != ErrorKind::Closed {
+                        self.shared.state().compaction_error = Some(error.clone());
+                    }
+                    return Err(error);
+                }
                 Err(Failure::Source(partition, error)) => {
                     self.note(&error);
                     if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Unsupported) {
@@ -214,6 +243,7 @@ impl Compactor<'_> {
 
     fn compact(&self, job: &Job, files: &[LiveFile]) -> Result<(), Failure> {
         let shared = self.shared;
+        check_room(shared, job.output_bytes_max()).map_err(Failure::Stopped)?;
         let number = shared.manifest().state().next_file;
         let place = Place {
             io: &shared.io,
@@ -239,18 +269,23 @@ impl Compactor<'_> {
         Ok(())
     }
 
-    /// Waits while ingest does. `false` if the store is being closed.
-    fn proceed(&self) -> bool {
+    /// Waits while ingest does.
+    ///
+    /// # Errors
+    /// `Closed` if the store is being closed, `Full` if the disk has become so.
+    fn proceed(&self) -> Result<()> {
         let mut state = self.shared.state();
         loop {
             if self.queue.is_closing() || state.closed.is_some() {
-                return false;
+                return Err(Error::closed("the store is being closed"));
             }
             if !state.ingest_waits {
-                return true;
+                break;
             }
             self.shared.wait_briefly(&mut state);
         }
+        drop(state);
+        check_room(self.shared, 0)
     }
 
     /// Makes the output live in the place of the job's sections.

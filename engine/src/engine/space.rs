@@ -1,4 +1,5 @@
-//! Whether the disk has room for more than what must not fail.
+//! Whether the disk has room for more than what must not fail: appends stop at the reserve, and merges
+//! before it.
 //!
 //! - `I1` appends are refused before the reserve is touched, and with it the room for the file that
 //!   the memtables become: what is accepted between two looks is far less.
@@ -54,8 +55,15 @@ impl Room {
 
 /// Whether the log may take another file ahead of its need.
 pub(crate) fn has_room_for_spare(shared: &Shared) -> bool {
+    check_room(shared, shared.limits.wal_file_bytes).is_ok()
+}
+
+/// An error if the disk has no room for so many bytes besides the reserve and what is to be flushed.
+pub(crate) fn check_room(shared: &Shared, bytes: u64) -> Result<()> {
     let unflushed = shared.state().memory.bytes() as u64;
-    look(shared, unflushed.saturating_add(shared.limits.wal_file_bytes)).1.is_none()
+    look(shared, unflushed.saturating_add(bytes))
+        .1
+        .map_or(Ok(()), |reason| Err(Error::full(reason)))
 }
 
 /// How many bytes may be accepted before the next look, and why nothing more fits on the disk, if
@@ -66,8 +74,8 @@ fn look(shared: &Shared, needed: u64) -> (u64, Option<String>) {
     let kept = reserve.saturating_add(needed);
     let full = (space.free < kept).then(|| {
         format!(
-            "the disk of {} is full: {} MiB are free, and {} MiB are kept for flushing and deleting; \
-             free some space",
+            "the disk of {} is full: {} MiB are free, and {} MiB are needed, most of them kept for \
+             flushing and deleting; free some space",
             shared.dir.display(),
             space.free >> 20,
             kept >> 20

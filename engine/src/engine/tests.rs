@@ -2,6 +2,7 @@ mod admission;
 mod bounds;
 mod compaction;
 mod compaction_faults;
+mod compaction_room;
 mod cut;
 mod digests;
 
