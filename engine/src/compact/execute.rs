@@ -7,6 +7,7 @@ use crate::io::Io;
 use crate::limits::Limits;
 use crate::manifest::{FileId, FileMeta, SectionMeta};
 use crate::partition::PartitionKey;
+use crate::pool::Reservation;
 use crate::segment::{BlockCache, BlockPlace, Header, SegmentFile, Writer, Written};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -23,6 +24,8 @@ pub(crate) struct Place<'a> {
     pub(crate) incarnation: u16,
     /// The number of the output.
     pub(crate) number: u64,
+    /// Whether large sections get indexes.
+    pub(crate) indexes: bool,
 }
 
 /// A live section, and the file that it is in.
@@ -39,17 +42,20 @@ pub(crate) enum Failure {
     Stopped(Error),
     /// A section of this partition could not be read.
     Source(PartitionKey, Error),
+    /// An index could not be made: it can be done without indexes.
+    Index(Error),
     /// The output could not be written.
     Output(Error),
 }
 
 /// Writes the file that takes the place of the job's sections. It is durable under its name when
 /// this returns, and counts once the manifest says so. `proceed` is asked before each block; its
-/// error ends the work.
+/// error ends the work. `memory` is what merges take without an index.
 pub(crate) fn execute(
     place: &Place<'_>,
     job: &Job,
     sources: &[SourceSection],
+    memory: &mut Reservation,
     proceed: &mut dyn FnMut() -> Result<()>,
 ) -> Result<FileMeta, Failure> {
     let id = match job.is_pack {
@@ -60,7 +66,7 @@ pub(crate) fn execute(
     let seqs = seqs.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))).expect("a job has sections");
     let header = Header { store: place.store, incarnation: place.incarnation, id, seqs };
     let mut writer = Writer::begin(place.io, place.dir, &header).map_err(Failure::Output)?;
-    match copy(place, &mut writer, sources, proceed) {
+    match copy(place, &mut writer, sources, memory, proceed) {
         Ok(names) => {
             let written = Written { at: place.io.clock.now().0, times: job.writes };
             writer.finish(names, written).map_err(|error| {
@@ -89,6 +95,7 @@ fn copy(
     place: &Place<'_>,
     writer: &mut Writer<'_>,
     sources: &[SourceSection],
+    memory: &mut Reservation,
     proceed: &mut dyn FnMut() -> Result<()>,
 ) -> Result<impl IntoIterator<Item = String> + use<>, Failure> {
     let mut partitions: BTreeMap<&PartitionKey, Vec<&SourceSection>> = BTreeMap::new();
@@ -103,13 +110,14 @@ fn copy(
             inputs.extend(blocks_of(source, place.cache).map_err(damaged)?);
         }
         writer.begin_section(partition.clone());
-        let mut merge = Merge::new(writer, place.limits, proceed);
+        let mut merge = Merge::new(writer, place.limits, place.indexes, memory, proceed);
         std::mem::swap(&mut merge.names, &mut names);
         let finished = merge.section(inputs);
         std::mem::swap(&mut merge.names, &mut names);
         let fault = merge.fault;
         let index = finished.map_err(|error| match fault {
             Fault::Source => damaged(error),
+            Fault::Index => Failure::Index(error),
             Fault::Stopped => Failure::Stopped(error),
             Fault::Output => Failure::Output(error),
         })?;

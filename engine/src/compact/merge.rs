@@ -7,6 +7,7 @@ use crate::error::{Corruption, Error, Result};
 use crate::field;
 use crate::index::SegmentIndexBuilder;
 use crate::limits::{Limits, MEMTABLE_NAMES_MAX};
+use crate::pool::Reservation;
 use crate::segment::{BlockPlace, INDEX_KIND, INDEX_VERSION, IndexPart, SegmentFile, Writer};
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -15,6 +16,14 @@ use std::sync::Arc;
 /// A section of fewer full blocks than this has no index: its blocks keep their filters, which are
 /// asked as fast.
 const INDEXED_BLOCKS_MIN: usize = 4;
+
+/// What is reserved at a time for an index that grows.
+const MEMORY_STEP: usize = 1 << 20;
+
+/// What a merge takes without an index: rows that wait, a block decoded, its halves made anew.
+pub(crate) fn memory_base(limits: &Limits) -> usize {
+    4 * limits.block_bytes_max
+}
 
 /// A block to copy.
 #[derive(Debug)]
@@ -30,6 +39,8 @@ pub(super) enum Fault {
     Output,
     /// A source can't be read.
     Source,
+    /// The index of a section could not be made: the output can do without.
+    Index,
     /// Nothing: it was told to end.
     Stopped,
 }
@@ -40,6 +51,12 @@ pub(super) struct Merge<'a, 'w> {
     pub(super) limits: &'a Limits,
     /// Asked before each block; an error ends the work.
     pub(super) proceed: &'a mut dyn FnMut() -> Result<()>,
+    /// What the merge may take, without an index at first.
+    pub(super) memory: &'a mut Reservation,
+    /// What it has without an index.
+    memory_base: usize,
+    /// Whether sections get indexes.
+    indexes: bool,
     /// Names of columns, as people type them.
     pub(super) names: BTreeSet<String>,
     /// What failed, if something did.
@@ -54,12 +71,17 @@ impl<'a, 'w> Merge<'a, 'w> {
     pub(super) fn new(
         writer: &'a mut Writer<'w>,
         limits: &'a Limits,
+        indexes: bool,
+        memory: &'a mut Reservation,
         proceed: &'a mut dyn FnMut() -> Result<()>,
     ) -> Self {
         Self {
             writer,
             limits,
             proceed,
+            memory_base: memory.bytes(),
+            memory,
+            indexes,
             names: BTreeSet::new(),
             fault: Fault::Output,
             index: None,
@@ -73,9 +95,9 @@ impl<'a, 'w> Merge<'a, 'w> {
     /// Corrupt names the damaged source; `Full` and `Io`; that of `proceed`.
     pub(super) fn section(&mut self, mut inputs: Vec<Input>) -> Result<Option<IndexPart>> {
         let rows: usize = inputs.iter().map(|input| input.place.meta.rows as usize).sum();
-        let is_indexable = inputs.len() <= self.limits.compaction.blocks_max;
+        let is_indexable = self.indexes && inputs.len() <= self.limits.compaction.blocks_max;
         if is_indexable && rows >= INDEXED_BLOCKS_MIN * self.limits.block_rows_max {
-            self.index = Some(SegmentIndexBuilder::new()?);
+            self.begin_index().inspect_err(|_| self.fault = Fault::Index)?;
         }
         inputs.sort_unstable_by_key(|input| input.place.meta.min_seq);
         let mut rest = &inputs[..];
@@ -90,7 +112,9 @@ impl<'a, 'w> Merge<'a, 'w> {
             }
         }
         self.flush()?;
-        self.index_part()
+        let index = self.index_part().inspect_err(|_| self.fault = Fault::Index)?;
+        self.memory.shrink_to(self.memory_base);
+        Ok(index)
     }
 
     /// Copies a block, or gathers its rows.
@@ -213,11 +237,30 @@ impl<'a, 'w> Merge<'a, 'w> {
 
     /// Writes a block; the index of the section, if there is one, takes the place of its filter.
     fn put_indexed(&mut self, rows: &Rows, meta: &BlockMeta, bytes: &[u8]) -> Result<()> {
-        let Some(index) = &mut self.index else { return self.writer.put_block(meta, bytes) };
-        index.add_block(rows)?;
+        if self.index.is_none() {
+            return self.writer.put_block(meta, bytes);
+        }
+        self.index_rows(rows).inspect_err(|_| self.fault = Fault::Index)?;
         let bare =
             block::without_filter(bytes, meta).inspect_err(|_| self.fault = Fault::Source)?;
         self.writer.put_block(&bare.meta, &bare.bytes)
+    }
+
+    fn begin_index(&mut self) -> Result<()> {
+        self.index = Some(SegmentIndexBuilder::new()?);
+        self.reserve_index()
+    }
+
+    fn index_rows(&mut self, rows: &Rows) -> Result<()> {
+        if let Some(index) = &mut self.index {
+            index.add_block(rows)?;
+        }
+        self.reserve_index()
+    }
+
+    fn reserve_index(&mut self) -> Result<()> {
+        let index = self.index.as_ref().map_or(0, SegmentIndexBuilder::memory);
+        Ok(self.memory.grow_to(self.memory_base.saturating_add(index), MEMORY_STEP)?)
     }
 
     /// The index of the section, all of whose blocks are written.

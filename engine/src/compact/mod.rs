@@ -5,7 +5,9 @@
 //!   than half full are made anew, together with their neighbours.
 //! - `C3` no byte is written more than `writes_max` times after the log: each file knows how often
 //!   its bytes were, and only files of the same count are merged.
-//! - `C4` the output is durable under its name before the edit names it; sources go after the edit
+//! - `C4` an index is reserved from the pool as it grows. Without memory for it, or if it can't be made
+//!   for another reason, the blocks of the output have filters instead.
+//! - `C5` the output is durable under its name before the edit names it; sources go after the edit
 //!   is durable and nobody reads them any more.
 
 mod execute;
@@ -17,4 +19,5 @@ mod simulation;
 mod tests;
 
 pub(crate) use execute::{Failure, Place, SourceSection, execute, remove};
+pub(crate) use merge::memory_base;
 pub(crate) use plan::{Job, Situation, next_job};

@@ -11,6 +11,7 @@ use crate::limits::{CompactionLimits, Limits};
 use crate::manifest::{FileId, FileMeta, Run, SectionMeta};
 use crate::names;
 use crate::partition::PartitionKey;
+use crate::pool::{Consumer, Pool, Reservation};
 use crate::segment::{self, BlockCache, Handles, Header, SectionBlocks, SegmentFile};
 use crate::timestamp::{Day, NS_PER_DAY, Timestamp};
 use proptest::prelude::*;
@@ -235,7 +236,9 @@ fn a_section_of_too_many_blocks_for_an_index_has_filters() {
     let file = open(indexed.id, &indexed);
     let source = SourceSection { file, meta: indexed.sections[0].clone() };
     limits.compaction.blocks_max = 5;
-    let merged = execute(&place(&io, &limits, &cache, 5), &JOB, &[source], &mut || Ok(())).unwrap();
+    let merged =
+        execute(&place(&io, &limits, &cache, 5), &JOB, &[source], &mut memory(), &mut || Ok(()))
+            .unwrap();
     let (_, _, all) = output(&io, &merged);
     assert_eq!(all, rows(&seqs(1..97)));
     assert_eq!(filters(merged.id, &merged, &BlockCache::new(1 << 20)), (false, 6));
@@ -322,14 +325,19 @@ fn run(
     sources: &[SourceSection],
     proceed: &mut dyn FnMut() -> crate::error::Result<()>,
 ) -> Result<FileMeta, Failure> {
-    execute(&place(io, limits, &BlockCache::new(1 << 20), 4), &JOB, sources, proceed)
+    let cache = BlockCache::new(1 << 20);
+    execute(&place(io, limits, &cache, 4), &JOB, sources, &mut memory(), proceed)
 }
 
 const JOB: Job = Job { is_pack: false, writes: 2, sections: BTreeMap::new(), bytes: 0, blocks: 0 };
 
 fn place<'a>(io: &'a Io, limits: &'a Limits, cache: &'a BlockCache, number: u64) -> Place<'a> {
     let dir = Path::new("store");
-    Place { io, dir, limits, cache, store: [7; 16], incarnation: 5, number }
+    Place { io, dir, limits, cache, store: [7; 16], incarnation: 5, number, indexes: true }
+}
+
+fn memory() -> Reservation {
+    Pool::new(1 << 30).reserve(Consumer::Compaction, 0).unwrap()
 }
 
 /// The metas of the output's blocks, all of its bytes, and its rows.

@@ -15,6 +15,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::io;
 use crate::manifest::{Edit, FileId, FileMeta};
 use crate::partition::PartitionKey;
+use crate::pool::Consumer;
 use parking_lot::{Condvar, Mutex};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -208,7 +209,7 @@ impl Compactor<'_> {
                     blocked.insert(partition);
                     unreadable.get_or_insert(error);
                 }
-                Err(Failure::Output(error)) => {
+                Err(Failure::Output(error) | Failure::Index(error)) => {
                     self.note(&error);
                     if error.kind() == ErrorKind::Closed {
                         self.shared.close(error.to_string());
@@ -253,9 +254,21 @@ impl Compactor<'_> {
             store: shared.store,
             incarnation: shared.incarnation,
             number,
+            indexes: true,
         };
         let sources = sources(job, files);
-        let output = compact::execute(&place, job, &sources, &mut || self.proceed())?;
+        let base = compact::memory_base(&shared.limits);
+        let memory = shared.pool.reserve(Consumer::Compaction, base);
+        let mut memory = memory.map_err(|refused| Failure::Stopped(refused.into()))?;
+        let mut execute = |place: &Place<'_>| {
+            memory.shrink_to(base);
+            compact::execute(place, job, &sources, &mut memory, &mut || self.proceed())
+        };
+        let output = match execute(&place) {
+            Err(Failure::Index(_)) => execute(&Place { indexes: false, ..place }),
+            output => output,
+        }?;
+        drop(memory);
         let (id, bytes) = (output.id, output.len);
         self.commit(job, output).map_err(|error| {
             // After a failed sync it is unknown whether the edit names it.

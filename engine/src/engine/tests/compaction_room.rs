@@ -95,3 +95,56 @@ fn what_was_put_off_is_tried_again_after_a_while() {
     assert_eq!(engine.status().compaction_failing, None);
     check(&engine, 60);
 }
+
+/// Whether each live section has an index, or else all of its blocks filters.
+fn indexed(engine: &Engine) -> Vec<bool> {
+    let cache = &engine.shared.cache;
+    let files = Arc::clone(&engine.shared.state().files);
+    let sections = |file: &LiveFile| Vec::clone(&file.file.sections(cache).unwrap());
+    let is_indexed = |file: &LiveFile, section: &crate::segment::Section| {
+        let has_filter = |place| file.file.block(place, cache).unwrap().has_filter();
+        let filters = section.blocks.iter().filter(|place| has_filter(place)).count();
+        let is_indexed = section.index.is_some();
+        assert_eq!(filters, if is_indexed { 0 } else { section.blocks.len() });
+        is_indexed
+    };
+    let of = |file: &LiveFile| -> Vec<bool> {
+        sections(file).iter().map(|section| is_indexed(file, section)).collect()
+    };
+    files.iter().flat_map(of).collect()
+}
+
+/// The index of a segment took hundreds of MiB that nobody had counted.
+#[test]
+fn a_merge_without_memory_for_an_index_does_without() {
+    let storage = MemoryStorage::new();
+    let engine = flushed(options(&storage), 6);
+    let mut held = engine.pool().reserve(Consumer::Compaction, 0).unwrap();
+    while held.grow(1 << 10).is_ok() {}
+    let error = engine.compact_now().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Busy, "{error}");
+    let status = engine.status();
+    assert_eq!((status.level_zero_files, status.compactions_failed), (6, 0));
+
+    let most = held.bytes() as u64;
+    held.shrink_to(held.bytes() - (1 << 20));
+    engine.compact_now().unwrap();
+    let status = engine.status();
+    assert_eq!((status.level_zero_files, status.compaction_failing), (0, None));
+    assert_eq!(indexed(&engine), [false, false]);
+    check(&engine, 180);
+    assert!(status.pool.refusals[2] > 1 && status.pool.compaction < most);
+    drop(held);
+    assert_eq!(engine.status().pool.compaction, 0, "all is given back");
+}
+
+#[test]
+fn a_merge_reserves_its_index_and_gives_it_back() {
+    let storage = MemoryStorage::new();
+    let engine = flushed(options(&storage), 6);
+    engine.compact_now().unwrap();
+    assert_eq!(indexed(&engine), [true, true]);
+    let pool = engine.status().pool;
+    assert_eq!((pool.compaction, pool.refusals), (0, [0; 3]));
+    check(&engine, 180);
+}

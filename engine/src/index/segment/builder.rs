@@ -88,6 +88,12 @@ impl SegmentIndexBuilder {
         Ok(())
     }
 
+    /// About the bytes that it takes now, with what [`SegmentIndexBuilder::finish`] will take beside.
+    pub(crate) fn memory(&self) -> usize {
+        let block = self.block_ids.terms.capacity() * size_of::<u64>() + self.frame.keys.capacity();
+        self.words.memory() + self.ids.memory() + block
+    }
+
     /// The bytes of the index: a section's index part.
     ///
     /// # Errors

@@ -53,6 +53,11 @@ impl IdsBuilder {
         self.pairs.extend(terms.iter().map(|term| term >> 16 << 16 | block));
     }
 
+    /// The bytes of the pairs, and of the half that sorting puts aside.
+    pub(super) fn memory(&self) -> usize {
+        (self.pairs.capacity() + self.pairs.len() / 2) * size_of::<u64>()
+    }
+
     /// The map of a section of `blocks` blocks.
     pub(super) fn finish(mut self, blocks: u32) -> IdPages {
         // The blocks are sorted runs, which a merge sort merges.

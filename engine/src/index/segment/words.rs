@@ -100,6 +100,11 @@ impl WordsWriter {
         })
     }
 
+    /// About the bytes of tantivy's tables and of the files that they will become.
+    pub(super) fn memory(&self) -> usize {
+        2 * self.writer.mem_usage()
+    }
+
     /// tantivy's files, by their names without the segment's id.
     pub(super) fn finish(self) -> Result<Vec<(String, Vec<u8>)>> {
         let Self { directory, writer, .. } = self;
