@@ -176,7 +176,7 @@ impl Limits {
             // Heeds the processor limit of a container, too.
             scans_max: slots_of(std::thread::available_parallelism().map_or(1, usize::from)),
             disk_reserve_bytes: None,
-            compaction: CompactionLimits::default(),
+            compaction: CompactionLimits::for_memory(bytes),
         }
     }
 
@@ -246,6 +246,18 @@ impl Default for CompactionLimits {
     }
 }
 
+impl CompactionLimits {
+    /// The bounds of a store that may take this much memory: the index of a segment takes 27 MiB and
+    /// about 1.4 bytes for each of its bytes, and there must be room for it beside batches and
+    /// queries. What finds none has filters instead.
+    fn for_memory(bytes: usize) -> Self {
+        let default = Self::default();
+        let segment_bytes_max = (bytes as u64 / 12).clamp(16 << 20, default.segment_bytes_max);
+        let urgent_bytes = default.urgent_bytes.min(segment_bytes_max);
+        Self { segment_bytes_max, urgent_bytes, ..default }
+    }
+}
+
 const _: () = assert!(BLOCK_ROWS_MAX <= u16::MAX as usize + 1, "row numbers of a block fit u16");
 const _: () = assert!(SENTENCES_MAX < u16::MAX as usize, "one code means that there is none");
 const _: () = assert!(FRAME_ROWS_MAX <= BLOCK_ROWS_MAX);
@@ -263,6 +275,24 @@ mod tests {
         assert_eq!(Limits::tiny().disk_reserve(1 << 40), 1 << 30);
         let set = Limits { disk_reserve_bytes: Some(7), ..limits };
         assert_eq!(set.disk_reserve(1 << 40), 7);
+    }
+
+    /// Beside batches and queries that take all of their own.
+    #[test]
+    fn the_largest_segment_has_room_for_its_index() {
+        for memory in [256 << 20, 512 << 20, 1 << 30, 4 << 30] {
+            let limits = Limits::for_memory(memory);
+            let budget = memory - limits.cache_bytes_max as usize;
+            let pool = Pool::new(budget);
+            let held = [Consumer::Ingest, Consumer::Query]
+                .map(|other| pool.reserve(other, Pool::guaranteed(other, budget)));
+            let segment = limits.compaction.segment_bytes_max as usize;
+            let index = (27 << 20) + segment / 5 * 7;
+            let base = crate::compact::memory_base(&limits);
+            let lease = pool.reserve(Consumer::Compaction, base + index);
+            assert!(lease.is_ok(), "{memory}: {lease:?}");
+            drop(held);
+        }
     }
 
     #[test]
