@@ -31,7 +31,7 @@ const fn key(name: &'static str, env: &'static str, about: &'static str) -> Key 
 }
 
 /// Every setting, in the order in which it is printed; the same sections lie together.
-const KEYS: [Key; 18] = [
+const KEYS: [Key; 19] = [
     key(
         "server.listen",
         "LOGSTRATA_LISTEN",
@@ -47,6 +47,11 @@ const KEYS: [Key; 18] = [
         "storage.mmap",
         "LOGSTRATA_MMAP",
         "Whether directories and filters of files are mapped into memory; false: they are read.",
+    ),
+    key(
+        "storage.compaction",
+        "LOGSTRATA_COMPACTION",
+        "Whether files are merged by themselves; false: only when POST /api/v1/admin/compact asks.",
     ),
     key(
         "redaction.enabled",
@@ -113,7 +118,7 @@ const KEYS: [Key; 18] = [
 ];
 
 /// Those of them that are `true` or `false`.
-const SWITCHES: [&str; 2] = ["storage.mmap", "redaction.enabled"];
+const SWITCHES: [&str; 3] = ["storage.mmap", "storage.compaction", "redaction.enabled"];
 
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -159,6 +164,8 @@ pub(crate) struct Config {
     pub(crate) data: PathBuf,
     /// Whether parts of files are mapped into memory.
     pub(crate) mmap: bool,
+    /// Whether files are merged by themselves.
+    compacts: bool,
     /// Whether secrets are replaced.
     redacts: bool,
     /// Rules that are off.
@@ -190,6 +197,7 @@ impl Config {
             log: "info".into(),
             data: "logstrata-data".into(),
             mmap: true,
+            compacts: true,
             redacts: true,
             redaction_disabled: Vec::new(),
             limits: memory.map_or_else(Limits::default, Limits::for_memory),
@@ -222,6 +230,7 @@ impl Config {
                 .map_err(|why| ConfigError(format!("{} (from {origin}): {why}", key.name)))?;
             config.origins.insert(key.name, origin);
         }
+        config.limits.compaction.is_automatic = config.compacts;
         config.validate()?;
         Ok(config)
     }
@@ -238,6 +247,10 @@ impl Config {
             "storage.data" => self.data = value.into(),
             "storage.mmap" => {
                 self.mmap = value.parse().map_err(|_| format!("{value:?} is not true or false"))?;
+            }
+            "storage.compaction" => {
+                self.compacts =
+                    value.parse().map_err(|_| format!("{value:?} is not true or false"))?;
             }
             "redaction.enabled" => {
                 self.redacts = value.parse().map_err(|_| "true or false is wanted".to_owned())?;
@@ -289,6 +302,7 @@ impl Config {
             "server.log" => self.log.clone(),
             "storage.data" => self.data.display().to_string(),
             "storage.mmap" => self.mmap.to_string(),
+            "storage.compaction" => self.compacts.to_string(),
             "redaction.enabled" => self.redacts.to_string(),
             "redaction.disable" => {
                 self.redaction_disabled.iter().map(|rule| rule.name()).collect::<Vec<_>>().join(",")

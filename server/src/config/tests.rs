@@ -121,6 +121,21 @@ fn mapping_is_on_unless_it_is_switched_off() {
     }
 }
 
+/// Whatever else sets the limits.
+#[test]
+fn compaction_runs_by_itself_unless_it_is_switched_off() {
+    let config = |file, env: &[_]| Config::resolve(&sources(file, env, &[]));
+    let is_automatic = |config: &Config| config.limits.compaction.is_automatic;
+    assert!(is_automatic(&config("[limits]\nmemory = '256MiB'\n", &[]).expect("valid")));
+    let file = "[storage]\ncompaction = false\n[limits]\nmemory = '256MiB'\n";
+    let off = config(file, &[]).expect("valid");
+    assert!(!is_automatic(&off));
+    assert!(off.to_toml().contains("compaction = false # logstrata.toml"), "{}", off.to_toml());
+    assert!(!is_automatic(&config("", &[("LOGSTRATA_COMPACTION", "false")]).expect("valid")));
+    let error = error_of(&sources("[storage]\ncompaction = 'no'\n", &[], &[]));
+    assert!(error.contains("storage.compaction") && error.contains("true or false"), "{error}");
+}
+
 #[test]
 fn only_loopback_is_listened_on() {
     for good in ["127.0.0.1:0", "[::1]:7600", "localhost:80", "127.8.9.10:1"] {
