@@ -144,7 +144,8 @@ pub(crate) fn run(shared: &Shared, queue: &CompactQueue) {
     let _ends = EndsQueue(queue);
     // Right after opening there may be work already.
     queue.wake();
-    let mut compactor = Compactor { shared, queue, damaged: BTreeSet::new(), rests_until: None };
+    let mut compactor =
+        Compactor { shared, queue, damaged: BTreeSet::new(), damage: None, rests_until: None };
     while let Some(order) = queue.next(shared.limits.compaction.is_automatic) {
         if !order.ignore_ages && compactor.rests() {
             continue;
@@ -163,6 +164,8 @@ struct Compactor<'a> {
     queue: &'a CompactQueue,
     /// Partitions with a damaged source: they are left alone until the store is opened again.
     damaged: BTreeSet<PartitionKey>,
+    /// The damage of one of them.
+    damage: Option<Error>,
     /// In monotonic time (see [`REST`]).
     rests_until: Option<Duration>,
 }
@@ -191,8 +194,8 @@ impl Compactor<'_> {
             match self.compact(&job, &files) {
                 Ok(()) => {
                     self.shared.counters.compactions.fetch_add(1, Relaxed);
-                    if blocked.is_empty() {
-                        self.shared.state().compaction_error = None;
+                    if unreadable.is_none() {
+                        self.works_again();
                     }
                 }
                 Err(Failure::Stopped(error)) => {
@@ -205,6 +208,7 @@ impl Compactor<'_> {
                     self.note(&error);
                     if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Unsupported) {
                         self.damaged.insert(partition.clone());
+                        self.damage.get_or_insert(error.clone());
                     }
                     blocked.insert(partition);
                     unreadable.get_or_insert(error);
@@ -218,7 +222,18 @@ impl Compactor<'_> {
                 }
             }
         }
-        unreadable.map_or(Ok(()), Err)
+        match unreadable {
+            Some(error) => Err(error),
+            None => {
+                self.works_again();
+                Ok(())
+            }
+        }
+    }
+
+    /// Of what failed before, only damage is still told.
+    fn works_again(&self) {
+        self.shared.state().compaction_error.clone_from(&self.damage);
     }
 
     fn note(&self, error: &Error) {

@@ -21,6 +21,32 @@ fn a_source_that_can_be_read_again_is_compacted() {
     assert_eq!(engine.status().compaction_failing, None);
     check(&engine, 90);
 }
+/// A full disk took the place of the damage that was told, and stayed there once it was not full.
+#[test]
+fn damage_is_told_again_after_a_full_disk() {
+    let storage = MemoryStorage::new();
+    let mut options = options(&storage);
+    options.limits.disk_reserve_bytes = Some(1 << 20);
+    let engine = flushed(options, 3);
+    let damaged = FileId::LevelZero(2).path("store".as_ref());
+    let offset = engine.shared.state().files[1].meta.sections[0].offset;
+    let mut bytes = storage.read(&damaged).unwrap();
+    bytes[offset as usize + 5] ^= 1;
+    storage.overwrite(&damaged, bytes);
+    assert_eq!(engine.compact_now().unwrap_err().kind(), ErrorKind::Corrupt);
+    let failing = || engine.status().compaction_failing.unwrap_or_default();
+    assert!(failing().contains("0000000000000002.l0"));
+
+    engine.append(batch(90, 30)).unwrap();
+    engine.flush().unwrap();
+    storage.set_capacity(Some(storage.bytes() + (1 << 20)));
+    assert_eq!(engine.compact_now().unwrap_err().kind(), ErrorKind::Full);
+    assert!(failing().contains("free some space"));
+    storage.set_capacity(None);
+    engine.compact_now().unwrap();
+    assert!(failing().contains("0000000000000002.l0"), "{}", failing());
+}
+
 /// What is cached of a file that is gone takes room from what is not, and a mapped index keeps the
 /// file's bytes on the disk.
 #[test]
