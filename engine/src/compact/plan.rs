@@ -114,10 +114,10 @@ impl<'a> Planner<'a> {
 
     /// What is in a level-0 file that is too old.
     fn overdue(&self) -> Option<Job> {
-        let age_max = ms(self.limits().level_zero_age_ms_max);
+        let age_max = ms(self.limits().level_zero_age_ms_max).cast_unsigned();
+        // Of one from the future, for clocks are set back, nobody knows the age.
         let is_old = |(file, _): &(&FileMeta, _)| {
-            self.situation.ignore_ages
-                || self.situation.now.0.saturating_sub(file.created) >= age_max
+            self.situation.ignore_ages || self.situation.now.0.abs_diff(file.created) >= age_max
         };
         let mut overdue = self.young.iter().filter(|(_, young)| young.sections.iter().any(is_old));
         let (partition, young) = overdue.next()?;

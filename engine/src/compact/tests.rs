@@ -169,6 +169,16 @@ fn late_events_wait_for_more_or_for_their_age() {
     assert_eq!(plan(&many, later, &[]), "pack 2: l7x1 l8x1");
 }
 
+/// A clock that was set back: a level-0 file from the future was young until its time came.
+#[test]
+fn a_file_from_the_future_does_not_stay_until_then() {
+    let noon = DAY_START + 12 * HOUR;
+    let small = [(key("a", DAY), MIB)];
+    assert_eq!(plan(&[young(1, noon + 23 * HOUR, &small)], noon, &[]), "nothing");
+    assert_eq!(plan(&[young(1, noon + 24 * HOUR, &small)], noon, &[]), "pack 2: l1x1");
+    assert_eq!(plan(&[young(1, i64::MAX, &small)], i64::MIN, &[]), "pack 2: l1x1");
+}
+
 #[test]
 fn files_of_one_count_of_writings_are_merged_eight_at_a_time() {
     let segments = |writes: &[u8], mib: u64| -> Vec<_> {
