@@ -8,6 +8,8 @@ use std::net::{SocketAddr, TcpStream};
 pub struct Response {
     /// The status code.
     pub status: u16,
+    /// The status line and the headers.
+    pub head: String,
     /// The body.
     pub body: String,
 }
@@ -23,11 +25,27 @@ pub fn request(
     content_type: &str,
     body: &[u8],
 ) -> io::Result<Response> {
+    request_with(address, method, target, &[("Content-Type", content_type)], body)
+}
+
+/// The same with these headers.
+///
+/// # Errors
+/// As [`request`].
+pub fn request_with(
+    address: SocketAddr,
+    method: &str,
+    target: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> io::Result<Response> {
+    let headers: String =
+        headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     let mut stream = TcpStream::connect(address)?;
     stream.set_nodelay(true)?;
     let head = format!(
         "{method} {target} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\
-         Content-Type: {content_type}\r\nContent-Length: {}\r\n\r\n",
+         {headers}Content-Length: {}\r\n\r\n",
         body.len()
     );
     let mut message = head.into_bytes();
@@ -49,7 +67,8 @@ fn parse(answer: &[u8]) -> Option<Response> {
     let mut lengths = headers.filter(|(name, _)| name.eq_ignore_ascii_case("content-length"));
     let length: usize = lengths.next()?.1.trim().parse().ok()?;
     (body.len() == length).then_some(())?;
-    Some(Response { status, body: String::from_utf8(body.to_vec()).ok()? })
+    let head = head.to_owned();
+    Some(Response { status, head, body: String::from_utf8(body.to_vec()).ok()? })
 }
 
 /// A query string of these parameters, with its question mark.
