@@ -2,7 +2,7 @@
 
 use super::record::{ClaimRecord, Entry};
 use super::table::Table;
-use super::{ANSWER_BYTES_MAX, BatchKey, BodyHash};
+use super::{ANSWER_BYTES_MAX, BatchKey, BodyHash, WAITING_MAX};
 use crate::event::EventId;
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -17,10 +17,13 @@ pub enum Claim {
     New(Ticket),
     /// The same batch was stored before.
     Stored(Stored),
-    /// Another batch was stored under the key, or is on its way.
+    /// Another batch was stored under the key.
     Conflict,
-    /// The same batch is on its way: claim again when woken.
+    /// A batch of this key is on its way: claim again when woken. Whether it is the same is known
+    /// then, for one that is refused leaves no trace.
     InFlight,
+    /// A batch of this key is on its way, and 64 senders wait for it already.
+    Busy,
 }
 
 /// What the sender of the first batch of a key was told.
@@ -52,14 +55,13 @@ pub(crate) struct Claims {
 #[derive(Debug)]
 struct Inner {
     table: Table,
+    /// The keys of batches on their way, and who waits for each.
     flights: HashMap<[u8; 16], Flight>,
 }
 
-struct Flight {
-    body: BodyHash,
-    /// Called when the batch was stored or given up.
-    waiting: Vec<Box<dyn FnOnce() + Send>>,
-}
+/// What is called when the batch was stored or given up.
+#[derive(Default)]
+struct Flight(Vec<Box<dyn FnOnce() + Send>>);
 
 /// Figures of the keys, for metrics.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -73,7 +75,7 @@ pub(crate) struct Figures {
 
 impl std::fmt::Debug for Flight {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Flight").field("waiting", &self.waiting.len()).finish_non_exhaustive()
+        f.debug_tuple("Flight").field(&self.0.len()).finish()
     }
 }
 
@@ -108,14 +110,13 @@ impl Claims {
             });
         }
         if let Some(flight) = inner.flights.get_mut(&key.hash) {
-            if flight.body != body {
-                self.conflicts.fetch_add(1, Relaxed);
-                return Claim::Conflict;
+            if flight.0.len() >= WAITING_MAX {
+                return Claim::Busy;
             }
-            flight.waiting.push(Box::new(wake));
+            flight.0.push(Box::new(wake));
             return Claim::InFlight;
         }
-        inner.flights.insert(key.hash, Flight { body, waiting: Vec::new() });
+        inner.flights.insert(key.hash, Flight::default());
         let record = ClaimRecord { key, body, arrival_ms: now_ms, answer: Box::default() };
         Claim::New(Ticket { claims: Arc::clone(self), record })
     }
@@ -148,7 +149,7 @@ impl Claims {
         let flight = self.inner.lock().flights.remove(&key.hash);
         let flight = flight.expect("a ticket is the only one of its key");
         // Without the lock: they claim again.
-        flight.waiting.into_iter().for_each(|wake| wake());
+        flight.0.into_iter().for_each(|wake| wake());
     }
 }
 

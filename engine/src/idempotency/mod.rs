@@ -36,6 +36,8 @@ const WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
 const BODY_WINDOW: Duration = Duration::from_secs(10 * 60);
 /// The longest answer that is kept with a key, in bytes.
 pub const ANSWER_BYTES_MAX: usize = 512;
+/// Senders that wait for one batch on its way: each holds a body and a connection.
+pub(crate) const WAITING_MAX: usize = 64;
 
 /// What a batch is known by: a hash of its tenant and of the name that its sender gave it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

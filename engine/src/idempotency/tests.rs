@@ -114,12 +114,40 @@ fn a_retry_waits_for_the_first() {
         };
         assert!(matches!(engine.claim(key("a"), body("one"), wake), Claim::InFlight));
     }
-    assert!(matches!(claim(&engine, "a", "two"), Claim::Conflict));
     assert_eq!(woken.load(Ordering::Relaxed), 0);
     let appended = store(&engine, ticket, "one").expect("stored");
     assert_eq!(woken.load(Ordering::Relaxed), 2, "woken before the first is answered");
     let Claim::Stored(stored) = claim(&engine, "a", "one") else { panic!("stored") };
     assert_eq!(Some(stored.ids), appended.ids);
+}
+
+/// It was told of a conflict with a batch that might be refused.
+#[test]
+fn another_batch_of_the_key_waits_for_the_first_too() {
+    let world = World::new();
+    let engine = world.open();
+    let Claim::New(first) = claim(&engine, "a", "one") else { panic!("free") };
+    assert!(matches!(claim(&engine, "a", "two"), Claim::InFlight));
+    drop(first);
+    let Claim::New(second) = claim(&engine, "a", "two") else { panic!("the first was given up") };
+    assert!(matches!(claim(&engine, "a", "one"), Claim::InFlight));
+    store(&engine, second, "two").expect("stored");
+    assert!(matches!(claim(&engine, "a", "one"), Claim::Conflict));
+}
+
+/// Each holds a body and a connection: one key could take all of both.
+#[test]
+fn few_wait_for_one_key() {
+    let world = World::new();
+    let engine = world.open();
+    let Claim::New(first) = claim(&engine, "a", "one") else { panic!("free") };
+    for _ in 0..WAITING_MAX {
+        assert!(matches!(claim(&engine, "a", "one"), Claim::InFlight));
+    }
+    assert!(matches!(claim(&engine, "a", "one"), Claim::Busy));
+    assert!(matches!(claim(&engine, "b", "one"), Claim::New(_)), "other keys have their own");
+    store(&engine, first, "one").expect("stored");
+    assert!(matches!(claim(&engine, "a", "one"), Claim::Stored(_)));
 }
 
 #[test]

@@ -88,6 +88,10 @@ impl Identity {
             Claim::New(ticket) => Ok(Attempt::Go(Some(ticket))),
             Claim::Stored(stored) => Ok(Attempt::Stored(stored)),
             Claim::InFlight => Ok(Attempt::Wait(woken)),
+            Claim::Busy => Err(ApiError::new(
+                ErrorKind::Busy,
+                "this batch is on its way, and many wait for it already; retry in a second",
+            )),
             Claim::Conflict => Err(ApiError::new(
                 ErrorKind::Conflict,
                 "this Idempotency-Key is that of another batch: a key names one batch for 24 hours",
