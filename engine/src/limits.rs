@@ -1,5 +1,6 @@
 //! Every bound of the engine in one place, tied together by assertions. Bytes unless said.
 
+use crate::idempotency::Bounds;
 use crate::index::SECTION_BLOCKS_MAX;
 use crate::pool::{Consumer, Pool};
 use crate::scan::slots_of;
@@ -51,6 +52,11 @@ pub(crate) const PAGE_BYTES_MAX: usize = 16 << 20;
 pub(crate) const FETCH_BYTES_MAX: usize = 128 << 20;
 /// The text of a query.
 pub(crate) const QUERY_BYTES_MAX: usize = 64 << 10;
+/// Keys of batches that are remembered at most, of those that senders gave.
+const KEYS_MAX: usize = 1_000_000;
+/// For each so many bytes of memory one key is remembered: it takes 170 of them at most, with its
+/// share of the keys made of bodies and of answers.
+const KEY_MEMORY_SHARE: usize = 1 << 10;
 /// The name of a field in a query; a group repeats it for each of its terms.
 pub(crate) const QUERY_NAME_BYTES_MAX: usize = 1_024;
 /// Terms of a query at most.
@@ -97,8 +103,12 @@ pub struct Limits {
     pub files_open_max: usize,
     /// Partitions of the active memtable at which a generation is cut.
     pub partitions_open_max: usize,
-    /// Keys of batches that are remembered.
+    /// Keys of batches that are remembered, of those that senders gave.
     pub keys_max: usize,
+    /// The same of those made of bodies.
+    pub body_keys_max: usize,
+    /// Bytes of answers kept with the keys of either kind; beyond it the oldest keys go.
+    pub key_answer_bytes_max: usize,
     /// Directories and filters of files kept in memory.
     pub cache_bytes_max: u64,
     /// Anonymous memory of the store: the cache, and the pool that all else shares.
@@ -154,6 +164,7 @@ impl Limits {
         let whole = |bytes: usize| bytes / MIB * MIB;
         let cache = whole((bytes / 8).clamp(MIB, 128 * MIB));
         let ingest = Pool::guaranteed(Consumer::Ingest, bytes.saturating_sub(cache));
+        let keys_max = (bytes / KEY_MEMORY_SHARE).min(KEYS_MAX);
         Self {
             block_rows_max: BLOCK_ROWS_MAX,
             block_bytes_max: 4 << 20,
@@ -169,7 +180,9 @@ impl Limits {
             queue_bytes_max: whole((ingest / 8).clamp(3 * MIB, 128 * MIB)),
             unsealed_bytes_max: whole((ingest / 8).clamp(3 * MIB, 64 * MIB)),
             files_open_max: 512,
-            keys_max: 1_000_000,
+            keys_max,
+            body_keys_max: keys_max / 8,
+            key_answer_bytes_max: bytes / 64,
             partitions_open_max: 4_096,
             cache_bytes_max: cache as u64,
             memory_bytes_max: bytes,
@@ -177,6 +190,15 @@ impl Limits {
             scans_max: slots_of(std::thread::available_parallelism().map_or(1, usize::from)),
             disk_reserve_bytes: None,
             compaction: CompactionLimits::for_memory(bytes),
+        }
+    }
+
+    /// What is remembered of batches with keys.
+    pub(crate) fn key_bounds(&self) -> Bounds {
+        Bounds {
+            keys_max: self.keys_max,
+            body_keys_max: self.body_keys_max,
+            answer_bytes_max: self.key_answer_bytes_max,
         }
     }
 
@@ -210,6 +232,8 @@ impl Limits {
             unsealed_bytes_max: 1 << 20,
             files_open_max: 4,
             keys_max: 50,
+            body_keys_max: 10,
+            key_answer_bytes_max: 4 << 10,
             partitions_open_max: 64,
             cache_bytes_max: 1 << 20,
             memory_bytes_max: 128 << 20,

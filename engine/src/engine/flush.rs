@@ -140,10 +140,9 @@ fn flush(shared: &Shared, keys: &KeyFiles) -> Result<u64> {
 
 fn write_keys(shared: &Shared, generation: u64, keys: &KeyFiles) -> Result<()> {
     let state = shared.state();
-    let frozen = &state.frozen.as_ref().expect("a flush is ordered after a cut").memtable;
-    let (entries, last) = (frozen.keys.clone(), frozen.last_key);
+    let range = state.frozen.as_ref().expect("a flush is ordered after a cut").keys;
     drop(state);
-    keys.write(generation, &entries, last)
+    keys.write(generation, range, &shared.claims)
 }
 
 fn frozen_sections(shared: &Shared) -> (Header, Vec<SectionBlocks>, BTreeSet<String>) {

@@ -4,13 +4,13 @@ use super::space::Room;
 use crate::batch::Batch;
 use crate::error::{Error, Result};
 use crate::event::Seq;
-use crate::idempotency::Claims;
+use crate::idempotency::{Claims, Range};
 use crate::io::Io;
 use crate::limits::Limits;
 use crate::manifest::{FileMeta, Manifest};
 use crate::memtable::{MemPartition, Memtable, SealJob};
 use crate::partition::PartitionKey;
-use crate::pool::{Pool, Reservation};
+use crate::pool::{Consumer, Pool, Reservation};
 use crate::scan::Scans;
 use crate::segment::{BlockCache, Handles, SegmentFile};
 use parking_lot::{Condvar, Mutex, MutexGuard};
@@ -95,6 +95,8 @@ pub(crate) struct State {
 pub(crate) struct Frozen {
     pub(crate) memtable: Memtable,
     pub(crate) generation: u64,
+    /// The keys of its batches.
+    pub(crate) keys: Range,
     /// The digests of its runs, once every row is sealed.
     pub(crate) run_digests: HashMap<PartitionKey, [u8; 32]>,
 }
@@ -126,7 +128,8 @@ impl Shared {
         state: State,
     ) -> Self {
         let cache = BlockCache::new(limits.cache_bytes_max);
-        let limits_keys_max = limits.keys_max;
+        let keys_memory = pool.reserve(Consumer::Ingest, 0).expect("0 bytes are always given");
+        let claims = Claims::new(limits.key_bounds(), keys_memory);
         let handles = Handles::new(Arc::clone(&io.storage), limits.files_open_max);
         let (store, incarnation) = (manifest.state().store_uuid, manifest.state().incarnation);
         let scans = Scans::new(limits.scans_max, Arc::clone(&io.clock));
@@ -138,7 +141,7 @@ impl Shared {
             incarnation,
             cache,
             handles: Arc::new(handles),
-            claims: Arc::new(Claims::new(limits_keys_max)),
+            claims: Arc::new(claims),
             counters: Counters::default(),
             pool,
             room: Room::default(),
@@ -215,8 +218,7 @@ impl State {
     pub(crate) fn apply(&mut self, shared: &Shared, batch: Batch) -> Vec<SealJob> {
         if let Some(entry) = batch.entry(shared.incarnation) {
             let now_ms = shared.io.clock.now().millis();
-            self.active.last_key = shared.claims.remember(entry.clone(), now_ms);
-            self.active.keys.push(entry);
+            shared.claims.remember(entry, now_ms);
         }
         self.active.apply(batch, &shared.limits)
     }

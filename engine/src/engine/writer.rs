@@ -221,7 +221,9 @@ impl Writer {
         let next = Memtable::new(state.active.id + 1, state.active.seqs.1);
         let mut memtable = std::mem::replace(&mut state.active, next);
         let jobs = memtable.close_tails();
-        state.frozen = Some(Frozen { memtable, generation, run_digests: HashMap::new() });
+        let keys = self.shared.claims.begin_generation();
+        let run_digests = HashMap::new();
+        state.frozen = Some(Frozen { memtable, generation, keys, run_digests });
         drop(state);
         self.seals.extend(jobs);
         self.seals.push(Task::Flush);

@@ -1,9 +1,10 @@
 //! Who may store a batch under a key: one at a time, and nobody after it was stored.
 
 use super::record::{ClaimRecord, Entry};
-use super::table::Table;
-use super::{ANSWER_BYTES_MAX, BatchKey, BodyHash, WAITING_MAX};
+use super::table::{Mark, Range, Table};
+use super::{ANSWER_BYTES_MAX, BatchKey, BodyHash, Bounds, WAITING_MAX};
 use crate::event::EventId;
+use crate::pool::Reservation;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -56,7 +57,11 @@ pub(crate) struct Claims {
 struct Inner {
     table: Table,
     /// The keys of batches on their way, and who waits for each.
-    flights: HashMap<[u8; 16], Flight>,
+    flights: HashMap<BatchKey, Flight>,
+    /// Where the entries of the current generation of the log begin.
+    generation_began: Mark,
+    /// The memory of the table.
+    memory: Reservation,
 }
 
 /// What is called when the batch was stored or given up.
@@ -80,9 +85,14 @@ impl std::fmt::Debug for Flight {
 }
 
 impl Claims {
-    /// At most `keys_max` keys are remembered.
-    pub(crate) fn new(keys_max: usize) -> Self {
-        let inner = Inner { table: Table::new(keys_max), flights: HashMap::new() };
+    /// Nothing is remembered yet; `memory` is what the table takes of the pool, nothing so far.
+    pub(crate) fn new(bounds: Bounds, memory: Reservation) -> Self {
+        let inner = Inner {
+            table: Table::new(bounds),
+            flights: HashMap::new(),
+            generation_began: Mark::default(),
+            memory,
+        };
         let (replays, conflicts) = (AtomicU64::new(0), AtomicU64::new(0));
         Self { inner: Mutex::new(inner), replays, conflicts }
     }
@@ -97,7 +107,7 @@ impl Claims {
         wake: impl FnOnce() + Send + 'static,
     ) -> Claim {
         let mut inner = self.inner.lock();
-        if let Some(entry) = inner.table.get(&key.hash, now_ms) {
+        if let Some(entry) = inner.table.get(&key, now_ms) {
             if entry.claim.body != body {
                 self.conflicts.fetch_add(1, Relaxed);
                 return Claim::Conflict;
@@ -106,31 +116,57 @@ impl Claims {
             return Claim::Stored(Stored {
                 count: entry.count as usize,
                 ids: (entry.first, entry.last),
-                answer: entry.claim.answer.clone(),
+                answer: entry.claim.answer,
             });
         }
-        if let Some(flight) = inner.flights.get_mut(&key.hash) {
+        if let Some(flight) = inner.flights.get_mut(&key) {
             if flight.0.len() >= WAITING_MAX {
                 return Claim::Busy;
             }
             flight.0.push(Box::new(wake));
             return Claim::InFlight;
         }
-        inner.flights.insert(key.hash, Flight::default());
+        inner.flights.insert(key, Flight::default());
         let record = ClaimRecord { key, body, arrival_ms: now_ms, answer: Box::default() };
         Claim::New(Ticket { claims: Arc::clone(self), record })
     }
 
-    /// Remembers a batch that is visible. Returns the number of the entry.
-    pub(crate) fn remember(&self, entry: Entry, now_ms: i64) -> u64 {
-        self.inner.lock().table.push(entry, now_ms)
+    /// Remembers a batch that is visible.
+    pub(crate) fn remember(&self, entry: Entry, now_ms: i64) {
+        let mut inner = self.inner.lock();
+        inner.table.push(entry, now_ms);
+        inner.account();
     }
 
-    /// The number of the oldest entry that is remembered, or the next one.
-    pub(crate) fn oldest_number(&self, now_ms: i64) -> u64 {
+    /// From now on, what is remembered belongs to the next generation of the log. Returns what
+    /// belongs to this one.
+    pub(crate) fn begin_generation(&self) -> Range {
+        let mut inner = self.inner.lock();
+        let to = inner.table.end();
+        Range { from: std::mem::replace(&mut inner.generation_began, to), to }
+    }
+
+    /// The first `max` entries of a range that are still remembered; the range begins behind them
+    /// then.
+    pub(super) fn take(&self, range: &mut Range, max: usize) -> Vec<Entry> {
+        self.inner.lock().table.take(range, max)
+    }
+
+    /// Behind the newest entries.
+    pub(super) fn end(&self) -> Mark {
+        self.inner.lock().table.end()
+    }
+
+    /// Forgets what is too old.
+    pub(super) fn forget(&self, now_ms: i64) {
         let mut inner = self.inner.lock();
         inner.table.forget(now_ms);
-        inner.table.oldest_number()
+        inner.account();
+    }
+
+    /// Whether everything before `mark` is forgotten.
+    pub(super) fn has_forgotten(&self, mark: Mark) -> bool {
+        self.inner.lock().table.has_forgotten(mark)
     }
 
     pub(crate) fn figures(&self) -> Figures {
@@ -146,10 +182,20 @@ impl Claims {
 
     /// The flight of a key has landed, well or not.
     fn land(&self, key: BatchKey) {
-        let flight = self.inner.lock().flights.remove(&key.hash);
+        let flight = self.inner.lock().flights.remove(&key);
         let flight = flight.expect("a ticket is the only one of its key");
         // Without the lock: they claim again.
         flight.0.into_iter().for_each(|wake| wake());
+    }
+}
+
+impl Inner {
+    /// Tells the pool what the table takes now: its bounds are a part of the budget.
+    fn account(&mut self) {
+        let bytes = self.table.heap_bytes();
+        if bytes != self.memory.bytes() {
+            self.memory.hold(bytes);
+        }
     }
 }
 

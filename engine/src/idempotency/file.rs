@@ -7,6 +7,7 @@
 
 use super::claims::Claims;
 use super::record::Entry;
+use super::table::{Mark, Range};
 use crate::codec::slice::Slice;
 use crate::error::{Corruption, Error, ErrorKind, Result};
 use crate::io::Io;
@@ -25,14 +26,17 @@ const CRC_LEN: usize = 4;
 /// A file is refused above this, so that a foreign length can't make us allocate.
 const FILE_BYTES_MAX: u64 = 1 << 30;
 
+/// Entries that are copied at a time.
+const CHUNK_ENTRIES: usize = 1_024;
+
 /// The files of keys of a store.
 #[derive(Debug)]
 pub(crate) struct KeyFiles {
     io: Io,
     dir: PathBuf,
     store: [u8; 16],
-    /// Generations that have a file, oldest first, and the number of the last entry of each.
-    files: Mutex<VecDeque<(u64, u64)>>,
+    /// Generations that have a file, oldest first, and the mark behind the entries of each.
+    files: Mutex<VecDeque<(u64, Mark)>>,
     damaged: AtomicU64,
 }
 
@@ -73,13 +77,12 @@ impl KeyFiles {
         };
         let now_ms = io.clock.now().millis();
         for generation in generations {
-            let mut last = claims.oldest_number(now_ms);
             match files.read(generation) {
                 Ok(entries) => {
                     for entry in entries {
-                        last = claims.remember(entry, now_ms);
+                        claims.remember(entry, now_ms);
                     }
-                    files.files.lock().push_back((generation, last));
+                    files.files.lock().push_back((generation, claims.end()));
                 }
                 Err(error)
                     if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Unsupported) =>
@@ -89,16 +92,21 @@ impl KeyFiles {
                 Err(error) => return Err(error),
             }
         }
+        claims.begin_generation();
         Ok(files)
     }
 
-    /// Writes the keys of a generation; durable when it returns. `last` is the number of the last
-    /// of them.
-    pub(crate) fn write(&self, generation: u64, entries: &[Entry], last: u64) -> Result<()> {
+    /// Writes the keys of a generation that are remembered; durable when it returns.
+    pub(crate) fn write(&self, generation: u64, range: Range, claims: &Claims) -> Result<()> {
+        let (mut left, mut entries) = (range, Vec::new());
+        // Not all at once: appends would wait meanwhile.
+        while let chunk @ [_, ..] = &mut claims.take(&mut left, CHUNK_ENTRIES)[..] {
+            entries.extend_from_slice(chunk);
+        }
         if entries.is_empty() {
             return Ok(());
         }
-        let bytes = encode(self.store, generation, entries);
+        let bytes = encode(self.store, generation, &entries);
         let path = names::keys(&self.dir, generation);
         let temporary = names::temporary(&path);
         let storage = &self.io.storage;
@@ -118,16 +126,16 @@ impl KeyFiles {
         let mut files = self.files.lock();
         // A flush that failed after this is tried again.
         files.retain(|(other, _)| *other != generation);
-        files.push_back((generation, last));
+        files.push_back((generation, range.to));
         Ok(())
     }
 
     /// Removes files of which nothing is remembered any more.
     pub(crate) fn forget(&self, claims: &Claims) {
-        let oldest = claims.oldest_number(self.io.clock.now().millis());
+        claims.forget(self.io.clock.now().millis());
         let mut files = self.files.lock();
-        while let Some((generation, last)) = files.front()
-            && *last < oldest
+        while let Some((generation, end)) = files.front()
+            && claims.has_forgotten(*end)
         {
             let path = names::keys(&self.dir, *generation);
             match self.io.storage.remove(&path) {

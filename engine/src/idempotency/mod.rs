@@ -8,7 +8,8 @@
 //!   of the log, and with the flush of its generation it goes to a file of its own, which is durable
 //!   before the log of that generation may go.
 //! - `K2` a batch that was refused leaves no trace of its key.
-//! - `K3` what is remembered is bounded in number and in time; the oldest goes first.
+//! - `K3` what is remembered is bounded in number, in time and in bytes; the oldest goes first. Keys
+//!   that senders gave and keys made of bodies have bounds of their own.
 
 mod claims;
 mod file;
@@ -27,13 +28,8 @@ pub(crate) use file::KeyFiles;
 #[cfg(feature = "testing")]
 pub(crate) use fuzzing::fuzz;
 pub(crate) use record::{ClaimRecord, Entry};
+pub(crate) use table::Range;
 
-use std::time::Duration;
-
-/// How long a sender's key is remembered, unless there are too many.
-const WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
-/// How long a body without a key is remembered.
-const BODY_WINDOW: Duration = Duration::from_secs(10 * 60);
 /// The longest answer that is kept with a key, in bytes.
 pub const ANSWER_BYTES_MAX: usize = 512;
 /// Senders that wait for one batch on its way: each holds a body and a connection.
@@ -43,8 +39,47 @@ pub(crate) const WAITING_MAX: usize = 64;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BatchKey {
     pub(crate) hash: [u8; 16],
-    /// Seconds for which it is remembered.
-    pub(crate) window_s: u32,
+    pub(crate) origin: Origin,
+}
+
+/// Where a key comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Origin {
+    /// Its sender gave it.
+    Sent,
+    /// It is made of a body that came without a key.
+    Body,
+}
+
+/// What is remembered at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Bounds {
+    /// Keys that senders gave.
+    pub(crate) keys_max: usize,
+    /// Keys made of bodies.
+    pub(crate) body_keys_max: usize,
+    /// Bytes of the answers kept with the keys of one origin.
+    pub(crate) answer_bytes_max: usize,
+}
+
+impl Origin {
+    /// Seconds for which a key is remembered, unless there are too many: 24 hours, or 10 minutes.
+    pub(crate) fn window_s(self) -> u32 {
+        match self {
+            Self::Sent => 24 * 60 * 60,
+            Self::Body => 10 * 60,
+        }
+    }
+
+    /// The same in milliseconds.
+    fn window_ms(self) -> i64 {
+        i64::from(self.window_s()) * 1_000
+    }
+
+    /// The origin whose keys are remembered for so many seconds.
+    fn of_window(window_s: u32) -> Option<Self> {
+        [Self::Sent, Self::Body].into_iter().find(|origin| origin.window_s() == window_s)
+    }
 }
 
 /// A hash of what a batch was made from, which tells a retry from another batch of the same key.
@@ -55,13 +90,13 @@ impl BatchKey {
     /// The key of a batch that its sender calls `name`; remembered for 24 hours.
     pub fn named(tenant: &str, name: &[u8]) -> Self {
         let hash = hash("logstrata batch key 1", &[tenant.as_bytes(), name]);
-        Self { hash, window_s: WINDOW.as_secs() as u32 }
+        Self { hash, origin: Origin::Sent }
     }
 
     /// The key of a batch without a name, which is known by its body; remembered for 10 minutes.
     pub fn of_body(tenant: &str, body: BodyHash) -> Self {
         let hash = hash("logstrata body key 1", &[tenant.as_bytes(), &body.0]);
-        Self { hash, window_s: BODY_WINDOW.as_secs() as u32 }
+        Self { hash, origin: Origin::Body }
     }
 }
 

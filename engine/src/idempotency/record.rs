@@ -1,6 +1,6 @@
 //! What is kept of a batch that has a key, and its bytes.
 
-use super::{ANSWER_BYTES_MAX, BatchKey, BodyHash};
+use super::{ANSWER_BYTES_MAX, BatchKey, BodyHash, Origin};
 use crate::codec::slice::Slice;
 use crate::codec::varint;
 use crate::error::Corruption;
@@ -31,7 +31,7 @@ impl ClaimRecord {
     /// Appends the encoded form.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.key.hash);
-        out.extend_from_slice(&self.key.window_s.to_le_bytes());
+        out.extend_from_slice(&self.key.origin.window_s().to_le_bytes());
         out.extend_from_slice(&self.body.0);
         out.extend_from_slice(&self.arrival_ms.to_le_bytes());
         varint::encode_bytes(&self.answer, out);
@@ -40,7 +40,11 @@ impl ClaimRecord {
     /// Reads the encoded form.
     pub(crate) fn decode(slice: &mut Slice<'_>) -> Result<Self, Corruption> {
         let hash = half(slice)?;
+        let start = slice.clone();
         let window_s = slice.u32()?;
+        let Some(origin) = Origin::of_window(window_s) else {
+            return Err(start.corrupt("a window of 86400 or 600 seconds", window_s.to_string()));
+        };
         let body = BodyHash(half(slice)?);
         let arrival_ms = slice.i64()?;
         let answer = slice.bytes()?;
@@ -48,13 +52,8 @@ impl ClaimRecord {
             let expected = format!("an answer of at most {ANSWER_BYTES_MAX} bytes");
             return Err(slice.corrupt(expected, answer.len().to_string()));
         }
-        let key = BatchKey { hash, window_s };
+        let key = BatchKey { hash, origin };
         Ok(Self { key, body, arrival_ms, answer: answer.into() })
-    }
-
-    /// When it may be forgotten, in milliseconds since the epoch.
-    pub(crate) fn expires_ms(&self) -> i64 {
-        self.arrival_ms.saturating_add(i64::from(self.key.window_s) * 1_000)
     }
 }
 
@@ -70,13 +69,16 @@ impl Entry {
     /// Reads the encoded form.
     pub(crate) fn decode(slice: &mut Slice<'_>) -> Result<Self, Corruption> {
         let claim = ClaimRecord::decode(slice)?;
-        let (first, last) = (id(slice)?, id(slice)?);
-        Ok(Self { claim, first, last, count: slice.u32()? })
-    }
-
-    /// What it takes in memory beyond its own size.
-    pub(crate) fn heap_bytes(&self) -> usize {
-        self.claim.answer.len()
+        let first = id(slice)?;
+        let start = slice.clone();
+        let (last, count) = (id(slice)?, slice.u32()?);
+        // The numbers of a batch are dense.
+        let last_seq = count.checked_sub(1).and_then(|n| first.seq().0.checked_add(u64::from(n)));
+        if last_seq != Some(last.seq().0) {
+            let expected = format!("the last of {count} events from {} on", first.seq().0);
+            return Err(start.corrupt(expected, last.seq().0.to_string()));
+        }
+        Ok(Self { claim, first, last, count })
     }
 }
 

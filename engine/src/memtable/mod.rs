@@ -11,7 +11,6 @@ mod tests;
 pub(crate) use partition::{MemBlock, MemPartition, PendingBlock, RowSlice};
 
 use crate::batch::Batch;
-use crate::idempotency::Entry;
 use crate::limits::{Limits, MEMTABLE_NAMES_MAX};
 use crate::partition::PartitionKey;
 use crate::timestamp::Timestamp;
@@ -29,10 +28,6 @@ pub(crate) struct Memtable {
     pub(crate) partitions: HashMap<PartitionKey, Arc<MemPartition>>,
     /// Column names seen, the first [`MEMTABLE_NAMES_MAX`] of them.
     pub(crate) names: Arc<BTreeSet<Arc<str>>>,
-    /// The keys of its batches, in their order.
-    pub(crate) keys: Vec<Entry>,
-    /// What the last of them is numbered in the table of keys.
-    pub(crate) last_key: u64,
     /// Raw bytes of rows that are not in a block yet.
     pub(crate) unsealed_bytes: usize,
     /// Those of them that left their tail: what the sealer still has to do.
@@ -57,8 +52,6 @@ impl Memtable {
             seqs: (seq, seq),
             partitions: HashMap::new(),
             names: Arc::default(),
-            keys: Vec::new(),
-            last_key: 0,
             unsealed_bytes: 0,
             pending_bytes: 0,
             block_bytes: 0,
