@@ -24,7 +24,6 @@ use crate::options::Options;
 use crate::pool::{Consumer, Pool, PoolStatus, Reservation};
 use crate::query::{self, EventRecord, SearchPage, SearchRequest, StatsRequest, StatsTable};
 use crate::scan::Control;
-use crate::timestamp::Timestamp;
 use crate::wal::EncodedRecord;
 use compactor::CompactQueue;
 use flush::FlushQueue;
@@ -46,6 +45,7 @@ pub struct Engine {
     threads: Vec<JoinHandle<()>>,
     /// Help queries.
     scanners: Vec<JoinHandle<()>>,
+    keys_lost: Vec<Error>,
     _lock: Box<dyn Lock>,
 }
 
@@ -93,7 +93,8 @@ pub struct Status {
     pub flushes: u64,
     /// Keys of batches that are remembered.
     pub keys: u64,
-    /// How long ago the oldest of them came, in seconds; 0 without any.
+    /// How long the store was open since the oldest of those came that a sender gave, in seconds; 0
+    /// without any.
     pub oldest_key_seconds: u64,
     /// Bytes that they take in memory.
     pub key_bytes: u64,
@@ -171,7 +172,13 @@ impl Engine {
         body: BodyHash,
         wake: impl FnOnce() + Send + 'static,
     ) -> Claim {
-        self.shared.claims.claim(key, body, self.shared.io.clock.now().millis(), wake)
+        self.shared.claims.claim(key, body, wake)
+    }
+
+    /// What was damaged of the files of keys when the store was opened: whoever sends a batch of these
+    /// keys again may store it again.
+    pub fn keys_lost(&self) -> &[Error] {
+        &self.keys_lost
     }
 
     /// As [`Engine::submit`]; when the batch is stored, the key of the ticket is remembered with it.
@@ -377,7 +384,7 @@ impl Engine {
             memtable_bytes,
             flushes: counters.flushes.load(Relaxed),
             keys: keys.live as u64,
-            oldest_key_seconds: age_seconds(self.shared.io.clock.now(), keys.oldest_ms),
+            oldest_key_seconds: u64::try_from(keys.oldest_age_ms / 1_000).unwrap_or(0),
             key_bytes: keys.bytes as u64,
             replays: keys.replays,
             key_conflicts: keys.conflicts,
@@ -419,12 +426,6 @@ impl Engine {
             let _ = thread.join();
         }
     }
-}
-
-/// Seconds since then; 0 if that is in the future, for clocks jump.
-fn age_seconds(now: Timestamp, since_ms: Option<i64>) -> u64 {
-    let age_ms = since_ms.map_or(0, |since| now.millis().saturating_sub(since));
-    u64::try_from(age_ms / 1_000).unwrap_or(0)
 }
 
 impl Drop for Engine {

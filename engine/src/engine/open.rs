@@ -10,7 +10,7 @@ use super::state::{ClosesOnPanic, Shared, State};
 use super::writer::Writer;
 use crate::append::Redactor;
 use crate::error::{Error, Result};
-use crate::idempotency::KeyFiles;
+use crate::idempotency::{self, KeyFiles};
 use crate::io::{Io, Lock};
 use crate::manifest::{FileId, Manifest, ManifestState};
 use crate::memtable::Memtable;
@@ -58,9 +58,9 @@ pub(crate) fn open(options: Options) -> Result<Engine> {
     shared.state().files = Arc::new(files.collect());
 
     let committed = live.committed_generation.unwrap_or(0);
-    let key_files =
+    let (key_files, keys_lost) =
         KeyFiles::open(&shared.io, &shared.dir, live.store_uuid, committed, &shared.claims)?;
-    shared.counters.key_files_damaged.store(key_files.damaged(), Relaxed);
+    shared.counters.key_files_damaged.store(keys_lost.len() as u64, Relaxed);
     let flushes = FlushQueue::default();
     let queue = Arc::new(Queue::new(shared.limits.queue_bytes_max));
     let (seals, tasks) = SealQueue::new();
@@ -71,7 +71,10 @@ pub(crate) fn open(options: Options) -> Result<Engine> {
     // The sealer works while the log is read: encoding takes longer than reading.
     // Orphans go last: one may hold what a damaged log can't give back.
     let recovered = recover(&shared, &seals, &live)
-        .and_then(|wal| remove_orphans(&shared.io, &shared.dir, &live).map(|()| wal));
+        .and_then(|wal| remove_orphans(&shared.io, &shared.dir, &live).map(|()| wal))
+        .and_then(|wal| {
+            idempotency::remove_orphans(&shared.io, &shared.dir, committed).map(|()| wal)
+        });
     let wal = match recovered {
         Ok(wal) => wal,
         Err(error) => {
@@ -115,6 +118,7 @@ pub(crate) fn open(options: Options) -> Result<Engine> {
         compactions,
         threads: vec![writer, sealer, preparer, flusher, compactor],
         scanners,
+        keys_lost,
         _lock: lock,
     })
 }

@@ -129,7 +129,7 @@ impl Shared {
     ) -> Self {
         let cache = BlockCache::new(limits.cache_bytes_max);
         let keys_memory = pool.reserve(Consumer::Ingest, 0).expect("0 bytes are always given");
-        let claims = Claims::new(limits.key_bounds(), keys_memory);
+        let claims = Claims::new(limits.key_bounds(), Arc::clone(&io.clock), keys_memory);
         let handles = Handles::new(Arc::clone(&io.storage), limits.files_open_max);
         let (store, incarnation) = (manifest.state().store_uuid, manifest.state().incarnation);
         let scans = Scans::new(limits.scans_max, Arc::clone(&io.clock));
@@ -217,8 +217,7 @@ impl State {
     /// Takes in a numbered batch that is durable, and its key. Returns what is to be encoded now.
     pub(crate) fn apply(&mut self, shared: &Shared, batch: Batch) -> Vec<SealJob> {
         if let Some(entry) = batch.entry(shared.incarnation) {
-            let now_ms = shared.io.clock.now().millis();
-            shared.claims.remember(entry, now_ms);
+            shared.claims.remember(entry);
         }
         self.active.apply(batch, &shared.limits)
     }

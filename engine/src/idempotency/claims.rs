@@ -1,9 +1,11 @@
 //! Who may store a batch under a key: one at a time, and nobody after it was stored.
 
+use super::clock::KeyClock;
 use super::record::{ClaimRecord, Entry};
 use super::table::{Mark, Range, Table};
 use super::{ANSWER_BYTES_MAX, BatchKey, BodyHash, Bounds, WAITING_MAX};
 use crate::event::EventId;
+use crate::io::Clock;
 use crate::pool::Reservation;
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -60,6 +62,7 @@ struct Inner {
     flights: HashMap<BatchKey, Flight>,
     /// Where the entries of the current generation of the log begin.
     generation_began: Mark,
+    clock: KeyClock,
     /// The memory of the table.
     memory: Reservation,
 }
@@ -72,7 +75,8 @@ struct Flight(Vec<Box<dyn FnOnce() + Send>>);
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Figures {
     pub(crate) live: usize,
-    pub(crate) oldest_ms: Option<i64>,
+    /// The age of the oldest key that a sender gave; 0 without any.
+    pub(crate) oldest_age_ms: i64,
     pub(crate) bytes: usize,
     pub(crate) replays: u64,
     pub(crate) conflicts: u64,
@@ -86,11 +90,12 @@ impl std::fmt::Debug for Flight {
 
 impl Claims {
     /// Nothing is remembered yet; `memory` is what the table takes of the pool, nothing so far.
-    pub(crate) fn new(bounds: Bounds, memory: Reservation) -> Self {
+    pub(crate) fn new(bounds: Bounds, clock: Arc<dyn Clock>, memory: Reservation) -> Self {
         let inner = Inner {
             table: Table::new(bounds),
             flights: HashMap::new(),
             generation_began: Mark::default(),
+            clock: KeyClock::new(clock),
             memory,
         };
         let (replays, conflicts) = (AtomicU64::new(0), AtomicU64::new(0));
@@ -103,10 +108,10 @@ impl Claims {
         self: &Arc<Self>,
         key: BatchKey,
         body: BodyHash,
-        now_ms: i64,
         wake: impl FnOnce() + Send + 'static,
     ) -> Claim {
         let mut inner = self.inner.lock();
+        let now_ms = inner.clock.now_ms();
         if let Some(entry) = inner.table.get(&key, now_ms) {
             if entry.claim.body != body {
                 self.conflicts.fetch_add(1, Relaxed);
@@ -132,8 +137,10 @@ impl Claims {
     }
 
     /// Remembers a batch that is visible.
-    pub(crate) fn remember(&self, entry: Entry, now_ms: i64) {
+    pub(crate) fn remember(&self, entry: Entry) {
         let mut inner = self.inner.lock();
+        inner.clock.heed(entry.claim.arrival_ms);
+        let now_ms = inner.clock.now_ms();
         inner.table.push(entry, now_ms);
         inner.account();
     }
@@ -158,10 +165,26 @@ impl Claims {
     }
 
     /// Forgets what is too old.
-    pub(super) fn forget(&self, now_ms: i64) {
+    pub(super) fn forget(&self) {
         let mut inner = self.inner.lock();
+        let now_ms = inner.clock.now_ms();
         inner.table.forget(now_ms);
         inner.account();
+    }
+
+    /// The time by which keys age.
+    pub(super) fn now_ms(&self) -> i64 {
+        self.inner.lock().clock.now_ms()
+    }
+
+    /// The time by which keys age is not earlier than this.
+    pub(super) fn heed(&self, moment_ms: i64) {
+        self.inner.lock().clock.heed(moment_ms);
+    }
+
+    /// Whether nothing is remembered.
+    pub(super) fn is_empty(&self) -> bool {
+        self.inner.lock().table.len() == 0
     }
 
     /// Whether everything before `mark` is forgotten.
@@ -170,10 +193,12 @@ impl Claims {
     }
 
     pub(crate) fn figures(&self) -> Figures {
-        let inner = self.inner.lock();
+        let mut inner = self.inner.lock();
+        let now_ms = inner.clock.now_ms();
+        let oldest_ms = inner.table.oldest_ms();
         Figures {
             live: inner.table.len(),
-            oldest_ms: inner.table.oldest_ms(),
+            oldest_age_ms: oldest_ms.map_or(0, |oldest| now_ms.saturating_sub(oldest)),
             bytes: inner.table.heap_bytes(),
             replays: self.replays.load(Relaxed),
             conflicts: self.conflicts.load(Relaxed),

@@ -10,9 +10,12 @@
 //! - `K2` a batch that was refused leaves no trace of its key.
 //! - `K3` what is remembered is bounded in number, in time and in bytes; the oldest goes first. Keys
 //!   that senders gave and keys made of bodies have bounds of their own.
+//! - `K4` no jump of the wall clock makes a key older or younger.
 
 mod claims;
+mod clock;
 mod file;
+mod format;
 #[cfg(any(test, feature = "testing"))]
 mod fuzzing;
 #[cfg(test)]
@@ -24,7 +27,7 @@ mod tests;
 
 pub(crate) use claims::Claims;
 pub use claims::{Claim, Stored, Ticket};
-pub(crate) use file::KeyFiles;
+pub(crate) use file::{KeyFiles, remove_orphans};
 #[cfg(feature = "testing")]
 pub(crate) use fuzzing::fuzz;
 pub(crate) use record::{ClaimRecord, Entry};

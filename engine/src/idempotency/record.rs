@@ -11,7 +11,7 @@ use crate::event::EventId;
 pub(crate) struct ClaimRecord {
     pub(crate) key: BatchKey,
     pub(crate) body: BodyHash,
-    /// When it came, in milliseconds since the epoch.
+    /// When it came, by the clock of keys.
     pub(crate) arrival_ms: i64,
     /// What else its sender was told; at most [`ANSWER_BYTES_MAX`].
     pub(crate) answer: Box<[u8]>,

@@ -100,6 +100,12 @@ async fn serve(config: &Config, demo: bool) -> Result<(), Failure> {
     let engine = opening
         .await
         .map_err(|_| Failure::Failed("opening the store failed by a defect".into()))??;
+    for error in engine.keys_lost() {
+        tracing::warn!(
+            %error,
+            "keys behind the damage are forgotten: a batch that is sent again may be stored twice"
+        );
+    }
     tracing::info!(%address, data = %config.data.display(), "serving");
     announce(config, address, demo);
     let behaviour = crate::Behaviour {
