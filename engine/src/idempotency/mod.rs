@@ -27,11 +27,14 @@ mod tests;
 
 pub(crate) use claims::Claims;
 pub use claims::{Claim, Stored, Ticket};
-pub(crate) use file::{KeyFiles, remove_orphans};
+pub(crate) use file::{KeyFiles, read, remove_orphans};
+pub(crate) use format::KeysFile;
 #[cfg(feature = "testing")]
 pub(crate) use fuzzing::fuzz;
 pub(crate) use record::{ClaimRecord, Entry};
 pub(crate) use table::Range;
+
+use std::fmt;
 
 /// The longest answer that is kept with a key, in bytes.
 pub const ANSWER_BYTES_MAX: usize = 512;
@@ -39,7 +42,7 @@ pub const ANSWER_BYTES_MAX: usize = 512;
 pub(crate) const WAITING_MAX: usize = 64;
 
 /// What a batch is known by: a hash of its tenant and of the name that its sender gave it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BatchKey {
     pub(crate) hash: [u8; 16],
     pub(crate) origin: Origin,
@@ -86,7 +89,7 @@ impl Origin {
 }
 
 /// A hash of what a batch was made from, which tells a retry from another batch of the same key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct BodyHash(pub(crate) [u8; 16]);
 
 impl BatchKey {
@@ -107,6 +110,22 @@ impl BodyHash {
     /// The hash of these parts, which don't run into each other.
     pub fn new(parts: &[&[u8]]) -> Self {
         Self(hash("logstrata batch body 1", parts))
+    }
+}
+
+impl fmt::Debug for BatchKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let origin = match self.origin {
+            Origin::Sent => "sent",
+            Origin::Body => "body",
+        };
+        write!(f, "{origin}:{:032x}", u128::from_be_bytes(self.hash))
+    }
+}
+
+impl fmt::Debug for BodyHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", u128::from_be_bytes(self.0))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Shows what is in a file of a store, for people.
 
+mod keys;
 mod manifest;
 mod segment;
 #[cfg(test)]
@@ -13,7 +14,7 @@ use std::io::Write;
 use std::path::Path;
 
 /// Describes a file of a store: its header, its parts and their sizes. With `dump`, also every
-/// event, one JSON object a line. The store may be open elsewhere; nothing is changed.
+/// event, one JSON object a line, or every key. The store may be open elsewhere; nothing is changed.
 ///
 /// # Errors
 /// `Invalid` if the name is not that of a file of a store, `Corrupt`, `Unsupported`, `Io`.
@@ -25,10 +26,11 @@ pub fn inspect(io: &Io, path: &Path, dump: bool, out: &mut dyn Write) -> Result<
             segment::inspect(io, path, dump, &mut out)
         }
         Some(Name::Wal(id)) => wal::inspect(io, path, id, dump, &mut out),
+        Some(Name::Keys(generation)) => keys::inspect(io, path, generation, dump, &mut out),
         Some(Name::Manifest(_)) => manifest::inspect(io, path, &mut out),
         _ => Err(Error::invalid(format!(
             "{}: not a file of a store by its name; there are segments/*.{{l0,seg,pack}}, \
-             wal/*.wal and MANIFEST-*",
+             wal/*.wal, keys/*.keys and MANIFEST-*",
             path.display()
         ))),
     }

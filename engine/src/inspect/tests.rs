@@ -2,6 +2,7 @@ use crate::append::Rules;
 use crate::batch::BatchBuilder;
 use crate::engine::Engine;
 use crate::event::Kind;
+use crate::idempotency::{BatchKey, BodyHash, Claim};
 use crate::io::{File, Io, Lock, ManualClock, MemoryStorage, SeededEntropy, Space, Storage};
 use crate::limits::Limits;
 use crate::options::Options;
@@ -108,4 +109,56 @@ fn every_file_can_be_inspected_on_a_disk_that_is_read_only() {
         }
     }
     assert_eq!(kinds, [true; 3]);
+}
+
+/// What is before the damage is shown, then the error.
+#[test]
+fn files_of_keys_are_shown() {
+    let storage = MemoryStorage::new();
+    let io = Io {
+        storage: Arc::new(storage.clone()),
+        clock: Arc::new(ManualClock::new(NOW)),
+        entropy: Arc::new(SeededEntropy::new(1)),
+    };
+    let options = Options {
+        dir: "store".into(),
+        limits: Limits::tiny(),
+        redaction: Rules::none(),
+        io: io.clone(),
+    };
+    let engine = Engine::open(options).unwrap();
+    let body = BodyHash::new(&[b"a body"]);
+    for key in [BatchKey::named("default", b"batch-1"), BatchKey::of_body("default", body)] {
+        let Claim::New(ticket) = engine.claim(key, body, || {}) else { panic!("free") };
+        let mut batch = BatchBuilder::new(&Limits::tiny(), NOW);
+        batch.event().finish().unwrap();
+        let (sender, stored) = std::sync::mpsc::channel();
+        engine.submit_once(batch.build(), ticket.with_answer(b"told"), move |result| {
+            sender.send(result).unwrap();
+        });
+        stored.recv().unwrap().unwrap();
+    }
+    engine.flush().unwrap();
+    let path = Path::new("store/keys/0000000000000001.keys");
+    let show = || {
+        let mut out = Vec::new();
+        let shown = super::inspect(&io, path, true, &mut out);
+        (shown, String::from_utf8(out).unwrap())
+    };
+    let (shown, text) = show();
+    shown.unwrap();
+    let expected = "keys of generation 1\n\
+        written when the clock of keys showed 2023-11-14T22:13:20Z\n\
+        1 keys that senders gave\n1 keys made of bodies\n\
+        key sent:4e99c52072d6821d6333409414f8d753 of body 23966acf405e951f858fbbca3d42b747: 1 events, ";
+    assert!(text.starts_with(expected), "{text}");
+    assert!(text.ends_with(", came 2023-11-14T22:13:20Z, 4 bytes of answer\n"), "{text}");
+    let mut bytes = storage.read(path).unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    storage.overwrite(path, bytes);
+    let (shown, damaged) = show();
+    assert_eq!(damaged, text);
+    let error = shown.unwrap_err().to_string();
+    assert!(error.contains("0000000000000001.keys"), "{error}");
 }

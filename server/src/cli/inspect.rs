@@ -12,18 +12,19 @@ Examples:
   logstrata inspect data/segments/0000000000000001.l0
   logstrata inspect data/segments/0000000000000001.l0 --dump | grep trace_id
   logstrata inspect data/wal/0000000000000002-00000000.wal
+  logstrata inspect data/keys/0000000000000001.keys
   logstrata inspect data/MANIFEST-0000000001
 
 A running server keeps writing: what is shown of its log and manifest is of this moment.";
 
-/// Show what is in a file of a store: a level-0 file, a segment, a pack, a file of the log, or a manifest
+/// Show what is in a file of a store: a level-0 file, a segment, a pack, a file of the log, one of keys, or a manifest
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     /// The file; its name tells what it is
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Also every event, one JSON object a line
+    /// Also every event, one JSON object a line, or every key
     #[arg(long)]
     dump: bool,
 }
