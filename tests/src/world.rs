@@ -7,7 +7,9 @@ use crate::workload::{self, Draft, Drafts, MARK, START};
 use logstrata_engine::io::{Clock, Io, ManualClock, MemoryStorage, SeededEntropy};
 use logstrata_engine::query::ast::Filter;
 use logstrata_engine::query::{EventRecord, Order, SearchRequest, TimeRange};
-use logstrata_engine::{Appended, Engine, EventId, Limits, Options, Rules, Timestamp};
+use logstrata_engine::{
+    Appended, BatchKey, BodyHash, Claim, Engine, EventId, Limits, Options, Rules, Timestamp,
+};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
@@ -19,6 +21,9 @@ pub struct World {
     /// What must be found.
     pub model: Model,
     drafts: Drafts,
+    /// Every batch that was stored under a key: by the key's number, its events and their ids.
+    keyed: BTreeMap<u64, (usize, (EventId, EventId))>,
+    keys_used: u64,
     limits: Limits,
     disk: MemoryStorage,
     clock: Arc<ManualClock>,
@@ -30,7 +35,15 @@ pub struct World {
 fn limits(seed: u64) -> Limits {
     let mut limits = Limits::tiny();
     limits.compaction.is_automatic = seed % 2 == 1;
+    // All keys of a world are remembered.
+    limits.keys_max = 100_000;
+    limits.key_answer_bytes_max = 1 << 20;
     limits
+}
+
+/// What the sender of the batch of a key was told.
+fn answer_of(key: u64) -> Vec<u8> {
+    vec![b'a'; (key % 5) as usize * 30]
 }
 
 /// What became of a batch, once it is known.
@@ -38,6 +51,8 @@ type Answer = Arc<Mutex<Option<logstrata_engine::Result<Appended>>>>;
 
 /// A batch that was submitted: its events, its arrival, and what became of it so far.
 struct Submitted {
+    /// The number of its key, if it has one.
+    key: Option<u64>,
     drafts: Vec<Draft>,
     arrival: Timestamp,
     result: Answer,
@@ -50,6 +65,8 @@ impl World {
             dice: Dice::new(seed),
             model: Model::default(),
             drafts: Drafts::default(),
+            keyed: BTreeMap::new(),
+            keys_used: 0,
             limits: limits(seed),
             disk: MemoryStorage::new(),
             clock: Arc::new(ManualClock::new(START)),
@@ -103,6 +120,7 @@ impl World {
             let result = batch.result.lock().expect("not poisoned").take();
             let result = result.expect("answered before what came later").expect("appended");
             self.acknowledged(&batch.drafts, batch.arrival, result);
+            self.remember(batch.key, result);
         }
         self.acknowledged(&drafts, arrival, appended);
     }
@@ -115,13 +133,50 @@ impl World {
             let (drafts, arrival) = self.drafts(count);
             let result = Answer::default();
             let answer = Arc::clone(&result);
+            let done = move |result| *answer.lock().expect("not poisoned") = Some(result);
             let batch = workload::batch(&drafts, &self.limits, arrival);
-            self.engine().submit(batch, move |result| {
-                *answer.lock().expect("not poisoned") = Some(result);
+            let key = self.dice.chance(40).then(|| {
+                self.keys_used += 1;
+                self.keys_used
             });
-            submitted.push(Submitted { drafts, arrival, result });
+            match key {
+                None => self.engine().submit(batch, done),
+                Some(key) => {
+                    let Claim::New(ticket) = self.claim(key, key) else { panic!("{key} is new") };
+                    self.engine().submit_once(batch, ticket.with_answer(&answer_of(key)), done);
+                }
+            }
+            submitted.push(Submitted { key, drafts, arrival, result });
         }
         submitted
+    }
+
+    /// Claims the key of this number for the body of that.
+    fn claim(&self, key: u64, body: u64) -> Claim {
+        let name = BatchKey::named("default", &key.to_le_bytes());
+        self.engine().claim(name, BodyHash::new(&[&body.to_le_bytes()]), || {})
+    }
+
+    fn remember(&mut self, key: Option<u64>, appended: Appended) {
+        let Some(key) = key else { return };
+        let ids = appended.ids.expect("batches with keys have events");
+        assert_eq!(self.keyed.insert(key, (appended.count, ids)), None);
+    }
+
+    /// Sends batches with keys again: each gets its first answer, and another one of its key is
+    /// refused.
+    pub fn check_keys(&self) {
+        for (&key, &(count, ids)) in &self.keyed {
+            match self.claim(key, key) {
+                Claim::Stored(stored) => {
+                    assert_eq!((stored.count, stored.ids), (count, ids), "key {key}");
+                    assert_eq!(*stored.answer, *answer_of(key), "key {key}");
+                }
+                other => panic!("key {key} is forgotten: {other:?}"),
+            }
+            assert!(matches!(self.claim(key, key + 1), Claim::Conflict), "key {key}");
+        }
+        assert_eq!(self.engine().status().keys, self.keyed.len() as u64);
     }
 
     fn drafts(&mut self, count: usize) -> (Vec<Draft>, Timestamp) {
@@ -184,6 +239,10 @@ impl World {
             let ids: Vec<_> = batch.drafts.iter().filter_map(|d| stored.get(d.mark())).collect();
             let Some(first) = ids.first() else {
                 assert_eq!(appended, None, "an acknowledged batch is lost");
+                if let Some(key) = batch.key {
+                    // It may be sent again.
+                    assert!(matches!(self.claim(key, key), Claim::New(_)), "key {key}");
+                }
                 continue;
             };
             assert_eq!(ids.len(), batch.drafts.len(), "a part of a batch is stored");
@@ -191,6 +250,9 @@ impl World {
                 assert_eq!(acknowledged, **first, "an id has changed");
             }
             self.model.append(&batch.drafts, batch.arrival, **first);
+            let last = self.model.events().last().expect("just appended").id;
+            let ids = Some((**first, last));
+            self.remember(batch.key, Appended { count: batch.drafts.len(), ids });
         }
         self.check_all();
     }
@@ -253,5 +315,6 @@ impl World {
         }
         assert_eq!(all.len(), self.model.events().len());
         assert_eq!(self.engine().status().events, all.len() as u64);
+        self.check_keys();
     }
 }

@@ -1,5 +1,6 @@
 //! The engine against a `Vec` that is searched from end to end, under random workloads: batches,
-//! flushes, compactions, reopenings, power cuts, a clock that jumps, searches, pages, tables, lookups by id.
+//! batches with keys that are sent again, flushes, compactions, reopenings, power cuts, a clock that
+//! jumps, searches, pages, tables, lookups by id.
 
 use logstrata_engine::query::{EventRecord, SearchRequest};
 use logstrata_engine::{EventId, Seq};
@@ -26,7 +27,7 @@ fn model() {
 }
 
 fn run_step(world: &mut World, pages: &mut Vec<Paging>) {
-    match world.dice.weighted(&[25, 8, 5, 5, 3, 3, 3, 20, 5, 15, 10, 5, 4]) {
+    match world.dice.weighted(&[25, 8, 5, 5, 3, 3, 3, 20, 5, 15, 10, 5, 4, 4]) {
         0 => world.append(),
         1 => world.append_several(),
         2 => world.clock(),
@@ -45,6 +46,7 @@ fn run_step(world: &mut World, pages: &mut Vec<Paging>) {
         }
         10 => stats(world),
         11 => get(world),
+        12 => world.check_keys(),
         _ => world.engine().compact_now().expect("compacted"),
     }
 }
