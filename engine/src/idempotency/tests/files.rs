@@ -120,3 +120,37 @@ fn a_file_of_a_later_version_is_not_passed_over() {
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     assert!(error.to_string().contains("0000000000000001.keys"), "{error}");
 }
+
+/// Between the sync of the log and the end of the flush: whatever is done last, and whatever of it
+/// the disk keeps.
+#[test]
+fn a_flush_that_is_cut_off_anywhere_costs_no_key() {
+    let mut flushed = false;
+    for step in 0.. {
+        if flushed {
+            assert!(step > 10, "a flush has more steps than {step}");
+            break;
+        }
+        let mut world = World::new();
+        let engine = world.open();
+        let ids = send(&engine, "a", "one");
+        engine.flush().expect("flushed");
+        let ids = [ids, send(&engine, "b", "one")];
+        engine.close().expect("closed");
+        let disk = FaultyStorage::new(world.disk.clone());
+        let engine = world.open_on(Arc::new(disk.clone())).expect("opened");
+        disk.fail(step, Fault::Halt);
+        flushed = engine.flush().is_ok();
+        let left = world.disk.clone();
+        for crashed in [left.power_cut(), left.crash(|| true)] {
+            world.disk = crashed;
+            let engine = world.open();
+            assert_eq!([send(&engine, "a", "one"), send(&engine, "b", "one")], ids, "{step}");
+            assert_eq!(engine.status().events, 2, "{step}");
+            engine.flush().expect("flushed");
+            engine.close().expect("closed");
+            let engine = world.open();
+            assert_eq!([send(&engine, "a", "one"), send(&engine, "b", "one")], ids, "{step}");
+        }
+    }
+}
