@@ -40,6 +40,8 @@ impl Retry {
                 (matches!(kind, ErrorKind::Busy | ErrorKind::Full), refusal.retry_after)
             }
             Error::Transport { connecting: false, .. } => (self.has_keys, None),
+            // Nothing was sent. A server that was there before is most likely restarted.
+            Error::Transport { connecting: true, .. } => (tries > 1, None),
             _ => return None,
         };
         if !passes || tries >= self.tries_max {
@@ -116,5 +118,6 @@ mod tests {
         assert!(keyed.wait(1, &broken).is_some(), "a key makes it safe");
         let unreachable = Error::Transport { connecting: true, message: String::new() };
         assert_eq!(keyed.wait(1, &unreachable), None);
+        assert!(keyed.wait(2, &unreachable).is_some(), "it was there before: it is restarted");
     }
 }
