@@ -1,4 +1,5 @@
 //! `Idempotency-Key`, and bodies that are their own key, through the real server.
+#![expect(clippy::disallowed_methods, reason = "damages a file of the store")]
 
 use logstrata_tests::http::{Response, request_with};
 use logstrata_tests::json::{member, unquoted};
@@ -108,6 +109,54 @@ fn the_same_batch_many_times_at_once_is_stored_once() {
         assert_eq!(answers.iter().filter(|answer| !is_replay(answer)).count(), 1);
     }
     assert_eq!(events(&server), 4_000);
+}
+
+/// One key could take every connection and all memory for bodies.
+#[test]
+fn a_crowd_with_one_key_waits_or_is_told_to_come_again() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let server = Server::start(dir.path());
+    let body: String = (0..10_000).map(|n| format!("{{\"message\":\"event {n}\"}}\n")).collect();
+    let answers: Vec<Response> = std::thread::scope(|scope| {
+        let senders: Vec<_> =
+            (0..120).map(|_| scope.spawn(|| send(&server, "one", &body))).collect();
+        senders.into_iter().map(|sender| sender.join().expect("answered")).collect()
+    });
+    let (stored, busy): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 200);
+    assert!(stored.iter().all(|answer| answer.body == stored[0].body));
+    assert_eq!(stored.iter().filter(|answer| !is_replay(answer)).count(), 1);
+    for answer in busy {
+        assert_eq!(answer.status, 429, "{answer:?}");
+        assert!(answer.head.to_ascii_lowercase().contains("\r\nretry-after: 1"), "{answer:?}");
+    }
+    assert!(is_replay(&send(&server, "one", &body)));
+    assert_eq!(metric(&server, "logstrata_engine_events"), "10000");
+}
+
+/// The server says so, and goes on: what is sent again under a lost key is stored again.
+#[test]
+fn a_damaged_file_of_keys_costs_its_keys_only() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let server = Server::start(dir.path());
+    let first = send(&server, "one", BODY);
+    assert_eq!(server.post("/api/v1/admin/flush", "text/plain", b"").status, 200);
+    let second = send(&server, "two", BODY);
+    server.kill();
+    let path = dir.path().join("keys/0000000000000001.keys");
+    let mut bytes = std::fs::read(&path).expect("written by the flush");
+    bytes[60] ^= 1;
+    std::fs::write(&path, &bytes).expect("damaged");
+    let server = Server::start(dir.path());
+    assert_eq!(metric(&server, "logstrata_key_files_damaged"), "1");
+    assert_eq!(send(&server, "two", BODY).body, second.body, "the log has this one");
+    let again = send(&server, "one", BODY);
+    assert!(again.status == 200 && again.body != first.body && !is_replay(&again), "{again:?}");
+    assert_eq!(send(&server, "one", BODY).body, again.body);
+    assert_eq!(events(&server), 6);
+    let (status, said) = server.stop();
+    assert!(status.success(), "{said}");
+    assert!(said.contains("0000000000000001.keys") && said.contains("forgotten"), "{said}");
+    assert_eq!(std::fs::read(&path).expect("left alone"), bytes);
 }
 
 #[test]
