@@ -27,7 +27,7 @@ pub(super) struct TargetArgs {
 /// A server, or an open store.
 pub(super) enum Target {
     Server(Client),
-    Store { engine: Box<Engine>, options: Options },
+    Store { engine: Box<Engine>, options: Box<Options> },
 }
 
 impl TargetArgs {
@@ -45,8 +45,8 @@ impl TargetArgs {
                 Ok(Target::Server(Client::new(&self.server).map_err(usage)?))
             }
             Some(dir) => {
-                let options = Options::new(dir);
-                let engine = Box::new(Engine::open(options.clone())?);
+                let options = Box::new(Options::new(dir));
+                let engine = Box::new(Engine::open(Options::clone(&options))?);
                 Ok(Target::Store { engine, options })
             }
         }
