@@ -48,6 +48,8 @@ pub(crate) struct FileHeader {
     pub(crate) first_group: u64,
     /// The last group that was in it, synced, when the file got its name.
     pub(crate) synced_through: u64,
+    /// The length that it had then, in pages of [`WAL_ALIGN`]; 0 if nobody wrote it down.
+    pub(crate) pages: u32,
 }
 
 /// What a group says of itself.
@@ -84,6 +86,11 @@ pub(crate) struct RecordHeader {
     pub(crate) first_seq: u64,
 }
 
+/// The length of a file for its header.
+pub(crate) fn pages_of(bytes: u64) -> u32 {
+    u32::try_from(bytes / WAL_ALIGN as u64).expect("a file of the log is far below 16 TiB")
+}
+
 /// What the checksums of a file's groups begin with.
 pub(crate) fn seed(store_uuid: &[u8; 16], wal_id: u64) -> u32 {
     crc32(0, &[store_uuid, &wal_id.to_le_bytes()])
@@ -111,7 +118,7 @@ impl FileHeader {
         page.extend(self.wal_id.to_le_bytes());
         page.extend(self.id.generation.to_le_bytes());
         page.extend(self.id.index.to_le_bytes());
-        page.extend([0; 4]);
+        page.extend(self.pages.to_le_bytes());
         page.extend(self.first_group.to_le_bytes());
         page.extend(self.synced_through.to_le_bytes());
         debug_assert_eq!(page.len(), FILE_CRC_AT);
@@ -148,14 +155,14 @@ impl FileHeader {
         let mut store_uuid = [0; 16];
         store_uuid.copy_from_slice(slice.take(16)?);
         let (wal_id, generation, index) = (slice.u64()?, slice.u64()?, slice.u32()?);
-        slice.u32()?;
+        let pages = slice.u32()?;
         let (first_group, synced_through) = (slice.u64()?, slice.u64()?);
         if !(1..=GROUP_NUMBER_MAX).contains(&first_group) || synced_through < first_group {
             let found = format!("{first_group} to {synced_through}");
             return Err(slice.corrupt("groups that are synced", found).into());
         }
         let id = WalFileId { generation, index };
-        Ok(Self { store_uuid, wal_id, id, first_group, synced_through })
+        Ok(Self { store_uuid, wal_id, id, first_group, synced_through, pages })
     }
 }
 
@@ -252,10 +259,11 @@ mod tests {
             index: u32,
             first_group in 1..=GROUP_NUMBER_MAX,
             more in 0..=GROUP_NUMBER_MAX,
+            pages: u32,
         ) -> FileHeader {
             let synced_through = first_group + more;
             let id = WalFileId { generation, index };
-            FileHeader { store_uuid, wal_id, id, first_group, synced_through }
+            FileHeader { store_uuid, wal_id, id, first_group, synced_through, pages }
         }
     }
 
@@ -330,8 +338,14 @@ mod tests {
     #[test]
     fn other_versions_and_features_are_named() {
         let id = WalFileId { generation: 1, index: 0 };
-        let header =
-            FileHeader { store_uuid: [7; 16], wal_id: 1, id, first_group: 1, synced_through: 1 };
+        let header = FileHeader {
+            store_uuid: [7; 16],
+            wal_id: 1,
+            id,
+            first_group: 1,
+            synced_through: 1,
+            pages: 0,
+        };
         for (at, text) in [(8, "version 3"), (12, "features 0x2")] {
             let mut page = header.encode();
             page[at] ^= 2;

@@ -49,8 +49,14 @@ fn record_of(header: &RecordHeader, raw: &[u8]) -> Vec<u8> {
 }
 
 fn file_of_group(records: u32, body: &[u8]) -> Vec<u8> {
-    let header =
-        FileHeader { store_uuid: UUID, wal_id: 1, id: FILE, first_group: 1, synced_through: 1 };
+    let header = FileHeader {
+        store_uuid: UUID,
+        wal_id: 1,
+        id: FILE,
+        first_group: 1,
+        synced_through: 1,
+        pages: 0,
+    };
     let seed = header.seed();
     let group = GroupHeader {
         wal_id: 1,

@@ -80,6 +80,12 @@ impl WalFile {
         Self::new(file, path)
     }
 
+    /// Opens a file, for reading only, and checks its header.
+    pub(super) fn open_to_read(io: &Io, path: PathBuf) -> Result<Self> {
+        let file = io.storage.open(&path).map_err(|e| Error::io("open", &path, e))?;
+        Self::new(file, path)
+    }
+
     /// Checks the header of a file that is open.
     fn new(file: Arc<dyn File>, path: PathBuf) -> Result<Self> {
         let len = file.len().map_err(|e| Error::io("read", &path, e))?;
@@ -88,6 +94,17 @@ impl WalFile {
         let header = FileHeader::decode(&page, &path)?;
         let seed = header.seed();
         Ok(Self { file, path, header, len, seed })
+    }
+
+    /// A file is never shorter than it was when it got its name.
+    pub(super) fn check_len(&self) -> Result<()> {
+        let named_with = u64::from(self.header.pages) * WAL_ALIGN as u64;
+        if self.len >= named_with {
+            return Ok(());
+        }
+        let (file, offset, what) = (self.path.clone(), self.len, "wal file");
+        let (expected, found) = (format!("{named_with} bytes"), self.len.to_string());
+        Err(Corruption { file, offset, what, expected, found }.into())
     }
 
     /// The group that begins at `at`, if its checksums are right. Its number may be any.
@@ -141,7 +158,7 @@ impl WalFile {
 
 impl Group {
     /// The sequence number of the first record; 0 without any.
-    fn first_seq(&self, file: &Path) -> Result<u64> {
+    pub(super) fn first_seq(&self, file: &Path) -> Result<u64> {
         if self.header.records == 0 {
             return Ok(0);
         }

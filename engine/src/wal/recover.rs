@@ -3,15 +3,15 @@
 //!
 //! Nothing is changed before everything is read: a store that is refused stays as it was.
 
-use super::format::{FileHeader, GROUP_HEADER_BYTES, GroupHeader, group_bytes, seed};
+use super::format::{FileHeader, GROUP_HEADER_BYTES, GroupHeader, group_bytes, pages_of, seed};
 use super::reader::{Group, WalFile, refuse};
-use super::spares::{Spares, Taken};
+use super::spares::Spares;
 use super::verdict::{Found, Next, Verdict, decide};
 use super::writer::{Current, LiveFile, Wal};
 use crate::batch::Batch;
 use crate::codec::crc::crc32;
 use crate::error::{Error, ErrorKind, Result};
-use crate::io::Io;
+use crate::io::{File, Io};
 use crate::limits::Limits;
 use crate::names::{self, Name, WalFileId};
 use std::cmp::Ordering;
@@ -46,8 +46,8 @@ pub(crate) struct Report {
 
 /// The files in the log's directory.
 #[derive(Debug, Default)]
-struct Survey {
-    live: Vec<WalFileId>,
+pub(super) struct Survey {
+    pub(super) live: Vec<WalFileId>,
     /// Files of generations that the manifest has.
     stale: Vec<WalFileId>,
     free: Vec<u64>,
@@ -56,9 +56,11 @@ struct Survey {
 
 /// The position of the replay.
 #[derive(Debug)]
-struct Replay {
-    next_group: u64,
-    next_seq: u64,
+pub(super) struct Replay {
+    pub(super) next_group: u64,
+    pub(super) next_seq: u64,
+    /// Where the group at hand begins.
+    pub(super) at: u64,
     generation: u64,
     generation_bytes: u64,
     last_group_empty: bool,
@@ -89,14 +91,7 @@ pub(crate) fn recover(
     check_names(dir, &survey.live, first_generation, committed_generation.is_some())?;
     let files = open_files(io, dir, &survey.live, &store_uuid)?;
 
-    let mut replay = Replay {
-        next_group: files.first().map_or(1, |file| file.header.first_group),
-        next_seq,
-        generation: first_generation,
-        generation_bytes: 0,
-        last_group_empty: true,
-        report: Report::default(),
-    };
+    let mut replay = Replay::new(files.first(), first_generation, next_seq);
     let mut ends = Vec::with_capacity(files.len());
     for (index, file) in files.iter().enumerate() {
         let next = files.get(index + 1).map(|file| file.header.first_group);
@@ -123,7 +118,7 @@ pub(crate) fn recover(
     Ok(Recovered { wal, report: replay.report })
 }
 
-fn survey(io: &Io, dir: &Path, first_generation: u64) -> Result<Survey> {
+pub(super) fn survey(io: &Io, dir: &Path, first_generation: u64) -> Result<Survey> {
     let wal_dir = names::wal_dir(dir);
     let mut survey = Survey::default();
     for text in io.storage.list(&wal_dir).map_err(|e| Error::io("list", &wal_dir, e))? {
@@ -142,7 +137,12 @@ fn survey(io: &Io, dir: &Path, first_generation: u64) -> Result<Survey> {
 
 /// Files must follow each other from the first generation's first on. Without a flush there may
 /// be none: the store was just created.
-fn check_names(dir: &Path, live: &[WalFileId], first: u64, must_exist: bool) -> Result<()> {
+pub(super) fn check_names(
+    dir: &Path,
+    live: &[WalFileId],
+    first: u64,
+    must_exist: bool,
+) -> Result<()> {
     let missing = |id: WalFileId, found: String| -> Result<()> {
         Err(refuse(&names::wal(dir, id), 0, "this file".to_owned(), &found))
     };
@@ -175,21 +175,41 @@ fn open_files(
     let mut files = Vec::with_capacity(live.len());
     for id in live {
         let file = WalFile::open(io, names::wal(dir, *id))?;
-        let header = file.header;
-        if header.store_uuid != *store_uuid || header.id != *id {
-            let found = format!("one of store {:02x?}, {:?}", header.store_uuid, header.id);
-            let expected = format!("a file of store {store_uuid:02x?}, {id:?}");
-            return Err(refuse(&file.path, 0, expected, &found));
-        }
+        check_header(&file, *id, store_uuid)?;
+        file.check_len()?;
         files.push(file);
     }
     Ok(files)
 }
 
+/// A file has to be of this store, and what its name says.
+pub(super) fn check_header(file: &WalFile, id: WalFileId, store_uuid: &[u8; 16]) -> Result<()> {
+    let header = file.header;
+    if header.store_uuid == *store_uuid && header.id == id {
+        return Ok(());
+    }
+    let found = format!("one of store {:02x?}, {:?}", header.store_uuid, header.id);
+    let expected = format!("a file of store {store_uuid:02x?}, {id:?}");
+    Err(refuse(&file.path, 0, expected, &found))
+}
+
 impl Replay {
+    /// Before the first file.
+    pub(super) fn new(first: Option<&WalFile>, generation: u64, next_seq: u64) -> Self {
+        Self {
+            next_group: first.map_or(1, |file| file.header.first_group),
+            next_seq,
+            at: 0,
+            generation,
+            generation_bytes: 0,
+            last_group_empty: true,
+            report: Report::default(),
+        }
+    }
+
     /// Replays a file up to its end, which is returned. `next` is the first group of the file
     /// behind it.
-    fn file(
+    pub(super) fn file(
         &mut self,
         file: &WalFile,
         next: Option<u64>,
@@ -203,6 +223,7 @@ impl Replay {
         let mut at = super::format::FILE_HEADER_BYTES;
         loop {
             let number = self.next_group;
+            self.at = at;
             let group = file.group_at(at)?.filter(|group| group.header.number == number);
             let found = if group.is_some() { Found::Intact } else { Found::Bad };
             let synced = file.header.synced_through >= number
@@ -240,7 +261,12 @@ impl Replay {
     ) -> Result<()> {
         let generation = self.generation;
         let first_seq = self.next_seq;
-        group.replay(&file.path, &mut self.next_seq, |batch| each(generation, batch))?;
+        let replayed =
+            group.replay(&file.path, &mut self.next_seq, |batch| each(generation, batch));
+        if let Err(error) = replayed {
+            self.next_seq = first_seq;
+            return Err(error);
+        }
         self.next_group += 1;
         self.last_group_empty = group.header.records == 0;
         self.generation_bytes += group.body.len() as u64;
@@ -257,10 +283,11 @@ impl Replay {
 fn copy_last(wal: &mut Wal, last: &WalFile, end: u64) -> Result<()> {
     let id = last.header.id;
     let wal_id = wal.io.entropy.next_u64();
-    let header = FileHeader { wal_id, synced_through: wal.next_group - 1, ..last.header };
     let taken = wal.spares.take(end)?;
     let bytes = taken.bytes;
-    copy_groups(&taken, last, &header, end)?;
+    let (synced_through, pages) = (wal.next_group - 1, pages_of(bytes.max(end)));
+    let header = FileHeader { wal_id, synced_through, pages, ..last.header };
+    copy_groups((&*taken.file, &taken.path), last, &header, end)?;
     let (file, path) = wal.name_file(taken, id)?;
     wal.live.push(LiveFile { id, bytes: bytes.max(end) });
     let seed = seed(&wal.store_uuid, wal_id);
@@ -268,10 +295,15 @@ fn copy_last(wal: &mut Wal, last: &WalFile, end: u64) -> Result<()> {
     Ok(())
 }
 
-fn copy_groups(to: &Taken, from: &WalFile, header: &FileHeader, end: u64) -> Result<()> {
-    let write = |bytes: &[u8], at| {
-        to.file.write_all_at(bytes, at).map_err(|e| Error::io("write", &to.path, e))
-    };
+/// Writes a file of this header with the groups of another up to `end`.
+pub(super) fn copy_groups(
+    (to, path): (&dyn File, &Path),
+    from: &WalFile,
+    header: &FileHeader,
+    end: u64,
+) -> Result<()> {
+    let write =
+        |bytes: &[u8], at| to.write_all_at(bytes, at).map_err(|e| Error::io("write", path, e));
     write(&header.encode(), 0)?;
     let mut at = super::format::FILE_HEADER_BYTES;
     while at < end {

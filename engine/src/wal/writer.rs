@@ -1,7 +1,7 @@
 //! Writes groups: one write, one sync. Starts files and generations, retires old ones.
 
 use super::format::{
-    FILE_HEADER_BYTES, FileHeader, GROUP_HEADER_BYTES, GroupHeader, group_bytes, seed,
+    FILE_HEADER_BYTES, FileHeader, GROUP_HEADER_BYTES, GroupHeader, group_bytes, pages_of, seed,
 };
 use super::record::EncodedRecord;
 use super::spares::{Spares, Taken};
@@ -299,16 +299,17 @@ impl Wal {
     /// name when both are synced (`W2`).
     fn start_file(&mut self, id: WalFileId, group: Group) -> Result<()> {
         let wal_id = self.io.entropy.next_u64();
+        let taken = self.spares.take(self.buffer.len() as u64)?;
         let header = FileHeader {
             store_uuid: self.store_uuid,
             wal_id,
             id,
             first_group: self.next_group,
             synced_through: self.next_group,
+            pages: pages_of(taken.bytes.max(self.buffer.len() as u64)),
         };
         self.buffer[..GROUP_AT].copy_from_slice(&header.encode());
         self.stamp(group, wal_id, header.seed());
-        let taken = self.spares.take(self.buffer.len() as u64)?;
         if let Err(e) = taken.file.write_all_at(&self.buffer, 0) {
             let error = Error::io("write", &taken.path, e);
             self.spares.put_back(taken);
