@@ -123,6 +123,12 @@ impl Error {
         self.kind
     }
 
+    /// The same in other words.
+    pub(crate) fn with_message(mut self, message: String) -> Self {
+        self.message = message;
+        self
+    }
+
     /// The damage, if the kind is [`ErrorKind::Corrupt`].
     pub fn corruption(&self) -> Option<&Corruption> {
         self.corruption.as_deref()

@@ -19,7 +19,7 @@ pub(crate) use format::{BlockPlace, Header, INDEX_KIND, INDEX_VERSION, IndexPlac
 #[cfg(feature = "testing")]
 pub(crate) use fuzzing::fuzz;
 pub(crate) use handles::Handles;
-pub(crate) use reader::{SegmentFile, read_directory};
+pub(crate) use reader::{SegmentFile, is_missing, open, read_directory};
 pub(crate) use writer::IndexPart;
 pub(crate) use writer::{SectionBlocks, Writer, Written, write};
 

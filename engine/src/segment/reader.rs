@@ -9,7 +9,7 @@ use crate::block::{Block, Source};
 use crate::codec::region::read_region;
 use crate::error::{Corruption, Error, ErrorKind, Result};
 use crate::index::{Filter, SegmentIndex};
-use crate::io::File;
+use crate::io::{File, Storage};
 use crate::manifest::{FileId, FileMeta};
 use std::io;
 use std::path::Path;
@@ -158,8 +158,9 @@ impl SegmentFile {
     }
 
     fn read_sections(&self) -> Result<Vec<Section>> {
-        self.file.check()?;
         let path = &*self.path;
+        self.file.check().map_err(|error| missing(error, path, self.len))?;
+        check_len(&*self.file, path, self.len)?;
         let directory = read_directory(&*self.file, path)?;
         let Header { store, id, seqs, .. } = directory.header;
         if (store, id, seqs, directory.len) != (self.store, self.id, self.seqs, self.len) {
@@ -186,6 +187,48 @@ impl Drop for SegmentFile {
             let _ = self.handles.remove(&self.path);
         }
     }
+}
+
+/// What to say of a file of so many bytes that is not there. It may be there again later: the error
+/// stays one of the operating system.
+fn missing(error: Error, path: &Path, len: u64) -> Error {
+    if !is_missing(&error) {
+        return error;
+    }
+    let (file, expected) = (path.to_owned(), format!("a file of {len} bytes"));
+    let found = "no file".to_owned();
+    let what = Corruption { file, offset: 0, what: "segment", expected, found };
+    error.with_message(what.to_string())
+}
+
+/// Whether a file is not there.
+pub(crate) fn is_missing(error: &Error) -> bool {
+    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref());
+    cause.is_some_and(|cause: &io::Error| cause.kind() == io::ErrorKind::NotFound)
+}
+
+/// Opens a file of which the manifest says that it has so many bytes.
+pub(crate) fn open(storage: &dyn Storage, path: &Path, len: u64) -> Result<Arc<dyn File>> {
+    let opened = storage.open(path).map_err(|e| Error::io("open", path, e));
+    let file = opened.map_err(|error| missing(error, path, len))?;
+    check_len(&*file, path, len)?;
+    Ok(file)
+}
+
+/// The length tells best what has become of a file that was cut off.
+fn check_len(file: &dyn File, path: &Path, len: u64) -> Result<()> {
+    let there = file.len().map_err(|e| Error::io("read", path, e))?;
+    if there == len {
+        return Ok(());
+    }
+    Err(Corruption {
+        file: path.to_owned(),
+        offset: there.min(len),
+        what: "segment",
+        expected: format!("{len} bytes"),
+        found: format!("{there}"),
+    }
+    .into())
 }
 
 /// Reads and verifies header, trailer and footer of a file.
