@@ -29,6 +29,7 @@ mod partition;
 mod pool;
 mod proof;
 pub mod query;
+mod repair;
 mod scan;
 mod segment;
 #[cfg(feature = "testing")]
@@ -49,5 +50,6 @@ pub use limits::{CompactionLimits, Limits};
 pub use options::Options;
 pub use partition::PartitionKey;
 pub use pool::{Consumer, Pool, PoolStatus, Refused, Reservation};
+pub use repair::{Damage, Loss, Repair, repair};
 pub use scan::{Cancel, Control};
 pub use timestamp::{Day, Timestamp, civil_from_days, days_from_civil};

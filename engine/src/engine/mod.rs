@@ -11,6 +11,7 @@ mod state;
 mod tests;
 mod writer;
 
+pub(crate) use open::lock;
 pub(crate) use state::{LiveFile, Shared, Snapshot};
 
 use crate::append::{Redacted, Redactor, Rule};

@@ -123,7 +123,8 @@ pub(crate) fn open(options: Options) -> Result<Engine> {
     })
 }
 
-fn lock(io: &Io, dir: &Path) -> Result<Box<dyn Lock>> {
+/// Keeps other processes out of the store until the lock is dropped.
+pub(crate) fn lock(io: &Io, dir: &Path) -> Result<Box<dyn Lock>> {
     let path = names::lock(dir);
     io.storage.lock(&path).map_err(|e| match e.kind() {
         std::io::ErrorKind::WouldBlock => {

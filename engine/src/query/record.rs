@@ -39,6 +39,13 @@ impl EventRecord {
         HEAD_BYTES + self.fields.iter().map(field).sum::<usize>()
     }
 
+    /// Appends the event as one line of JSON without its id, as [`Batch::write_ndjson`] does.
+    pub(crate) fn write_line(&self, out: &mut Vec<u8>) {
+        out.push(b'{');
+        self.write_rest(out);
+        out.extend_from_slice(b"}\n");
+    }
+
     /// Everything behind the id.
     fn write_rest(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(b"\"timestamp\":\"");
@@ -110,9 +117,7 @@ impl Batch {
     /// without ids: what a server reads back as the same batch.
     pub fn write_ndjson(&self, out: &mut Vec<u8>) {
         for event in self.events() {
-            out.push(b'{');
-            event.write_rest(out);
-            out.extend_from_slice(b"}\n");
+            event.write_line(out);
         }
     }
 }

@@ -5,6 +5,7 @@ mod demo;
 mod ingest;
 mod inspect;
 mod output;
+mod repair;
 mod search;
 mod serve;
 mod show;
@@ -39,6 +40,7 @@ enum Command {
     Search(search::Args),
     Stats(stats::Args),
     Inspect(inspect::Args),
+    Repair(repair::Args),
     Config(config::Args),
 }
 
@@ -95,6 +97,7 @@ pub fn main() -> ExitCode {
         Command::Search(args) => search::run(&args),
         Command::Stats(args) => stats::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Repair(args) => repair::run(&args),
         Command::Config(args) => config::run(&args),
     };
     let (message, code) = match result {
