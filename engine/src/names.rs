@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! DIR/LOCK
-//! DIR/MANIFEST-0000000001
+//! DIR/MANIFEST-0000000001      DIR/CHAIN-0000000001
 //! DIR/wal/<generation, 16 hex digits>-<index, 8 hex digits>.wal      DIR/wal/free-<number>.wal
 //! DIR/segments/<generation, 16 hex digits>.l0
 //! DIR/keys/<generation, 16 hex digits>.keys
@@ -19,6 +19,8 @@ pub(crate) enum Name {
     Lock,
     /// `MANIFEST-0000000001`, in the store's directory.
     Manifest(u64),
+    /// `CHAIN-0000000001`, in the store's directory: the links of the manifest of this number.
+    Chain(u64),
     /// `0000000000000001-00000000.wal`, in `wal/`.
     Wal(WalFileId),
     /// `free-7.wal`, in `wal/`: zero-filled or recycled.
@@ -65,6 +67,11 @@ pub(crate) fn lock(dir: &Path) -> PathBuf {
 /// The manifest of this number.
 pub(crate) fn manifest(dir: &Path, number: u64) -> PathBuf {
     dir.join(Name::Manifest(number).text())
+}
+
+/// The links of the manifest of this number.
+pub(crate) fn chain(dir: &Path, number: u64) -> PathBuf {
+    dir.join(Name::Chain(number).text())
 }
 
 /// A file of the log.
@@ -118,6 +125,10 @@ impl Name {
                 assert!(number <= MANIFEST_NUMBER_MAX, "a manifest number has ten digits");
                 format!("MANIFEST-{number:010}")
             }
+            Self::Chain(number) => {
+                assert!(number <= MANIFEST_NUMBER_MAX, "a manifest number has ten digits");
+                format!("CHAIN-{number:010}")
+            }
             Self::Wal(WalFileId { generation, index }) => {
                 format!("{generation:016x}-{index:08x}.wal")
             }
@@ -150,6 +161,9 @@ impl Name {
         } else if let Some(number) = text.strip_prefix("MANIFEST-") {
             let number = number.parse().ok().filter(|number| *number <= MANIFEST_NUMBER_MAX)?;
             Some(Self::Manifest(number))
+        } else if let Some(number) = text.strip_prefix("CHAIN-") {
+            let number = number.parse().ok().filter(|number| *number <= MANIFEST_NUMBER_MAX)?;
+            Some(Self::Chain(number))
         } else if let Some(generation) = text.strip_suffix(".l0") {
             Some(Self::LevelZero(hex(generation)?))
         } else if let Some(generation) = text.strip_suffix(".keys") {
@@ -179,6 +193,7 @@ mod tests {
         prop_oneof![
             Just(Name::Lock),
             (0..=MANIFEST_NUMBER_MAX).prop_map(Name::Manifest),
+            (0..=MANIFEST_NUMBER_MAX).prop_map(Name::Chain),
             any::<(u64, u32)>()
                 .prop_map(|(generation, index)| Name::Wal(WalFileId { generation, index })),
             any::<u64>().prop_map(Name::FreeWal),
@@ -199,7 +214,7 @@ mod tests {
         }
 
         #[test]
-        fn a_name_that_parses_is_the_one_that_is_made(text in "[a-fLOCKMNIEST0-9.\\-walftmprsgk+]{0,32}") {
+        fn a_name_that_parses_is_the_one_that_is_made(text in "[a-fLOCKMNIESTAH0-9.\\-walftmprsgk+]{0,32}") {
             if let Some(name) = Name::parse(&text).filter(|name| *name != Name::Temporary) {
                 prop_assert_eq!(name.text(), text);
             }
@@ -215,6 +230,7 @@ mod tests {
             "MANIFEST-1",
             "MANIFEST-00000000001",
             "MANIFEST-+000000001",
+            "CHAIN-1",
             "000000000000000A.l0",
             "000000000000001.l0",
             "000000000000001.seg",

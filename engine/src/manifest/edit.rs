@@ -50,7 +50,10 @@ pub(super) const DROP_SECTIONS: u16 = 3;
 /// See [`SNAPSHOT`]. Since version 2.
 pub(super) const REPLACE: u16 = 4;
 /// The version of all kinds of edits that this code writes.
-pub(super) const EDIT_VERSION: u16 = 2;
+pub(super) const EDIT_VERSION: u16 = 3;
+/// Since this version the hash of an edit is one of its body's hash, so that the chain can be
+/// followed when the bodies are gone. The bodies are those of version 2.
+pub(super) const LINKED_VERSION: u16 = 3;
 
 #[derive(Debug, Encode, Decode)]
 struct StateV2 {
@@ -168,22 +171,24 @@ impl Edit {
     pub(super) fn decode(kind: u16, version: u16, bytes: &[u8]) -> Option<Result<Self, String>> {
         let mut names = Interner::default();
         let names = &mut names;
-        Some(match (kind, version) {
-            (_, 1) => return edit_v1::decode(kind, bytes, names),
-            (SNAPSHOT, EDIT_VERSION) => {
+        match version {
+            1 => return edit_v1::decode(kind, bytes, names),
+            2 | EDIT_VERSION => {}
+            _ => return None,
+        }
+        Some(match kind {
+            SNAPSHOT => {
                 from_bytes::<StateV2>(bytes).and_then(|mirror| Self::snapshot(mirror, names))
             }
-            (ADD_FILE, EDIT_VERSION) => {
-                from_bytes::<AddFileV2>(bytes).map(|mirror| Self::AddFile {
-                    file: mirror.file.into_meta(names),
-                    clock_high_water: mirror.clock_high_water,
-                })
-            }
-            (DROP_SECTIONS, EDIT_VERSION) => from_bytes(bytes).map(|mirror| {
+            ADD_FILE => from_bytes::<AddFileV2>(bytes).map(|mirror| Self::AddFile {
+                file: mirror.file.into_meta(names),
+                clock_high_water: mirror.clock_high_water,
+            }),
+            DROP_SECTIONS => from_bytes(bytes).map(|mirror| {
                 let DropSectionsV2 { file, sections, reason } = mirror;
                 Self::DropSections { file: file.into(), sections, reason }
             }),
-            (REPLACE, EDIT_VERSION) => from_bytes::<ReplaceV2>(bytes).map(|mirror| {
+            REPLACE => from_bytes::<ReplaceV2>(bytes).map(|mirror| {
                 let added = mirror.added.into_iter().map(|file| file.into_meta(names)).collect();
                 let removed = mirror.removed.into_iter().map(|(id, gone)| (id.into(), gone));
                 Self::Replace { added, removed: removed.collect() }

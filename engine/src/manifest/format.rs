@@ -149,14 +149,4 @@ impl EditHeader {
     pub(super) fn fits(&self, body: &[u8], seed: u32) -> bool {
         body.len() == self.body_len as usize && crc32(seed, &[body]) == self.body_crc
     }
-
-    /// The hash of the edit: over the hash before, kind, version and body.
-    pub(super) fn hash(&self, body: &[u8]) -> EditHash {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(&self.previous);
-        hasher.update(&self.kind.to_le_bytes());
-        hasher.update(&self.version.to_le_bytes());
-        hasher.update(body);
-        *hasher.finalize().as_bytes()
-    }
 }

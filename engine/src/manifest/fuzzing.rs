@@ -1,6 +1,7 @@
 //! Any bytes as a manifest and as the body of an edit of any kind. Checksums around them are made
 //! right, so that what stands behind the checksums is reached.
 
+use super::chain::{Link, Links};
 use super::edit::Edit;
 use super::format::{EditHeader, FileHeader};
 use super::state::ManifestState;
@@ -17,12 +18,25 @@ const UUID: [u8; 16] = [7; 16];
 /// Reads `bytes` in each of these ways.
 pub(crate) fn fuzz(bytes: &[u8]) {
     open(bytes.to_vec());
+    links(bytes);
     let (_, snapshot) = Edit::Snapshot(ManifestState::new(UUID, 1, 0)).encode();
     let first = (edit::SNAPSHOT, edit::EDIT_VERSION, &*snapshot);
     for version in 1..=edit::EDIT_VERSION {
         open(manifest_of(&[(edit::SNAPSHOT, version, bytes)]));
         for kind in [edit::ADD_FILE, edit::DROP_SECTIONS, edit::REPLACE, 0] {
             open(manifest_of(&[first, (kind, version, bytes)]));
+        }
+    }
+}
+
+/// Reads bytes as a file of links, as they are and with the right checksum.
+fn links(bytes: &[u8]) {
+    let path = Path::new("fuzz");
+    let mut sealed = bytes.to_vec();
+    sealed.extend(crc32fast::hash(bytes).to_le_bytes());
+    for bytes in [bytes, &sealed] {
+        if let Ok(links) = Links::decode(bytes, &UUID, 1, path) {
+            assert!(links.encode(&UUID) == bytes, "one form for each chain");
         }
     }
 }
@@ -41,7 +55,7 @@ fn manifest_of(edits: &[(u16, u16, &[u8])]) -> Vec<u8> {
             previous,
         };
         file.extend(edit.frame(body, header.seed()));
-        previous = edit.hash(body);
+        previous = Link::of(&edit, body).hash(&previous);
     }
     file
 }

@@ -11,6 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 const VERSION_1: &str = include_str!("fixtures/v1.md");
+const VERSION_2: &str = include_str!("fixtures/v2.md");
 const PAGE: &str = include_str!("../../../docs/format/manifest.md");
 const DIR: &str = "/store";
 const NOW: Timestamp = Timestamp(1_795_219_200_000_000_000);
@@ -105,6 +106,13 @@ fn a_manifest_of_version_1_is_read() {
     let (found, state) = read_dump(VERSION_1);
     assert_eq!(found, first_edits());
     assert_eq!((state.next_seq, state.next_file, state.tombstones.len()), (3, 1, 1));
+}
+
+#[test]
+fn a_manifest_of_version_2_is_read() {
+    let (found, state) = read_dump(VERSION_2);
+    assert_eq!(found, edits());
+    assert_eq!(state, read_dump(PAGE).1);
 }
 
 #[test]

@@ -13,6 +13,7 @@
 //! - `M6` what opening has read is durable before it returns: the log of a generation may be given
 //!   up on its word.
 
+pub(crate) mod chain;
 mod edit;
 mod edit_v1;
 mod file;

@@ -1,5 +1,6 @@
 //! Reads a manifest: snapshot, edits, and how it ends.
 
+use super::chain::{Link, Links};
 use super::edit::{EDIT_VERSION, Edit};
 use super::format::{
     EDIT_HEADER_BYTES, EditHash, EditHeader, FILE_HEADER_BYTES, FileHeader, PAGE, edit_bytes,
@@ -20,6 +21,8 @@ pub(crate) struct Contents {
     pub(crate) state: ManifestState,
     /// The hash of the last edit.
     pub(crate) hash: EditHash,
+    /// The links of its edits.
+    pub(crate) links: Links,
     /// The number of edits, the snapshot among them.
     pub(crate) edits: u64,
     /// Whether the last edit was cut off. It was never acknowledged.
@@ -66,7 +69,9 @@ pub(super) fn read_file(
         // M2: it was synced before the manifest got its name.
         return Err(reader.corrupt(FILE_HEADER_BYTES, "a snapshot", "damage").into());
     };
-    let mut hash = first.header.hash(&first.body);
+    let previous = first.header.previous;
+    let mut links = vec![Link::of(&first.header, &first.body)];
+    let mut hash = links[0].hash(&previous);
     let edit = reader.edit(&first, FILE_HEADER_BYTES)?;
     each(FILE_HEADER_BYTES, &edit);
     let Edit::Snapshot(mut state) = edit else {
@@ -86,7 +91,9 @@ pub(super) fn read_file(
         state.check_edit(&edit).map_err(|what| reader.corrupt(at, "an edit that fits", &what))?;
         each(at, &edit);
         state.apply(edit);
-        hash = frame.header.hash(&frame.body);
+        let link = Link::of(&frame.header, &frame.body);
+        hash = link.hash(&hash);
+        links.push(link);
         last_at = at;
         at += edit_bytes(frame.body.len()) as u64;
         number += 1;
@@ -98,7 +105,8 @@ pub(super) fn read_file(
     let torn = reader.has_edit_after(number - 1, at)?;
     let last = (last.header.frame(&last.body, seed), last_at);
     let (edits, end) = (number - 1, at);
-    Ok(Contents { header, state, hash, edits, torn, file, len, edits_start, end, last })
+    let links = Links { manifest: header.number, previous, links };
+    Ok(Contents { header, state, hash, links, edits, torn, file, len, edits_start, end, last })
 }
 
 struct Reader<'a> {

@@ -1,5 +1,6 @@
 //! Opens or creates the manifest, commits edits, begins new manifests.
 
+use super::chain::{self, Link, Links};
 use super::edit::{EDIT_VERSION, Edit};
 use super::format::{EDIT_HEADER_BYTES, EditHash, EditHeader, FILE_HEADER_BYTES, FileHeader, PAGE};
 use super::reader::{Contents, read_file};
@@ -40,6 +41,8 @@ struct Current {
     /// Where the next edit goes, and its number.
     at: u64,
     next: u64,
+    /// The links of its edits: all that is kept of them once the next manifest begins.
+    links: Links,
 }
 
 impl Manifest {
@@ -82,8 +85,9 @@ impl Manifest {
             let what = "manifest number";
             return Err(Corruption { file: path, offset: 0, what, expected, found }.into());
         }
-        let Contents { header, state, hash, edits, file, len, edits_start, end, last, .. } =
-            contents;
+        let Contents {
+            header, state, hash, links, edits, file, len, edits_start, end, last, ..
+        } = contents;
         // M6: an edit may be readable and yet not be on the disk, if the process was killed before
         // the sync or if the sync failed. Written again, its pages are written back for certain.
         if edits > 1 {
@@ -94,7 +98,8 @@ impl Manifest {
         let edits_bytes_min = limits.manifest_bytes_max;
         let edits_bytes_max = edits_bytes_max(edits_start, edits_bytes_min);
         let (at, next) = (end, edits + 1);
-        let current = Current { file, path, header, len, edits_start, edits_bytes_max, at, next };
+        let current =
+            Current { file, path, header, len, edits_start, edits_bytes_max, at, next, links };
         let (io, dir) = (io.clone(), dir.to_owned());
         Ok(Self { io, dir, edits_bytes_min, state, hash, current, closed: None })
     }
@@ -111,8 +116,8 @@ impl Manifest {
         let incarnation = 1 + (io.entropy.next_u64() % u64::from(u16::MAX)) as u16;
         let state = ManifestState::new(store_uuid, incarnation, io.clock.now().0);
         let edits_bytes_min = limits.manifest_bytes_max;
-        let (current, hash) = begin(io, dir, 1, &state, [0; 32], edits_bytes_min, 0)
-            .map_err(|failure| failure.error)?;
+        let (current, hash) =
+            begin(io, dir, &state, None, edits_bytes_min, 0).map_err(|failure| failure.error)?;
         let (io, dir) = (io.clone(), dir.to_owned());
         Ok(Self { io, dir, edits_bytes_min, state, hash, current, closed: None })
     }
@@ -166,7 +171,9 @@ impl Manifest {
         self.write(&header.frame(&body, self.current.header.seed()))?;
         self.current.at += bytes;
         self.current.next += 1;
-        self.hash = header.hash(&body);
+        let link = Link::of(&header, &body);
+        self.hash = link.hash(&self.hash);
+        self.current.links.links.push(link);
         self.state.apply(edit);
         Ok(())
     }
@@ -189,16 +196,8 @@ impl Manifest {
 
     /// Begins a new manifest with a snapshot and room for at least `bytes` of edits.
     fn begin_next(&mut self, bytes: u64) -> Result<()> {
-        let number = self.current.header.number + 1;
-        match begin(
-            &self.io,
-            &self.dir,
-            number,
-            &self.state,
-            self.hash,
-            self.edits_bytes_min,
-            bytes,
-        ) {
+        let ended = Some(&self.current.links);
+        match begin(&self.io, &self.dir, &self.state, ended, self.edits_bytes_min, bytes) {
             Ok((current, hash)) => {
                 let old = std::mem::replace(&mut self.current, current);
                 self.hash = hash;
@@ -232,10 +231,10 @@ fn check_size(body: &[u8]) -> Result<()> {
 }
 
 /// Why a manifest was not begun.
-struct Failure {
-    error: Error,
+pub(super) struct Failure {
+    pub(super) error: Error,
     /// Whether it is unknown what is on the disk.
-    fatal: bool,
+    pub(super) fatal: bool,
 }
 
 impl From<Error> for Failure {
@@ -251,16 +250,18 @@ fn edits_bytes_max(edits_start: u64, edits_bytes_min: u64) -> u64 {
 }
 
 /// Writes a manifest with a snapshot of `state` and zeros for the edits to come, `first_bytes` of
-/// them at least, and for some more (`M4`); gives it its name once that is synced (`M2`).
+/// them at least, and for some more (`M4`); gives it its name once that is synced (`M2`), and the
+/// links of the manifest that it takes the place of are, too (`L1`).
 fn begin(
     io: &Io,
     dir: &Path,
-    number: u64,
     state: &ManifestState,
-    previous: EditHash,
+    ended: Option<&Links>,
     edits_bytes_min: u64,
     first_bytes: u64,
 ) -> Result<(Current, EditHash), Failure> {
+    let number = ended.map_or(1, |ended| ended.manifest + 1);
+    let previous = ended.map_or([0; 32], Links::last);
     if number > MANIFEST_NUMBER_MAX {
         return Err(Error::unsupported("all numbers of manifests are used up").into());
     }
@@ -290,14 +291,19 @@ fn begin(
     }
     let fatal = |error| Failure { error, fatal: true };
     file.sync_data().map_err(|e| fatal(Error::io("sync", &temporary, e)))?;
+    if let Some(ended) = ended {
+        chain::write(io, dir, &state.store_uuid, ended).inspect_err(|_| {
+            let _ = io.storage.remove(&temporary);
+        })?;
+    }
     io.storage.rename(&temporary, &path).map_err(|e| {
         let error = Error::io("rename", &temporary, e);
         Failure { fatal: error.kind() != ErrorKind::Full, error }
     })?;
     io.storage.sync_dir(dir).map_err(|e| fatal(Error::io("sync", dir, e)))?;
-    let hash = snapshot.hash(&body);
-    let at = edits_start;
-    Ok((Current { file, path, header, len, edits_start, edits_bytes_max, at, next: 2 }, hash))
+    let links = Links { manifest: number, previous, links: vec![Link::of(&snapshot, &body)] };
+    let (hash, at, next) = (links.last(), edits_start, 2);
+    Ok((Current { file, path, header, len, edits_start, edits_bytes_max, at, next, links }, hash))
 }
 
 fn fill(file: &dyn File, bytes: &[u8], len: u64) -> std::io::Result<()> {
