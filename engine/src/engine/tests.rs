@@ -1,5 +1,6 @@
 mod admission;
 mod bounds;
+mod closing;
 mod compaction;
 mod compaction_faults;
 mod compaction_room;

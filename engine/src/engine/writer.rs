@@ -62,7 +62,8 @@ impl Writer {
                 // Ordered cuts are done above, as soon as the generation before is flushed.
                 Work::Cut => {}
                 Work::Idle => self.idle(),
-                Work::Stop => break,
+                // At rest the last acknowledged group has a successor, however quickly it was closed.
+                Work::Stop => return self.idle(),
             }
         }
     }
