@@ -37,6 +37,7 @@ mod segment;
 pub mod testing;
 mod timestamp;
 mod value;
+mod verify;
 mod wal;
 
 pub use append::{Rule, Rules};
@@ -53,3 +54,6 @@ pub use pool::{Consumer, Pool, PoolStatus, Refused, Reservation};
 pub use repair::{Damage, Loss, Repair, repair};
 pub use scan::{Cancel, Control};
 pub use timestamp::{Day, Timestamp, civil_from_days, days_from_civil};
+pub use verify::{
+    Affected, Checked, Finding, Report, Root, Severity, VerifyOptions, current_root, verify,
+};

@@ -188,6 +188,15 @@ pub(crate) fn read(
     format::decode(&bytes, store, generation, path)
 }
 
+/// Verifies the file of a generation. Returns how many keys are in it.
+///
+/// # Errors
+/// `Corrupt` for any damage, `Unsupported`, `Io`.
+pub(crate) fn check(io: &Io, dir: &Path, store: [u8; 16], generation: u64) -> Result<usize> {
+    let file = read(io, &names::keys(dir, generation), Some(store), generation)?;
+    file.damage.map_or(Ok(file.entries.len()), |damage| Err(damage.into()))
+}
+
 /// The generations that have a file, oldest first.
 fn list(io: &Io, dir: &Path) -> Result<Vec<u64>> {
     let keys = names::keys_dir(dir);

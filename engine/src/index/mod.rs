@@ -27,8 +27,8 @@ pub(crate) use phrase::{Phrase, joins_after, joins_before};
 #[cfg(feature = "testing")]
 pub(crate) use segment::fuzz as fuzz_segment_index;
 pub(crate) use segment::{
-    BlockIndex, EVERY_FRAME, FrameMask, IndexFaults, SECTION_BLOCKS_MAX, SectionHits, SegmentIndex,
-    SegmentIndexBuilder,
+    BlockIndex, EVERY_FRAME, FrameMask, IndexFaults, SECTION_BLOCKS_MAX, SectionCheck, SectionHits,
+    SegmentIndex, SegmentIndexBuilder,
 };
 pub(crate) use split::{SLOT, Split, Variable};
 pub(crate) use term::Term;
@@ -49,6 +49,12 @@ pub(crate) fn filter_bytes_with<'a>(
     let mut bytes = Vec::new();
     Filter::build(&terms::collect(rows, split_of)).encode(&mut bytes);
     bytes
+}
+
+/// How many terms of these rows their filter lacks: none, unless it is that of other rows.
+pub(crate) fn missing_terms(filter: &Filter, rows: &Rows) -> u64 {
+    let terms = terms::collect(rows, |_| None);
+    terms.into_iter().filter(|term| !filter.contains(*term)).count() as u64
 }
 
 /// The number of tokens of a text, for benches.

@@ -4,7 +4,7 @@ mod keys;
 mod manifest;
 mod segment;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod wal;
 
 use crate::error::{Error, Result};

@@ -15,7 +15,7 @@ const NOW: Timestamp = Timestamp(1_700_000_000_000_000_000);
 
 /// A disk that is mounted read-only.
 #[derive(Debug)]
-struct ReadOnly(MemoryStorage);
+pub(crate) struct ReadOnly(pub(crate) MemoryStorage);
 
 fn refused<T>() -> io::Result<T> {
     Err(io::ErrorKind::ReadOnlyFilesystem.into())

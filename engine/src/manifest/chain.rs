@@ -173,7 +173,6 @@ impl Links {
 ///
 /// # Errors
 /// `Io`, also if there is no such file; `Corrupt`; `Unsupported`.
-#[cfg_attr(not(test), expect(dead_code, reason = "for the command that verifies a store"))]
 pub(crate) fn read(io: &Io, dir: &Path, store: &[u8; 16], number: u64) -> Result<Links> {
     let path = names::chain(dir, number);
     let failed = |e| Error::io("read", &path, e);

@@ -43,8 +43,21 @@ fn links(bytes: &[u8]) {
 
 fn manifest_of(edits: &[(u16, u16, &[u8])]) -> Vec<u8> {
     let header = FileHeader { store_uuid: UUID, manifest_id: 1, number: 1 };
+    chained(&header, [0; 32], edits)
+}
+
+/// A manifest with these edits, as somebody makes it who may write the files and knows their form.
+#[cfg(test)]
+pub(crate) fn forge(store: [u8; 16], number: u64, previous: [u8; 32], edits: &[Edit]) -> Vec<u8> {
+    let header = FileHeader { store_uuid: store, manifest_id: 1, number };
+    let encoded: Vec<_> = edits.iter().map(Edit::encode).collect();
+    let edits: Vec<_> =
+        encoded.iter().map(|(kind, body)| (*kind, edit::EDIT_VERSION, &**body)).collect();
+    chained(&header, previous, &edits)
+}
+
+fn chained(header: &FileHeader, mut previous: [u8; 32], edits: &[(u16, u16, &[u8])]) -> Vec<u8> {
     let mut file = header.encode();
-    let mut previous = [0; 32];
     for ((kind, version, body), number) in edits.iter().zip(1..) {
         let edit = EditHeader {
             kind: *kind,

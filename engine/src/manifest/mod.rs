@@ -32,8 +32,11 @@ mod writer;
 
 pub(crate) use edit::Edit;
 pub(crate) use file::{FileId, FileMeta, Range64, Run, SectionMeta};
+pub(crate) use format::EditHash;
+#[cfg(test)]
+pub(crate) use fuzzing::forge;
 #[cfg(feature = "testing")]
 pub(crate) use fuzzing::fuzz;
-pub(crate) use reader::read;
+pub(crate) use reader::{Contents, read};
 pub(crate) use state::ManifestState;
 pub(crate) use writer::Manifest;

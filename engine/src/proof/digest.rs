@@ -3,7 +3,6 @@
 use super::canon::{CanonRows, CanonWriter};
 use crate::batch::Rows;
 use crate::codec::varint;
-use crate::error::Result;
 use crate::partition::PartitionKey;
 use std::collections::HashMap;
 use std::ops::Range;
@@ -20,6 +19,30 @@ const RUN_DOMAIN: [u8; 8] = *b"LSRUN\0\0\x01";
 pub(crate) struct Runs {
     runs: HashMap<PartitionKey, RunDigest>,
     writer: CanonWriter,
+}
+
+/// The digest of a run, found again from its rows.
+#[derive(Debug, Default)]
+pub(crate) struct Recomputed {
+    run: RunDigest,
+    writer: CanonWriter,
+}
+
+impl Recomputed {
+    /// The next rows of the run, in sequence order: those of a block that are its.
+    pub(crate) fn push(&mut self, rows: &Rows, range: Range<usize>) {
+        self.run.push(&mut self.writer, rows, range);
+    }
+
+    /// How many rows there were since the last run ended.
+    pub(crate) fn rows(&self) -> u64 {
+        self.run.rows
+    }
+
+    /// The digest of the run of `key` in `generation`. Begins anew.
+    pub(crate) fn finish(&mut self, key: &PartitionKey, generation: u64) -> [u8; 32] {
+        std::mem::take(&mut self.run).finish(key, generation)
+    }
 }
 
 /// The digest of a run, as far as its rows are known.
@@ -93,22 +116,17 @@ impl RunDigest {
     }
 }
 
-/// The digest of the run of `key` in `generation`, from its rows in sequence order: those of the
-/// blocks of a section, or of the part of a section that the run was merged into.
-///
-/// # Errors
-/// Those of `rows`.
-#[cfg_attr(not(test), expect(dead_code, reason = "for the command that verifies a store"))]
+/// The digest of a run that is in these parts of blocks, as one call.
+#[cfg(test)]
 pub(crate) fn digest_of_section(
     key: &PartitionKey,
     generation: u64,
-    rows: impl IntoIterator<Item = Result<(Rows, Range<usize>)>>,
-) -> Result<[u8; 32]> {
-    let mut run = RunDigest::default();
-    let mut writer = CanonWriter::default();
+    rows: impl IntoIterator<Item = crate::error::Result<(Rows, Range<usize>)>>,
+) -> crate::error::Result<[u8; 32]> {
+    let mut run = Recomputed::default();
     for rows in rows {
         let (rows, range) = rows?;
-        run.push(&mut writer, &rows, range);
+        run.push(&rows, range);
     }
     Ok(run.finish(key, generation))
 }

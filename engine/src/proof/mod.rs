@@ -10,9 +10,6 @@ mod digest;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use digest::Runs;
-#[cfg_attr(
-    not(test),
-    expect(unused_imports, reason = "for the command that verifies a store")
-)]
+#[cfg(test)]
 pub(crate) use digest::digest_of_section;
+pub(crate) use digest::{Recomputed, Runs};

@@ -21,7 +21,7 @@ pub(crate) use fuzzing::fuzz;
 pub(crate) use handles::Handles;
 pub(crate) use reader::{SegmentFile, is_missing, open, read_directory};
 pub(crate) use writer::IndexPart;
-pub(crate) use writer::{SectionBlocks, Writer, Written, write};
+pub(crate) use writer::{SectionBlocks, Writer, Written, section_meta, write};
 
 use crate::block::Block;
 use crate::codec::slice::Slice;

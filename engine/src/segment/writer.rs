@@ -181,6 +181,7 @@ impl<'a> Writer<'a> {
         storage.rename(temporary, &path).map_err(|e| Error::io("rename", temporary, e))?;
         let segments = names::segments_dir(self.dir);
         storage.sync_dir(&segments).map_err(|e| Error::io("sync", &segments, e))?;
+        let sections = self.sections.into_iter().map(section_meta).collect::<Option<_>>();
         Ok(FileMeta {
             id: self.header.id,
             len: self.len,
@@ -188,7 +189,7 @@ impl<'a> Writer<'a> {
             created: written.at,
             writes: written.times,
             checksum: Some(*self.hasher.finalize().as_bytes()),
-            sections: self.sections.into_iter().map(section_meta).collect(),
+            sections: sections.expect("a section has blocks, and its index behind them"),
             columns: column_names,
         })
     }
@@ -208,24 +209,27 @@ impl<'a> Writer<'a> {
     }
 }
 
-fn section_meta(section: Section) -> SectionMeta {
+/// What the manifest says of a section; `None` if it has no block, or an index before its blocks.
+pub(crate) fn section_meta(section: Section) -> Option<SectionMeta> {
     let metas = || section.blocks.iter().map(|block| &block.meta);
-    let first = section.blocks.first().expect("a section has blocks");
-    let last = section.blocks.last().expect("a section has blocks");
-    let blocks_end = last.offset + u64::from(last.meta.len);
-    let end = section.index.map_or(blocks_end, |index| index.offset + index.len);
-    SectionMeta {
+    let (first, last) = (section.blocks.first()?, section.blocks.last()?);
+    let blocks_end = last.offset.checked_add(u64::from(last.meta.len))?;
+    let end = match section.index {
+        Some(index) => index.offset.checked_add(index.len)?,
+        None => blocks_end,
+    };
+    Some(SectionMeta {
         offset: first.offset,
-        len: end - first.offset,
-        blocks: section.blocks.len() as u32,
+        len: end.checked_sub(first.offset)?,
+        blocks: u32::try_from(section.blocks.len()).ok()?,
         rows: metas().map(|meta| u64::from(meta.rows)).sum(),
-        min_ts: metas().map(|meta| meta.min_ts).min().expect("a section has blocks"),
-        max_ts: metas().map(|meta| meta.max_ts).max().expect("a section has blocks"),
+        min_ts: metas().map(|meta| meta.min_ts).min()?,
+        max_ts: metas().map(|meta| meta.max_ts).max()?,
         min_seq: first.meta.min_seq,
         max_seq: last.meta.max_seq,
         levels: metas().fold(0, |levels, meta| levels | meta.levels),
-        raw_bytes: metas().map(|meta| meta.raw_bytes).sum(),
+        raw_bytes: metas().fold(0, |sum: u64, meta| sum.saturating_add(meta.raw_bytes)),
         partition: section.key,
         runs: section.runs,
-    }
+    })
 }

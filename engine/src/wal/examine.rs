@@ -60,7 +60,7 @@ pub(crate) fn examine(
     let mut files = Vec::with_capacity(kept);
     let mut is_cut_off = false;
     for id in &live[..kept] {
-        let opened = WalFile::open_to_read(io, names::wal(dir, *id));
+        let opened = WalFile::open_read_only(io, names::wal(dir, *id));
         let checked = opened.and_then(|file| {
             check_header(&file, *id, store_uuid)?;
             Ok(file)
@@ -80,7 +80,7 @@ pub(crate) fn examine(
             }
         }
     }
-    let mut replay = Replay::new(files.first(), first, next_seq);
+    let mut replay = Replay::new(&files, first, next_seq);
     for (index, file) in files.iter().enumerate() {
         let next = files.get(index + 1).map(|file| file.header.first_group);
         let replayed = replay.file(file, next, &mut |_, _| Ok(()));
@@ -134,7 +134,7 @@ impl LogDamage {
             Cut::BehindAFile | Cut::Before(_) => FILE_HEADER_BYTES,
         };
         for (index, path) in self.files.iter().enumerate() {
-            let file = match WalFile::open_to_read(io, path.clone()) {
+            let file = match WalFile::open_read_only(io, path.clone()) {
                 Ok(file) => file,
                 Err(error) if error.kind() == ErrorKind::Corrupt => continue,
                 Err(error) => return Err(error),

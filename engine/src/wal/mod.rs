@@ -15,6 +15,7 @@
 //! From `W1` and `W2` follows what recovery relies on: a crash can damage only the last group of
 //! the last file, and not if that file got its name with it. All other damage is corruption.
 
+mod check;
 mod examine;
 mod format;
 #[cfg(any(test, feature = "testing"))]
@@ -30,6 +31,7 @@ mod tests;
 mod verdict;
 mod writer;
 
+pub(crate) use check::check;
 pub(crate) use examine::{LogDamage, examine};
 #[cfg(feature = "testing")]
 pub(crate) use fuzzing::fuzz;

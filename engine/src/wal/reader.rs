@@ -47,8 +47,7 @@ pub(crate) fn walk(
     path: &Path,
     mut each: impl FnMut(u64, Option<&Batch>),
 ) -> Result<Walked> {
-    let file = io.storage.open(path).map_err(|e| Error::io("open", path, e))?;
-    let file = WalFile::new(file, path.to_owned())?;
+    let file = WalFile::open_read_only(io, path.to_owned())?;
     let mut walked = Walked { groups: 0, end: FILE_HEADER_BYTES, len: file.len };
     while let Some(group) = file.group_at(walked.end)? {
         let number = group.header.number;
@@ -80,8 +79,8 @@ impl WalFile {
         Self::new(file, path)
     }
 
-    /// Opens a file, for reading only, and checks its header.
-    pub(super) fn open_to_read(io: &Io, path: PathBuf) -> Result<Self> {
+    /// Opens a file for reading alone, and checks its header.
+    pub(super) fn open_read_only(io: &Io, path: PathBuf) -> Result<Self> {
         let file = io.storage.open(&path).map_err(|e| Error::io("open", &path, e))?;
         Self::new(file, path)
     }

@@ -64,7 +64,7 @@ pub(super) struct Replay {
     generation: u64,
     generation_bytes: u64,
     last_group_empty: bool,
-    report: Report,
+    pub(super) report: Report,
 }
 
 /// Opens the log of the store in `dir`. `each` gets every batch of the generations after
@@ -89,14 +89,10 @@ pub(crate) fn recover(
     let first_generation = committed_generation.map_or(1, |last| last + 1);
     let survey = survey(io, dir, first_generation)?;
     check_names(dir, &survey.live, first_generation, committed_generation.is_some())?;
-    let files = open_files(io, dir, &survey.live, &store_uuid)?;
-
-    let mut replay = Replay::new(files.first(), first_generation, next_seq);
-    let mut ends = Vec::with_capacity(files.len());
-    for (index, file) in files.iter().enumerate() {
-        let next = files.get(index + 1).map(|file| file.header.first_group);
-        ends.push(replay.file(file, next, &mut each)?);
-    }
+    let open = |path| WalFile::open(io, path);
+    let files = open_files(dir, &survey.live, &store_uuid, open)?;
+    let mut replay = Replay::new(&files, first_generation, next_seq);
+    let ends = replay.files(&files, &mut each)?;
 
     let spares = clear(io, dir, limits, survey)?;
     let mut wal = Wal::empty(io, dir, limits, store_uuid, spares, replay.next_seq);
@@ -166,15 +162,15 @@ pub(super) fn check_names(
     Ok(())
 }
 
-fn open_files(
-    io: &Io,
+pub(super) fn open_files(
     dir: &Path,
     live: &[WalFileId],
     store_uuid: &[u8; 16],
+    open: impl Fn(PathBuf) -> Result<WalFile>,
 ) -> Result<Vec<WalFile>> {
     let mut files = Vec::with_capacity(live.len());
     for id in live {
-        let file = WalFile::open(io, names::wal(dir, *id))?;
+        let file = open(names::wal(dir, *id))?;
         check_header(&file, *id, store_uuid)?;
         file.check_len()?;
         files.push(file);
@@ -194,10 +190,10 @@ pub(super) fn check_header(file: &WalFile, id: WalFileId, store_uuid: &[u8; 16])
 }
 
 impl Replay {
-    /// Before the first file.
-    pub(super) fn new(first: Option<&WalFile>, generation: u64, next_seq: u64) -> Self {
+    /// Before the first group of the files, which begin with this generation and event.
+    pub(super) fn new(files: &[WalFile], generation: u64, next_seq: u64) -> Self {
         Self {
-            next_group: first.map_or(1, |file| file.header.first_group),
+            next_group: files.first().map_or(1, |file| file.header.first_group),
             next_seq,
             at: 0,
             generation,
@@ -205,6 +201,20 @@ impl Replay {
             last_group_empty: true,
             report: Report::default(),
         }
+    }
+
+    /// Replays all files; returns where each ends.
+    pub(super) fn files(
+        &mut self,
+        files: &[WalFile],
+        each: &mut impl FnMut(u64, Batch) -> Result<()>,
+    ) -> Result<Vec<u64>> {
+        let mut ends = Vec::with_capacity(files.len());
+        for (index, file) in files.iter().enumerate() {
+            let next = files.get(index + 1).map(|file| file.header.first_group);
+            ends.push(self.file(file, next, each)?);
+        }
+        Ok(ends)
     }
 
     /// Replays a file up to its end, which is returned. `next` is the first group of the file

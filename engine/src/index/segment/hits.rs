@@ -24,7 +24,7 @@ pub(crate) enum SectionFrames {
 }
 
 impl SectionFrames {
-    fn of_block(&self, block: u32) -> FrameMask {
+    pub(super) fn of_block(&self, block: u32) -> FrameMask {
         match self {
             Self::Every => EVERY_FRAME,
             Self::Of(masks) => masks.get(block as usize).copied().unwrap_or(EVERY_FRAME),

@@ -8,6 +8,7 @@
 //! - `S2` What is damaged, unknown, or makes tantivy fail stands for "every frame", and is counted.
 
 mod builder;
+mod check;
 mod elias_fano;
 mod format;
 #[cfg(any(test, feature = "testing"))]
@@ -22,6 +23,7 @@ mod tests;
 mod words;
 
 pub(crate) use builder::SegmentIndexBuilder;
+pub(crate) use check::SectionCheck;
 #[cfg(feature = "testing")]
 pub(crate) use fuzzing::fuzz;
 pub(crate) use hits::{BlockIndex, EVERY_FRAME, FrameMask, SectionHits};
