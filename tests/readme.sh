@@ -50,6 +50,7 @@ curl -sf -X POST "$url/api/v1/admin/flush" >/dev/null || fail "no flush"
 stop
 "$bin" inspect "$dir"/store/MANIFEST-* | grep -q 'next sequence number 3' || fail "manifest"
 "$bin" inspect "$dir"/store/segments/*.l0 --dump | grep -q 'card declined' || fail "segment"
+"$bin" verify "$dir/store" --deep --strict | grep -q '^sound' || fail "verify"
 "$bin" config | grep -q '^listen' || fail "config"
 
 echo "readme: what README.md shows works"

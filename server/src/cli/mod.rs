@@ -12,6 +12,7 @@ mod show;
 mod stats;
 mod table;
 mod target;
+mod verify;
 
 use clap::{Parser, Subcommand};
 use std::io;
@@ -40,8 +41,20 @@ enum Command {
     Search(search::Args),
     Stats(stats::Args),
     Inspect(inspect::Args),
+    Verify(verify::Args),
     Repair(repair::Args),
     Config(config::Args),
+}
+
+/// What a command that has ended has found out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    /// All is well: exit code 0.
+    Well,
+    /// Something is damaged, and that has been said: exit code 1.
+    Damage,
+    /// Something could not be told, and that has been said: exit code 2.
+    Unknown,
 }
 
 /// Why a command ends early.
@@ -97,6 +110,12 @@ pub fn main() -> ExitCode {
         Command::Search(args) => search::run(&args),
         Command::Stats(args) => stats::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Verify(args) => match verify::run(&args) {
+            Ok(Ending::Well) => Ok(()),
+            Ok(Ending::Damage) => return ExitCode::from(1),
+            Ok(Ending::Unknown) => return ExitCode::from(2),
+            Err(failure) => Err(failure),
+        },
         Command::Repair(args) => repair::run(&args),
         Command::Config(args) => config::run(&args),
     };
