@@ -2,17 +2,19 @@
 //! `std::time` or random numbers (`clippy.toml` bans it), so that tests own every one of them.
 
 #[cfg(any(test, feature = "testing"))]
-mod faulty;
+mod fault;
 mod file;
+mod manual;
 mod map;
 mod memory;
 mod region;
 
 #[cfg(any(test, feature = "testing"))]
-pub use faulty::{Fault, FaultyStorage};
+pub use fault::{Fault, FaultyStorage, Op, Rule, Step};
 pub(crate) use file::yield_to_others;
 pub use file::{FileStorage, SystemClock, SystemEntropy};
-pub use memory::{ManualClock, MemoryStorage, SeededEntropy};
+pub use manual::{ManualClock, SeededEntropy};
+pub use memory::{MemoryStorage, Unit};
 pub use region::{Region, RegionBytes};
 
 use crate::timestamp::Timestamp;
