@@ -85,6 +85,9 @@ pub struct Limits {
     pub group_bytes_max: usize,
     /// The size at which a WAL file is succeeded by the next.
     pub wal_file_bytes: u64,
+    /// An idle log gets a group without records after this time, in milliseconds, so that damage to
+    /// the last acknowledged group can be told from a tear.
+    pub idle_group_after_ms: u64,
     /// WAL bytes at which a generation is cut.
     pub generation_bytes_max: u64,
     /// Age at which a generation that is not empty is cut, in milliseconds.
@@ -172,6 +175,7 @@ impl Limits {
             body_bytes_max: whole((ingest / 5).clamp(4 * MIB, 64 * MIB)),
             group_bytes_max: 8 << 20,
             wal_file_bytes: 64 << 20,
+            idle_group_after_ms: 100,
             generation_bytes_max: 256 << 20,
             generation_age_ms_max: 5 * 60 * 1_000,
             wal_bytes_max: 1 << 30,
@@ -223,6 +227,7 @@ impl Limits {
             body_bytes_max: 64 << 10,
             group_bytes_max: 8 << 10,
             wal_file_bytes: 32 << 10,
+            idle_group_after_ms: 100,
             generation_bytes_max: 128 << 10,
             generation_age_ms_max: 1_000,
             wal_bytes_max: 4 << 20,

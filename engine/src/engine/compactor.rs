@@ -8,6 +8,7 @@
 //! - `I5` no job begins whose output would not fit above the disk's reserve, and none goes on once
 //!   the reserve is touched: what merges need is never taken from what flushes need.
 
+use super::activity::{Activity, Busy};
 use super::space::check_room;
 use super::state::{LiveFile, Shared};
 use crate::compact::{self, Failure, Job, Place, Situation, SourceSection, next_job};
@@ -31,9 +32,10 @@ const LOOK_AFTER: Duration = Duration::from_secs(60);
 const REST: Duration = Duration::from_secs(30);
 
 /// Tells the compactor thread when to look for work.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct CompactQueue {
     inner: Arc<(Mutex<Orders>, Condvar)>,
+    activity: Activity,
     /// Whether the thread is to end, within a block.
     is_closing: Arc<AtomicBool>,
 }
@@ -42,6 +44,8 @@ pub(crate) struct CompactQueue {
 struct Orders {
     /// Whether something was flushed.
     awake: bool,
+    /// From the first order on until the compactor waits for more.
+    busy: Option<Busy>,
     /// How often somebody asked for all there is to do, and how many of them are answered.
     asked: u64,
     answered: u64,
@@ -60,9 +64,21 @@ struct Order {
 }
 
 impl CompactQueue {
+    pub(crate) fn new(activity: &Activity) -> Self {
+        Self { inner: Arc::default(), activity: activity.clone(), is_closing: Arc::default() }
+    }
+
     pub(crate) fn wake(&self) {
-        self.inner.0.lock().awake = true;
+        let mut orders = self.inner.0.lock();
+        orders.awake = true;
+        self.set_busy(&mut orders);
         self.inner.1.notify_all();
+    }
+
+    fn set_busy(&self, orders: &mut Orders) {
+        if !orders.ended {
+            orders.busy.get_or_insert_with(|| self.activity.begin());
+        }
     }
 
     /// Lets the thread end within a block.
@@ -90,6 +106,7 @@ impl CompactQueue {
         let mut orders = self.inner.0.lock();
         orders.asked += 1;
         let mine = orders.asked;
+        self.set_busy(&mut orders);
         self.inner.1.notify_all();
         while orders.answered < mine {
             if orders.ended {
@@ -113,6 +130,7 @@ impl CompactQueue {
                 orders.awake = false;
                 return Some(Order { asked: orders.asked, ignore_ages });
             }
+            orders.busy = None;
             // Time brings work as well as flushes do.
             due = self.inner.1.wait_for(&mut orders, LOOK_AFTER).timed_out();
         }
@@ -133,7 +151,9 @@ struct EndsQueue<'a>(&'a CompactQueue);
 
 impl Drop for EndsQueue<'_> {
     fn drop(&mut self) {
-        self.0.inner.0.lock().ended = true;
+        let mut orders = self.0.inner.0.lock();
+        (orders.ended, orders.busy) = (true, None);
+        drop(orders);
         self.0.inner.1.notify_all();
     }
 }

@@ -8,6 +8,7 @@
 //! - `I5` edits are committed and shown to readers in one order: the manifest stays locked for both.
 //!   Locks are taken in this order: the manifest's, then the state's.
 
+use super::activity::{Activity, Busy};
 use super::compactor::CompactQueue;
 use super::queue::Queue;
 use super::state::Shared;
@@ -26,25 +27,41 @@ use std::time::Duration;
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Tells the flusher thread that the frozen memtable is ready.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct FlushQueue {
     inner: Arc<(Mutex<Orders>, Condvar)>,
+    activity: Activity,
 }
 
 #[derive(Debug, Default)]
 struct Orders {
     ready: usize,
+    /// From the first order on until the flusher waits for more, or to try again.
+    busy: Option<Busy>,
+    /// Whether somebody wants a retry at once.
+    retry: bool,
     closing: bool,
+    /// Whether the flusher has ended.
+    ended: bool,
 }
 
 impl FlushQueue {
+    pub(crate) fn new(activity: &Activity) -> Self {
+        Self { inner: Arc::default(), activity: activity.clone() }
+    }
+
     pub(crate) fn push(&self) {
-        self.inner.0.lock().ready += 1;
+        let mut orders = self.inner.0.lock();
+        orders.ready += 1;
+        if !orders.ended {
+            orders.busy.get_or_insert_with(|| self.activity.begin());
+        }
         self.inner.1.notify_one();
     }
 
     /// Ends the wait before a retry.
     pub(crate) fn retry_now(&self) {
+        self.inner.0.lock().retry = true;
         self.inner.1.notify_one();
     }
 
@@ -58,6 +75,7 @@ impl FlushQueue {
     fn next(&self) -> bool {
         let mut orders = self.inner.0.lock();
         while orders.ready == 0 {
+            orders.busy = None;
             if orders.closing {
                 return false;
             }
@@ -70,10 +88,23 @@ impl FlushQueue {
     /// Waits before a retry; `false` if the thread is to end instead.
     fn wait_to_retry(&self) -> bool {
         let mut orders = self.inner.0.lock();
-        if !orders.closing {
+        if !orders.closing && !std::mem::take(&mut orders.retry) {
+            orders.busy = None;
             self.inner.1.wait_for(&mut orders, RETRY_AFTER);
+            orders.busy = Some(self.activity.begin());
+            orders.retry = false;
         }
         !orders.closing
+    }
+}
+
+/// Nobody waits for a thread that has ended.
+struct EndsQueue<'a>(&'a FlushQueue);
+
+impl Drop for EndsQueue<'_> {
+    fn drop(&mut self) {
+        let mut orders = self.0.inner.0.lock();
+        (orders.ended, orders.busy) = (true, None);
     }
 }
 
@@ -85,6 +116,7 @@ pub(crate) fn run(
     compactions: &CompactQueue,
     keys: &KeyFiles,
 ) {
+    let _ends = EndsQueue(flushes);
     while flushes.next() {
         loop {
             match flush(shared, keys) {

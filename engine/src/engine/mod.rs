@@ -1,5 +1,6 @@
 //! The engine: opens a store, wires the stages, decides nothing.
 
+mod activity;
 mod compactor;
 mod flush;
 mod open;
@@ -26,6 +27,7 @@ use crate::pool::{Consumer, Pool, PoolStatus, Reservation};
 use crate::query::{self, EventRecord, SearchPage, SearchRequest, StatsRequest, StatsTable};
 use crate::scan::Control;
 use crate::wal::EncodedRecord;
+use activity::Activity;
 use compactor::CompactQueue;
 use flush::FlushQueue;
 use queue::{Queue, Submission};
@@ -42,6 +44,8 @@ pub struct Engine {
     queue: Arc<Queue>,
     flushes: FlushQueue,
     compactions: CompactQueue,
+    #[cfg_attr(not(feature = "testing"), expect(dead_code, reason = "tests wait for it"))]
+    activity: Activity,
     /// Writer, sealer, preparer, flusher and compactor, in the order in which they end.
     threads: Vec<JoinHandle<()>>,
     /// Help queries.
@@ -340,6 +344,18 @@ impl Engine {
     #[cfg(feature = "testing")]
     pub fn set_pruning(&self, prunes: bool) {
         self.shared.prunes.store(prunes, Relaxed);
+    }
+
+    /// Waits until no thread of the engine has anything to do, but for the retry of a flush.
+    #[cfg(feature = "testing")]
+    pub fn settle(&self) {
+        self.activity.settle();
+    }
+
+    /// Lets the log write its group without records now, as it does when it is idle.
+    #[cfg(feature = "testing")]
+    pub fn log_is_idle(&self) {
+        self.queue.order_idle();
     }
 
     /// The state of the store.

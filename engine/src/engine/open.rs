@@ -1,6 +1,7 @@
 //! Opens a store: lock, manifest, log, threads.
 
 use super::Engine;
+use super::activity::{Activity, Busy};
 use super::compactor::{self, CompactQueue};
 use super::flush::{self, FlushQueue};
 use super::queue::Queue;
@@ -61,9 +62,10 @@ pub(crate) fn open(options: Options) -> Result<Engine> {
     let (key_files, keys_lost) =
         KeyFiles::open(&shared.io, &shared.dir, live.store_uuid, committed, &shared.claims)?;
     shared.counters.key_files_damaged.store(keys_lost.len() as u64, Relaxed);
-    let flushes = FlushQueue::default();
-    let queue = Arc::new(Queue::new(shared.limits.queue_bytes_max));
-    let (seals, tasks) = SealQueue::new();
+    let activity = Activity::default();
+    let flushes = FlushQueue::new(&activity);
+    let queue = Arc::new(Queue::new(shared.limits.queue_bytes_max, &activity));
+    let (seals, tasks) = SealQueue::new(&activity);
     let sealer = {
         let flushes = flushes.clone();
         spawn(&shared, "sealer", move |shared| sealer::run(shared, &tasks, &flushes))
@@ -83,17 +85,17 @@ pub(crate) fn open(options: Options) -> Result<Engine> {
             return Err(error);
         }
     };
-    let (wanted, orders) = channel::<()>();
+    let (wanted, orders) = channel::<Busy>();
     let spares = Arc::clone(wal.spares());
     let preparer = spawn(&shared, "preparer", move |shared| {
-        while orders.recv().is_ok() {
+        while let Ok(_busy) = orders.recv() {
             // On a full disk the log does with files that grow.
             if has_room_for_spare(shared) {
                 let _ = spares.refill();
             }
         }
     });
-    let compactions = CompactQueue::default();
+    let compactions = CompactQueue::new(&activity);
     let flusher = {
         let (flushes, queue) = (flushes.clone(), Arc::clone(&queue));
         let compactions = compactions.clone();
@@ -106,7 +108,8 @@ pub(crate) fn open(options: Options) -> Result<Engine> {
         spawn(&shared, "compactor", move |shared| compactor::run(shared, &compactions))
     };
     let writer = {
-        let writer = Writer::new(Arc::clone(&shared), Arc::clone(&queue), seals, wal, wanted);
+        let writer =
+            Writer::new(Arc::clone(&shared), Arc::clone(&queue), seals, wal, wanted, &activity);
         spawn(&shared, "writer", move |_| writer.run())
     };
     let scanners = shared.scans.start_helpers();
@@ -116,6 +119,7 @@ pub(crate) fn open(options: Options) -> Result<Engine> {
         queue,
         flushes,
         compactions,
+        activity,
         threads: vec![writer, sealer, preparer, flusher, compactor],
         scanners,
         keys_lost,

@@ -1,6 +1,7 @@
 //! Batches waiting for the log, bounded by bytes.
 
 use super::Appended;
+use super::activity::{Activity, Busy};
 use crate::batch::Batch;
 use crate::error::{Error, Result};
 use crate::idempotency::Ticket;
@@ -16,15 +17,22 @@ pub(crate) struct Queue {
     inner: Mutex<Inner>,
     arrived: Condvar,
     bytes_max: usize,
+    activity: Activity,
 }
 
 #[derive(Debug, Default)]
 struct Inner {
+    /// From the first work on until the writer waits for more.
+    busy: Option<Busy>,
     waiting: VecDeque<Submission>,
     bytes: usize,
     cut: bool,
     retire: Vec<u64>,
+    /// Whether the writer is to do as if nothing had come for long.
+    idle: bool,
     closing: bool,
+    /// Whether the writer has ended.
+    abandoned: bool,
 }
 
 /// A batch on its way, encoded.
@@ -75,8 +83,18 @@ impl Submission {
 }
 
 impl Queue {
-    pub(crate) fn new(bytes_max: usize) -> Self {
-        Self { inner: Mutex::default(), arrived: Condvar::new(), bytes_max }
+    pub(crate) fn new(bytes_max: usize, activity: &Activity) -> Self {
+        let activity = activity.clone();
+        Self { inner: Mutex::default(), arrived: Condvar::new(), bytes_max, activity }
+    }
+
+    /// Tells the writer that there is something for it.
+    fn wake(&self, inner: &mut Inner) {
+        if inner.abandoned {
+            return;
+        }
+        inner.busy.get_or_insert_with(|| self.activity.begin());
+        self.arrived.notify_one();
     }
 
     /// Queues a batch, or gives it back with the reason. A batch that finds the queue empty is
@@ -94,20 +112,30 @@ impl Queue {
         }
         inner.bytes += bytes;
         inner.waiting.push_back(submission);
-        self.arrived.notify_one();
+        self.wake(&mut inner);
         Ok(())
     }
 
     /// Orders a cut of the generation.
     pub(crate) fn order_cut(&self) {
-        self.inner.lock().cut = true;
-        self.arrived.notify_one();
+        let mut inner = self.inner.lock();
+        inner.cut = true;
+        self.wake(&mut inner);
     }
 
     /// Orders that a flushed generation's log be retired.
     pub(crate) fn order_retire(&self, generation: u64) {
-        self.inner.lock().retire.push(generation);
-        self.arrived.notify_one();
+        let mut inner = self.inner.lock();
+        inner.retire.push(generation);
+        self.wake(&mut inner);
+    }
+
+    /// Orders what the writer does when nothing comes.
+    #[cfg(feature = "testing")]
+    pub(crate) fn order_idle(&self) {
+        let mut inner = self.inner.lock();
+        inner.idle = true;
+        self.wake(&mut inner);
     }
 
     /// The generations to retire, without waiting.
@@ -124,7 +152,8 @@ impl Queue {
     /// Gives up what is queued, and refuses everything from now on.
     pub(crate) fn abandon(&self) -> VecDeque<Submission> {
         let mut inner = self.inner.lock();
-        inner.closing = true;
+        (inner.closing, inner.abandoned) = (true, true);
+        inner.busy = None;
         inner.bytes = 0;
         std::mem::take(&mut inner.waiting)
     }
@@ -145,10 +174,15 @@ impl Queue {
             if inner.closing {
                 return Work::Stop;
             }
+            if std::mem::take(&mut inner.idle) {
+                return Work::Idle;
+            }
+            inner.busy = None;
             match patience {
                 None => self.arrived.wait(&mut inner),
                 Some(patience) => {
                     if self.arrived.wait_for(&mut inner, patience).timed_out() {
+                        inner.busy.get_or_insert_with(|| self.activity.begin());
                         return Work::Idle;
                     }
                 }

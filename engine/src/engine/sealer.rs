@@ -1,5 +1,6 @@
 //! The sealer thread: turns rows that left a tail into finished blocks, in order.
 
+use super::activity::{Activity, Busy};
 use super::flush::FlushQueue;
 use super::state::Shared;
 use crate::batch::Rows;
@@ -23,18 +24,19 @@ pub(crate) enum Task {
 /// Hands tasks to the sealer thread.
 #[derive(Debug, Clone)]
 pub(crate) struct SealQueue {
-    sender: Sender<Task>,
+    sender: Sender<(Task, Busy)>,
+    activity: Activity,
 }
 
 impl SealQueue {
-    pub(crate) fn new() -> (Self, Receiver<Task>) {
+    pub(crate) fn new(activity: &Activity) -> (Self, Receiver<(Task, Busy)>) {
         let (sender, receiver) = channel();
-        (Self { sender }, receiver)
+        (Self { sender, activity: activity.clone() }, receiver)
     }
 
     pub(crate) fn push(&self, task: Task) {
         // The receiver is gone only if the sealer panicked, and then the store is closed.
-        let _ = self.sender.send(task);
+        let _ = self.sender.send((task, self.activity.begin()));
     }
 
     pub(crate) fn extend(&self, jobs: impl IntoIterator<Item = SealJob>) {
@@ -43,9 +45,9 @@ impl SealQueue {
 }
 
 /// Works until every [`SealQueue`] is gone.
-pub(crate) fn run(shared: &Shared, tasks: &Receiver<Task>, flushes: &FlushQueue) {
+pub(crate) fn run(shared: &Shared, tasks: &Receiver<(Task, Busy)>, flushes: &FlushQueue) {
     let mut runs = Runs::default();
-    while let Ok(task) = tasks.recv() {
+    while let Ok((task, _busy)) = tasks.recv() {
         match task {
             Task::Seal(job) => {
                 let rows = job.pending.gather();

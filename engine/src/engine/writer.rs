@@ -5,6 +5,7 @@
 //! - `I3` no artificial delay: whatever is queued when a sync ends is the next group.
 
 use super::Appended;
+use super::activity::{Activity, Busy};
 use super::queue::{Queue, Submission, Work};
 use super::sealer::{SealQueue, Task};
 use super::state::{Frozen, Shared};
@@ -17,9 +18,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
-/// An idle log writes an empty group after this time, so that damage to the last acknowledged one
-/// can be told from a tear.
-const SUCCESSOR_AFTER: Duration = Duration::from_millis(100);
+/// A cut that is overdue and has to wait for a flush is tried again after this time.
+const CUT_AGAIN_AFTER: Duration = Duration::from_millis(100);
 
 /// The state of the writer thread.
 #[derive(Debug)]
@@ -29,7 +29,8 @@ pub(crate) struct Writer {
     seals: SealQueue,
     wal: Wal,
     /// Asks for a zero-filled file ahead of its need.
-    spares: Sender<()>,
+    spares: Sender<Busy>,
+    activity: Activity,
     /// When the first event of the active memtable came, in monotonic time.
     generation_began: Option<Duration>,
 }
@@ -40,13 +41,15 @@ impl Writer {
         queue: Arc<Queue>,
         seals: SealQueue,
         wal: Wal,
-        spares: Sender<()>,
+        spares: Sender<Busy>,
+        activity: &Activity,
     ) -> Self {
+        let activity = activity.clone();
         let began = (!shared.state().active.is_empty()).then(|| shared.io.clock.monotonic());
         shared.counters.wal_bytes.store(wal.bytes(), Relaxed);
         // The first file of this life may have taken the last spare.
-        let _ = spares.send(());
-        Self { shared, queue, seals, wal, spares, generation_began: began }
+        let _ = spares.send(activity.begin());
+        Self { shared, queue, seals, wal, spares, activity, generation_began: began }
     }
 
     /// Works until the queue is closed and empty.
@@ -80,18 +83,19 @@ impl Writer {
         let bytes = self.wal.bytes();
         if self.shared.counters.wal_bytes.swap(bytes, Relaxed) < bytes {
             // A file was taken. Without its thread the log does with files that grow.
-            let _ = self.spares.send(());
+            let _ = self.spares.send(self.activity.begin());
         }
     }
 
     fn patience(&self) -> Option<Duration> {
-        if self.wal.needs_successor() {
-            return Some(SUCCESSOR_AFTER);
-        }
-        let began = self.generation_began?;
-        let age = self.shared.io.clock.monotonic().saturating_sub(began);
-        // Not zero: an overdue cut that has to wait for a flush must not spin.
-        Some(self.generation_age_max().saturating_sub(age).max(SUCCESSOR_AFTER))
+        let idle_after = Duration::from_millis(self.shared.limits.idle_group_after_ms);
+        let successor = self.wal.needs_successor().then_some(idle_after);
+        let cut = self.generation_began.map(|began| {
+            let age = self.shared.io.clock.monotonic().saturating_sub(began);
+            // Not zero: an overdue cut that has to wait for a flush must not spin.
+            self.generation_age_max().saturating_sub(age).max(CUT_AGAIN_AFTER)
+        });
+        successor.into_iter().chain(cut).min()
     }
 
     fn generation_age_max(&self) -> Duration {
