@@ -10,7 +10,7 @@ mod memory;
 mod region;
 
 #[cfg(any(test, feature = "testing"))]
-pub use fault::{Fault, FaultyStorage, Op, Rule, Step};
+pub use fault::{Fault, FaultyStorage, Op, Place, Rule, Step};
 pub(crate) use file::yield_to_others;
 pub use file::{FileStorage, SystemClock, SystemEntropy};
 pub use manual::{ManualClock, SeededEntropy};

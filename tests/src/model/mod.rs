@@ -14,7 +14,7 @@ use logstrata_engine::{EventId, Seq, Timestamp};
 use std::cmp::Reverse;
 
 /// Every event that was acknowledged, in the order of sequence numbers.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Model {
     events: Vec<EventRecord>,
 }

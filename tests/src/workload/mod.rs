@@ -77,7 +77,7 @@ pub fn batch(drafts: &[Draft], limits: &Limits, arrival: Timestamp) -> Batch {
 }
 
 /// Makes events, each with a mark of its own.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Drafts {
     made: u64,
 }

@@ -5,7 +5,7 @@ mod plan;
 #[cfg(test)]
 mod tests;
 
-pub use plan::{Fault, Op, Rule, Step};
+pub use plan::{Fault, Op, Place, Rule, Step};
 
 use super::memory::{MemoryFile, MemoryStorage};
 use super::{File, Lock, Region, Space, Storage, read_region};
@@ -58,7 +58,7 @@ impl FaultyStorage {
 
     /// Lets the `after`-th operation from now on that changes something fail; 0 is the next one.
     pub fn fail(&self, after: u64, fault: Fault) {
-        let rule = Rule { op: None, path: String::new(), skip: after, times: 1, fault };
+        let rule = Rule { op: None, place: Place::Anywhere, skip: after, times: 1, fault };
         self.shared.plan().rules = vec![rule];
     }
 
@@ -95,9 +95,9 @@ impl FaultyStorage {
         self.shared.plan().injected.clone()
     }
 
-    /// Lets operations of this kind on paths with this part wait until [`FaultyStorage::release`].
-    pub fn hold(&self, op: Op, part: &str) {
-        self.shared.set_gate(Some((op, part.to_owned())));
+    /// Lets operations of this kind wait until [`FaultyStorage::release`].
+    pub fn hold(&self, op: Op, place: Place) {
+        self.shared.set_gate(Some((op, place)));
     }
 
     /// Returns once an operation waits.

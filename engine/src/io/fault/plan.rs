@@ -84,13 +84,34 @@ impl Fault {
     }
 }
 
+/// The files or directories of an operation. A rename has two names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// Any.
+    Anywhere,
+    /// Those with this in one of their names.
+    Part(String),
+    /// This one; of a rename the new name.
+    At(PathBuf),
+}
+
+impl Place {
+    fn fits(&self, paths: &[&Path]) -> bool {
+        match self {
+            Self::Anywhere => true,
+            Self::Part(part) => paths.iter().any(|path| path.to_string_lossy().contains(part)),
+            Self::At(wanted) => paths.last().is_some_and(|path| path == wanted),
+        }
+    }
+}
+
 /// A fault, and the operations that it happens to.
 #[derive(Debug, Clone)]
 pub struct Rule {
     /// The operation; any that changes something if there is none.
     pub op: Option<Op>,
-    /// What its path contains; a rename has two.
-    pub path: String,
+    /// Where.
+    pub place: Place,
     /// So many such operations go well before.
     pub skip: u64,
     /// So many fail then.
@@ -102,7 +123,7 @@ pub struct Rule {
 impl Rule {
     fn fits(&self, op: Op, paths: &[&Path]) -> bool {
         let is_op = self.op.map_or(op.changes(), |wanted| wanted == op);
-        is_op && paths.iter().any(|path| path.to_string_lossy().contains(&self.path))
+        is_op && self.place.fits(paths)
     }
 }
 
@@ -137,7 +158,7 @@ pub(super) struct Plan {
 /// Operations that wait until they are let go on.
 #[derive(Debug, Default)]
 struct Gate {
-    closed: Option<(Op, String)>,
+    closed: Option<(Op, Place)>,
     waiting: usize,
 }
 
@@ -174,7 +195,7 @@ impl Shared {
     }
 
     /// Lets these operations wait from now on, or none.
-    pub(super) fn set_gate(&self, closed: Option<(Op, String)>) {
+    pub(super) fn set_gate(&self, closed: Option<(Op, Place)>) {
         self.plan.lock().gate.closed = closed;
         self.changed.notify_all();
     }
@@ -190,9 +211,7 @@ impl Shared {
 
 impl Gate {
     fn stops(&self, op: Op, paths: &[&Path]) -> bool {
-        self.closed.as_ref().is_some_and(|(wanted, part)| {
-            *wanted == op && paths.iter().any(|path| path.to_string_lossy().contains(part))
-        })
+        self.closed.as_ref().is_some_and(|(wanted, place)| *wanted == op && place.fits(paths))
     }
 }
 

@@ -15,7 +15,7 @@ fn disk() -> (FaultyStorage, Arc<dyn File>) {
 }
 
 fn rule(op: Op, skip: u64, times: u64, fault: Fault) -> Rule {
-    Rule { op: Some(op), path: "a".into(), skip, times, fault }
+    Rule { op: Some(op), place: Place::Part("a".into()), skip, times, fault }
 }
 
 fn bytes(disk: &FaultyStorage) -> Vec<u8> {
@@ -120,7 +120,7 @@ fn a_failed_sync_may_keep_some_pages_and_loses_the_others_for_good() {
 #[test]
 fn what_is_held_waits() {
     let (disk, file) = disk();
-    disk.hold(Op::Sync, "a");
+    disk.hold(Op::Sync, Place::At(A.into()));
     std::thread::scope(|scope| {
         let syncing = scope.spawn(|| file.sync_data());
         disk.await_held();
