@@ -6,5 +6,6 @@ pub mod http;
 pub mod json;
 pub mod model;
 pub mod server;
+pub mod simulation;
 pub mod workload;
 pub mod world;

@@ -79,6 +79,11 @@ impl FaultyStorage {
         self.shared.plan().halted = true;
     }
 
+    /// Whether a rule may still fit an operation.
+    pub fn is_planned(&self) -> bool {
+        self.shared.plan().rules.iter().any(|rule| rule.times > 0)
+    }
+
     /// Whether [`Fault::Halt`] has happened.
     pub fn halted(&self) -> bool {
         self.shared.plan().halted
