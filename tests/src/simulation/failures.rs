@@ -1,8 +1,8 @@
 //! Faults, crashes, and the life after them.
 
 use super::Simulation;
+use logstrata_engine::Timestamp;
 use logstrata_engine::io::{Clock, Fault, FaultyStorage, MemoryStorage, Op, Place, Rule, Unit};
-use logstrata_engine::{Result, Timestamp};
 use std::io::ErrorKind;
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ impl Leaves {
             move || dice.chance(percent)
         };
         match self {
-            Self::Kill => memory.clone(),
+            Self::Kill => memory.copy(),
             Self::Nothing => memory.power_cut(),
             Self::Everything => memory.crash(|| true),
             Self::Sectors(percent, seed) => memory.crash(coin(percent, seed)),
@@ -39,15 +39,12 @@ impl Leaves {
 }
 
 /// Parts of the names of files, from all to few.
-const PLACES: [&str; 7] =
-    ["/wal/", "/segments/", "/keys/", "/store/MANIFEST", ".seg", ".pack", ".l0"];
+const PLACES: [&str; 7] = ["/wal", "/segments", "/keys", "/store/MANIFEST", ".seg", ".pack", ".l0"];
 
 impl Simulation {
-    /// Closes the store well and opens it again.
+    /// Closes the store and opens it again.
     pub fn reopen(&mut self) {
-        let engine = self.engine.take().expect("open between two openings");
-        let closed = engine.close();
-        assert!(closed.is_ok() || self.troubled, "{closed:?}");
+        self.close();
         if self.disk.halted() {
             // The process died while it closed.
             self.crash(Leaves::Kill);
@@ -56,6 +53,22 @@ impl Simulation {
         } else {
             self.open_again();
         }
+    }
+
+    fn close(&mut self) {
+        let engine = self.engine.take().expect("open between two openings");
+        let closed = engine.close();
+        assert!(closed.is_ok() || self.troubled || self.disk.halted(), "{closed:?}");
+    }
+
+    /// As [`Simulation::reopen`] on a disk that works, or until the process dies.
+    pub fn restart(&mut self) {
+        self.close();
+        if !self.disk.halted() && self.try_open().is_ok() {
+            self.learn();
+            self.check_all();
+        }
+        assert!(self.engine.is_some() || self.disk.halted(), "the store does not open");
     }
 
     /// The process dies, with this left of the disk; the store is opened on it.
@@ -114,20 +127,21 @@ impl Simulation {
 
     fn crash_while_opening(&mut self) {
         let step = self.dice.below(24) as u64;
-        let opened = self.open_until(step);
+        let reached = self.open_until(step);
         let leaves = self.any_leaves();
-        self.note(format!("  crash at step {step} of opening ({opened}): {leaves:?}"));
+        self.note(format!("  crash at step {step} of opening ({reached}): {leaves:?}"));
         self.tally.crashes += 1;
         self.on_disk(leaves.of(&self.memory));
     }
 
-    /// Opens the store; at the step of this number the process dies. Whether it was open by then.
+    /// Opens the store; at the step of this number the process dies. Whether there was such a step.
     pub fn open_until(&mut self, step: u64) -> bool {
         self.disk.fail(step, Fault::Halt);
-        let opened = self.try_open().is_ok();
-        assert!(opened || self.disk.halted(), "an opening failed without a fault");
+        let opened = self.try_open();
+        let reached = self.disk.halted();
+        assert!(opened.is_ok() || reached, "an opening failed without a fault: {opened:?}");
         self.end_process();
-        opened
+        reached
     }
 
     fn fail_while_opening(&mut self) {
@@ -159,16 +173,28 @@ impl Simulation {
     }
 
     /// Opens a store that a crash has left, and checks that it holds what it must and works.
-    pub fn recover(&mut self) -> Result<()> {
-        self.try_open()?;
-        self.learn();
-        self.check_all();
+    ///
+    /// # Panics
+    /// If not.
+    pub fn recover(&mut self) {
+        self.open_again();
         self.check_works();
-        Ok(())
+        self.end_process();
+    }
+
+    /// What a crash now would leave, as a store of its own that is not open yet.
+    pub fn crashed(&self, leaves: Leaves) -> Self {
+        self.branch(leaves.of(&self.memory), 1)
+    }
+
+    /// This fails from now on.
+    pub fn inject_rule(&mut self, rule: Rule) {
+        self.troubled = true;
+        self.disk.inject(rule);
     }
 
     /// Something fails from now on.
-    pub fn inject(&mut self) {
+    pub(super) fn inject(&mut self) {
         self.troubled = true;
         if self.dice.chance(15) {
             let room = self.dice.below(30_000) as u64;
@@ -249,8 +275,9 @@ impl Simulation {
         self.check_all();
     }
 
-    /// A store that has closed takes nothing, says so, and reads on.
-    fn check_closed(&mut self) {
+    /// Panics unless the store has closed: it takes nothing, says so, and reads on.
+    pub fn check_closed(&mut self) {
+        assert!(self.closed().is_some(), "the store says that it is closed");
         let faults = self.disk.injected();
         let full = faults.keys().all(|(_, what)| *what == "no space");
         assert!(!full, "a disk that was only full has closed the store: {faults:?}");

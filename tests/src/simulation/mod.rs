@@ -51,6 +51,8 @@ pub struct Simulation {
     /// Whether a fault may have happened since the store was opened or healed: only then anything
     /// may fail.
     troubled: bool,
+    /// Whether all events are of one day and few levels, so that there are few files.
+    is_calm: bool,
 }
 
 /// What a store must hold.
@@ -154,6 +156,21 @@ impl Simulation {
     pub fn new(seed: u64) -> Self {
         let mut dice = Dice::new(seed);
         let limits = limits(&mut dice);
+        Self::with_limits(dice, limits)
+    }
+
+    /// An empty store that compacts when it is told to, and has few and small files.
+    pub fn calm(seed: u64) -> Self {
+        let mut dice = Dice::new(seed);
+        let mut limits = limits(&mut dice);
+        limits.wal_file_bytes = 12 << 10;
+        limits.generation_bytes_max = 64 << 10;
+        limits.manifest_bytes_max = 8 << 10;
+        limits.compaction.is_automatic = false;
+        Self { is_calm: true, ..Self::with_limits(dice, limits) }
+    }
+
+    fn with_limits(mut dice: Dice, limits: Limits) -> Self {
         let memory = MemoryStorage::new();
         let mut simulation = Self {
             disk: FaultyStorage::seeded(memory.clone(), dice.roll()),
@@ -166,6 +183,7 @@ impl Simulation {
             clock: Arc::new(ManualClock::new(START)),
             engine: None,
             troubled: false,
+            is_calm: false,
         };
         simulation.try_open().expect("an empty store opens");
         simulation
@@ -173,7 +191,7 @@ impl Simulation {
 
     /// The same store on another disk, for instance on what a crash leaves of this one's. It is not
     /// open yet.
-    pub fn branch(&self, memory: MemoryStorage, seed: u64) -> Self {
+    fn branch(&self, memory: MemoryStorage, seed: u64) -> Self {
         Self {
             dice: Dice::new(seed),
             expected: self.expected.clone(),
@@ -185,6 +203,7 @@ impl Simulation {
             clock: Arc::new(ManualClock::new(self.clock.now())),
             engine: None,
             troubled: false,
+            is_calm: self.is_calm,
         }
     }
 

@@ -3,7 +3,7 @@
 use super::{Key, Keyed, Sent, Simulation};
 use crate::workload;
 use logstrata_engine::io::{Clock, Op, Place};
-use logstrata_engine::{Appended, BatchKey, BodyHash, Claim, ErrorKind, Stored};
+use logstrata_engine::{Appended, BatchKey, BodyHash, Claim, ErrorKind, Level, Stored};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -23,7 +23,13 @@ impl Simulation {
     /// A batch that nobody has sent yet.
     fn draft(&mut self, count: usize, keyed: bool) -> Sent {
         let arrival = self.clock.now();
-        let drafts = self.expected.drafts.some(&mut self.dice, count, arrival);
+        let mut drafts = self.expected.drafts.some(&mut self.dice, count, arrival);
+        if self.is_calm {
+            for (number, draft) in drafts.iter_mut().enumerate() {
+                draft.timestamp = Some(arrival);
+                draft.level = Some([Level::Info, Level::Error][number % 2]);
+            }
+        }
         let key = keyed.then(|| {
             self.expected.names += 1;
             let name = format!("batch {}", self.expected.names);
@@ -123,7 +129,9 @@ impl Simulation {
         let mut answers = vec![self.send(&sent[0])];
         self.disk.await_held();
         answers.extend(sent[1..].iter().map(|sent| self.send(sent)));
-        self.check_in_flight(&sent[0]);
+        if !self.disk.halted() {
+            self.check_in_flight(&sent[0]);
+        }
         answers
     }
 

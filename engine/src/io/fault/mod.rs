@@ -105,7 +105,7 @@ impl FaultyStorage {
         self.shared.set_gate(Some((op, place)));
     }
 
-    /// Returns once an operation waits.
+    /// Returns once an operation waits, or the process is dead.
     pub fn await_held(&self) {
         self.shared.await_waiting();
     }

@@ -5,6 +5,7 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// An operation of the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -200,11 +201,12 @@ impl Shared {
         self.changed.notify_all();
     }
 
-    /// Returns once an operation waits.
+    /// Returns once an operation waits, or the process is dead.
     pub(super) fn await_waiting(&self) {
         let mut plan = self.plan.lock();
-        while plan.gate.waiting == 0 {
-            self.changed.wait(&mut plan);
+        while plan.gate.waiting == 0 && !plan.halted {
+            // Its death is not told.
+            self.changed.wait_for(&mut plan, Duration::from_millis(1));
         }
     }
 }

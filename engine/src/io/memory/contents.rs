@@ -28,7 +28,7 @@ impl Unit {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Contents {
     now: Vec<u8>,
     synced: Vec<u8>,

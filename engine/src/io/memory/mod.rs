@@ -136,6 +136,30 @@ impl MemoryStorage {
         Self { disk: Arc::new(Mutex::new(after)) }
     }
 
+    /// Another disk like this one, with what is not synced.
+    pub fn copy(&self) -> Self {
+        let disk = self.disk.lock();
+        let mut copies: BTreeMap<*const MemoryFile, Arc<MemoryFile>> = BTreeMap::new();
+        let mut copy = |file: &Arc<MemoryFile>| {
+            let copied = copies.entry(Arc::as_ptr(file)).or_insert_with(|| {
+                let contents = file.contents.lock().clone();
+                Arc::new(MemoryFile { contents: Mutex::new(contents) })
+            });
+            Arc::clone(copied)
+        };
+        let files = disk.files.iter().map(|(path, file)| (path.clone(), copy(file))).collect();
+        let durable = disk.durable.iter().map(|(path, file)| (path.clone(), copy(file))).collect();
+        let unsynced = disk.unsynced.iter().map(|change| match change {
+            Change::Created(path, file) => Change::Created(path.clone(), copy(file)),
+            Change::Renamed(from, to) => Change::Renamed(from.clone(), to.clone()),
+            Change::Removed(path) => Change::Removed(path.clone()),
+        });
+        let unsynced = unsynced.collect();
+        let (dirs, capacity) = (disk.dirs.clone(), disk.capacity);
+        let copied = Disk { files, durable, unsynced, dirs, capacity, ..Disk::default() };
+        Self { disk: Arc::new(Mutex::new(copied)) }
+    }
+
     /// Sets the size that [`Storage::space`] tells; `None` is endless. Writes beyond it succeed:
     /// whoever heeds the space that is left never makes them.
     pub fn set_capacity(&self, bytes: Option<u64>) {
