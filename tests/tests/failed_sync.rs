@@ -1,0 +1,104 @@
+//! After a failed sync of anything that was promised, the store takes nothing more until it is
+//! opened again, says so, and reads on: the system may count the lost pages as written, and a sync
+//! that is tried again proves nothing. What only lacked room is tried again without that.
+
+use logstrata_engine::ErrorKind as Kind;
+use logstrata_engine::io::{Fault, Op, Place, Rule};
+use logstrata_tests::simulation::{Leaves, Simulation};
+use std::io::ErrorKind;
+
+/// A sync, and what leads to it.
+struct Case {
+    what: &'static str,
+    op: Op,
+    part: &'static str,
+    skip: u64,
+    act: fn(&mut Simulation),
+}
+
+const fn case(
+    what: &'static str,
+    op: Op,
+    part: &'static str,
+    skip: u64,
+    act: fn(&mut Simulation),
+) -> Case {
+    Case { what, op, part, skip, act }
+}
+
+fn append(store: &mut Simulation) {
+    store.append(4, true);
+}
+
+/// Fills the file of the log, so that the next one is begun.
+fn roll(store: &mut Simulation) {
+    (0..12).for_each(|_| store.append(20, false));
+}
+
+/// A store with files, and events in memory, keys among them.
+fn store() -> Simulation {
+    let mut store = Simulation::calm(3);
+    for _ in 0..2 {
+        store.append(40, true);
+        store.append(20, false);
+        store.flush();
+    }
+    store.append(10, true);
+    store
+}
+
+/// Panics unless each of these syncs closes the store when it fails.
+fn check(cases: &[Case]) {
+    for Case { what, op, part, skip, act } in cases {
+        for fault in [Fault::Error(ErrorKind::Other), Fault::Torn(ErrorKind::Other)] {
+            for leaves in [Leaves::Kill, Leaves::Nothing, Leaves::Sectors(50, 1)] {
+                let says = Says(format!("{what}, {fault:?}, {leaves:?}"));
+                let mut store = store();
+                let place = Place::Part((*part).into());
+                store.inject_rule(Rule { op: Some(*op), place, skip: *skip, times: 1, fault });
+                act(&mut store);
+                let failed = store.disk().injected().keys().any(|(failed, _)| failed == op);
+                assert!(failed, "there was such a sync");
+                store.check_closed();
+                let flushed = store.engine().flush().map_err(|e| e.kind());
+                assert_eq!(flushed, Err(Kind::Closed));
+                let compacted = store.engine().compact_now().map_err(|e| e.kind());
+                assert_eq!(compacted, Err(Kind::Closed));
+                store.check_closed();
+                store.end_process();
+                store.crashed(leaves).recover();
+                drop(says);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_log() {
+    check(&[
+        case("a group of the log", Op::Sync, ".wal", 0, append),
+        case("a group without records", Op::Sync, ".wal", 0, Simulation::log_is_idle),
+        case("a new file of the log", Op::Sync, "free-", 0, roll),
+        case("the name of a new file of the log", Op::SyncDir, "/store/wal", 0, roll),
+        case("the log of a new generation", Op::Sync, "free-", 0, Simulation::flush),
+        case("the name of the log of a new generation", Op::SyncDir, "/wal", 0, Simulation::flush),
+    ]);
+}
+
+#[test]
+fn the_manifest() {
+    check(&[
+        case("the edit of a flush", Op::Sync, "/MANIFEST", 0, Simulation::flush),
+        case("the edit of a compaction", Op::Sync, "/MANIFEST", 0, Simulation::compact),
+    ]);
+}
+
+struct Says(String);
+
+impl Drop for Says {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}", self.0);
+        }
+    }
+}
