@@ -22,7 +22,7 @@ impl Activity {
     }
 
     /// Waits until nothing is to be done.
-    #[cfg(feature = "testing")]
+    #[cfg(any(test, feature = "testing"))]
     pub(crate) fn settle(&self) {
         let mut count = self.inner.0.lock();
         while *count > 0 {

@@ -44,7 +44,10 @@ pub struct Engine {
     queue: Arc<Queue>,
     flushes: FlushQueue,
     compactions: CompactQueue,
-    #[cfg_attr(not(feature = "testing"), expect(dead_code, reason = "tests wait for it"))]
+    #[cfg_attr(
+        not(any(test, feature = "testing")),
+        expect(dead_code, reason = "tests wait for it")
+    )]
     activity: Activity,
     /// Writer, sealer, preparer, flusher and compactor, in the order in which they end.
     threads: Vec<JoinHandle<()>>,
@@ -347,7 +350,7 @@ impl Engine {
     }
 
     /// Waits until no thread of the engine has anything to do, but for the retry of a flush.
-    #[cfg(feature = "testing")]
+    #[cfg(any(test, feature = "testing"))]
     pub fn settle(&self) {
         self.activity.settle();
     }

@@ -200,7 +200,9 @@ impl Writer {
     fn retire(&mut self, generations: &[u64]) {
         for generation in generations {
             // What stays behind is ignored by recovery, and removed by it.
-            let _ = self.wal.retire(*generation);
+            if self.wal.retire(*generation).is_err() {
+                self.close_if_poisoned();
+            }
         }
     }
 
