@@ -118,6 +118,17 @@ impl Error {
         Self { kind, message, corruption: None, source: Some(source) }
     }
 
+    /// A sync failed: what of it is on the disk is unknown, and no later sync will tell. No space
+    /// and quota are [`ErrorKind::Full`], for a caller that begins anew with another file; all else
+    /// closes the store.
+    pub(crate) fn sync(path: &Path, source: io::Error) -> Self {
+        let error = Self::io("sync", path, source);
+        match error.kind {
+            ErrorKind::Full => error,
+            _ => Self::closed(format!("the store is closed until it is opened again: {error}")),
+        }
+    }
+
     /// What the caller can do.
     pub fn kind(&self) -> ErrorKind {
         self.kind

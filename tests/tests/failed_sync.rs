@@ -98,6 +98,26 @@ fn the_names_of_recycled_files() {
     check(&[case("the names of recycled files", Op::SyncDir, "/wal", 1, Simulation::flush)]);
 }
 
+/// The flusher wrote the file again and went on, on a disk that loses what is written.
+#[test]
+fn a_flush() {
+    check(&[
+        case("a level-0 file", Op::Sync, ".l0", 0, Simulation::flush),
+        case("the name of a level-0 file", Op::SyncDir, "/segments", 0, Simulation::flush),
+        case("a file of keys", Op::Sync, ".keys", 0, Simulation::flush),
+        case("the name of a file of keys", Op::SyncDir, "/keys", 0, Simulation::flush),
+    ]);
+}
+
+/// The compactor noted it, and the store went on.
+#[test]
+fn a_compaction() {
+    check(&[
+        case("a segment", Op::Sync, ".seg", 0, Simulation::compact),
+        case("the name of a segment", Op::SyncDir, "/segments", 0, Simulation::compact),
+    ]);
+}
+
 #[test]
 fn the_manifest() {
     check(&[

@@ -116,10 +116,10 @@ impl KeyFiles {
             entries = claims.take(&mut left, CHUNK_ENTRIES);
         }
         out.put(&format::end(total))?;
-        file.sync_data().map_err(|e| Error::io("sync", &temporary, e))?;
+        file.sync_data().map_err(|e| Error::sync(&temporary, e))?;
         storage.rename(&temporary, &path).map_err(|e| Error::io("rename", &temporary, e))?;
         let keys = names::keys_dir(&self.dir);
-        storage.sync_dir(&keys).map_err(|e| Error::io("sync", &keys, e))?;
+        storage.sync_dir(&keys).map_err(|e| Error::sync(&keys, e))?;
         let mut inner = self.inner.lock();
         // A flush that failed after this is tried again.
         inner.files.retain(|(other, _)| *other != generation);

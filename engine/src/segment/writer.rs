@@ -40,7 +40,7 @@ pub(crate) struct Written {
 /// Writes the sections of a generation as one file in the store at `dir`.
 ///
 /// # Errors
-/// `Full` or `Io`; what was written is then no file of the store.
+/// `Full` or `Io`, `Closed` after a failed sync; what was written is then no file of the store.
 pub(crate) fn write(
     io: &Io,
     dir: &Path,
@@ -159,7 +159,7 @@ impl<'a> Writer<'a> {
     /// Writes the directory, syncs, and gives the file its name.
     ///
     /// # Errors
-    /// `Full` or `Io`; what was written is then no file of the store.
+    /// `Full` or `Io`, `Closed` after a failed sync; what was written is then no file of the store.
     pub(crate) fn finish(
         mut self,
         column_names: impl IntoIterator<Item = String>,
@@ -177,10 +177,10 @@ impl<'a> Writer<'a> {
         self.put(&trailer.encode())?;
         let storage = &self.io.storage;
         let (temporary, path) = (&self.temporary, self.header.id.path(self.dir));
-        self.file.sync_data().map_err(|e| Error::io("sync", temporary, e))?;
+        self.file.sync_data().map_err(|e| Error::sync(temporary, e))?;
         storage.rename(temporary, &path).map_err(|e| Error::io("rename", temporary, e))?;
         let segments = names::segments_dir(self.dir);
-        storage.sync_dir(&segments).map_err(|e| Error::io("sync", &segments, e))?;
+        storage.sync_dir(&segments).map_err(|e| Error::sync(&segments, e))?;
         let sections = self.sections.into_iter().map(section_meta).collect::<Option<_>>();
         Ok(FileMeta {
             id: self.header.id,
