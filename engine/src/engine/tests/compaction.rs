@@ -3,7 +3,7 @@
 use super::*;
 use crate::compact::{Job, Situation, next_job};
 use crate::event::Seq;
-use crate::io::{Fault, FaultyStorage};
+use crate::io::{Fault, FaultyStorage, Op, Place, Rule};
 use crate::manifest::FileId;
 use crate::names::Name;
 use std::collections::BTreeSet;
@@ -208,6 +208,32 @@ fn a_damaged_partition_is_left_alone_and_the_others_are_compacted() {
     let engine = Engine::open(options(&storage)).unwrap();
     engine.compact_now().unwrap();
     assert!(left(&engine).is_empty());
+    check(&engine, 90);
+}
+
+/// A partition of which a file could once not be read was left alone until the store was opened
+/// again, as if it were damaged: its level-0 files stayed for good.
+#[test]
+fn a_source_that_can_be_read_again_is_compacted() {
+    let memory = MemoryStorage::new();
+    let disk = FaultyStorage::new(memory.clone());
+    let mut faulty = options(&memory);
+    faulty.io.storage = Arc::new(disk.clone());
+    let engine = flushed(faulty, 3);
+    disk.inject(Rule {
+        op: Some(Op::Read),
+        place: Place::Part(".l0".into()),
+        skip: 0,
+        times: u64::MAX,
+        fault: Fault::Error(IoErrorKind::Other),
+    });
+    let error = engine.compact_now().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Io, "{error}");
+    assert!(engine.status().compaction_failing.is_some());
+    assert_eq!(on_disk(&memory)[0], 3);
+    disk.heal();
+    engine.compact_now().unwrap();
+    assert_eq!((on_disk(&memory)[0], engine.status().compaction_failing), (0, None));
     check(&engine, 90);
 }
 
