@@ -125,7 +125,12 @@ impl FaultyStorage {
         let (mut plan, fault) = self.shared.step(op, paths);
         match fault {
             None | Some(Fault::Flip) => work(&mut plan),
-            Some(fault) => Err(plan.fail(fault)),
+            Some(fault) => {
+                if matches!(fault, Fault::Done(_)) {
+                    work(&mut plan)?;
+                }
+                Err(plan.fail(fault))
+            }
         }
     }
 
@@ -215,6 +220,7 @@ impl FaultyFile {
     fn write_badly(&self, plan: &mut Plan, fault: Fault, bytes: &[u8], at: u64) -> io::Result<()> {
         match fault {
             Fault::Refused(_) | Fault::Flip => {}
+            Fault::Done(_) => self.inner.write_all_at(bytes, at)?,
             Fault::Halt | Fault::Error(_) => {
                 self.inner.write_all_at(&bytes[..bytes.len() / 2], at)?;
             }
@@ -268,7 +274,7 @@ impl File for FaultyFile {
             // A dead process syncs nothing, and so loses nothing that was written.
             Some(Fault::Halt | Fault::Refused(_)) => {}
             Some(Fault::Error(_)) => self.inner.fail_sync(|| false),
-            Some(Fault::Short(_) | Fault::Torn(_)) => {
+            Some(Fault::Short(_) | Fault::Done(_) | Fault::Torn(_)) => {
                 self.inner.fail_sync(|| plan.below(2) == 0);
             }
         }

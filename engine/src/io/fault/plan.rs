@@ -53,8 +53,10 @@ pub enum Fault {
     /// It fails and has done nothing.
     Refused(io::ErrorKind),
     /// It fails. A write leaves any number of its first bytes; a sync makes any of its pages
-    /// durable and loses the others.
+    /// durable, as they are or as they were before, and loses the others.
     Short(io::ErrorKind),
+    /// It fails, and is done all the same. A sync is as for [`Fault::Short`].
+    Done(io::ErrorKind),
     /// It fails. A write leaves any of its sectors; a sync is as for [`Fault::Short`].
     Torn(io::ErrorKind),
     /// A read succeeds with one bit changed. Other operations are as they should be.
@@ -69,6 +71,7 @@ impl Fault {
             Self::Error(_) => "error",
             Self::Refused(_) => "refused",
             Self::Short(_) => "short",
+            Self::Done(_) => "done",
             Self::Torn(_) => "torn",
             Self::Flip => "flip",
         }
@@ -77,9 +80,11 @@ impl Fault {
     fn error(self) -> io::Error {
         match self {
             Self::Halt => io::Error::other("the process dies"),
-            Self::Error(kind) | Self::Refused(kind) | Self::Short(kind) | Self::Torn(kind) => {
-                kind.into()
-            }
+            Self::Error(kind)
+            | Self::Refused(kind)
+            | Self::Short(kind)
+            | Self::Done(kind)
+            | Self::Torn(kind) => kind.into(),
             Self::Flip => unreachable!("a flip is no error"),
         }
     }

@@ -78,14 +78,11 @@ impl Contents {
         }
     }
 
-    /// What a failed sync does: pages count as written. Those that `keep` says are.
+    /// What a failed sync does: pages count as written, and are what a crash would leave of them.
     #[cfg(any(test, feature = "testing"))]
     pub(super) fn fail_sync(&mut self, mut keep: impl FnMut() -> bool) {
-        for page in std::mem::take(&mut self.dirty).into_keys() {
-            if keep() {
-                put(&mut self.synced, page * PAGE, page_of(&self.now, page));
-            }
-        }
+        self.synced = self.crash(Unit::Page, &mut keep);
+        self.dirty.clear();
     }
 
     /// What a crash leaves (see `MemoryStorage::crash_by`).

@@ -213,7 +213,7 @@ impl MemoryStorage {
 }
 
 impl MemoryFile {
-    /// What a failed sync does: pages count as written. Those that `keep` says are.
+    /// What a failed sync does: pages count as written, and are what a crash would leave of them.
     #[cfg(any(test, feature = "testing"))]
     pub(super) fn fail_sync(&self, keep: impl FnMut() -> bool) {
         self.contents.lock().fail_sync(keep);
