@@ -225,10 +225,12 @@ impl Simulation {
         let needs_space = !matches!(op, Op::Open | Op::Read | Op::Map | Op::Remove);
         let kinds = [ErrorKind::Other, ErrorKind::StorageFull];
         let kind = kinds[self.dice.below(2) * usize::from(needs_space)];
-        let fault = match (op, self.dice.below(4)) {
+        let fault = match (op, self.dice.below(5)) {
             // What damage of the log and of the manifest does is known to their own tests: in their
             // last group and edit it can't be told from a tear.
-            (Op::Read | Op::Map, 0..3) => Fault::Flip,
+            (Op::Read | Op::Map, 0..4) => Fault::Flip,
+            // A name that is changed without room for it is no disk's way.
+            (Op::Rename | Op::Create | Op::Remove, 3) => Fault::Done(ErrorKind::Other),
             (_, 0) => Fault::Error(kind),
             (_, 1) => Fault::Refused(kind),
             (_, 2) => Fault::Short(kind),
@@ -268,9 +270,14 @@ impl Simulation {
             return;
         }
         self.engine().flush().expect("a flush works again once the disk does");
+        self.engine().compact_now().expect("compaction works again once the disk does");
         self.settle();
         let status = self.engine().status();
         assert!(status.not_writable.is_none() && status.flush_failing.is_none(), "{status:?}");
+        let flips = self.disk.injected().keys().any(|(_, fault)| *fault == "flip");
+        // What seems to be damaged is left alone until the store is opened again.
+        let done = status.level_zero_files == 0 && status.compaction_failing.is_none();
+        assert!(done || flips, "compaction has stopped: {status:?}");
         self.troubled = false;
         self.check_all();
     }

@@ -9,7 +9,8 @@
 //!
 //! Each step waits until all threads of the engine are quiet, so that the same seed gives the same
 //! run. What is left to the threads within a step is the order of the operations of different files:
-//! faults are therefore placed by operation and file, not by a number of all operations.
+//! faults are therefore placed by operation and file, not by a number of all operations. Every eighth
+//! life does not wait, so that steps overlap: there a seed fixes what is done, not what meets what.
 
 mod checks;
 mod failures;
@@ -51,6 +52,8 @@ pub struct Simulation {
     /// Whether a fault may have happened since the store was opened or healed: only then anything
     /// may fail.
     troubled: bool,
+    /// Whether steps don't wait until the engine is quiet.
+    hurries: bool,
     /// Whether all events are of one day and few levels, so that there are few files.
     is_calm: bool,
 }
@@ -138,7 +141,11 @@ fn limits(dice: &mut Dice) -> Limits {
     let mut limits = Limits::tiny();
     limits.wal_file_bytes = [12 << 10, 16 << 10, 32 << 10][dice.below(3)];
     limits.generation_bytes_max = 2 * limits.wal_file_bytes;
+    limits.wal_bytes_max = [2, 4, 100][dice.below(3)] * limits.generation_bytes_max;
     limits.manifest_bytes_max = 4 << 10;
+    limits.memtable_bytes_max = [32 << 10, 128 << 10][dice.below(2)];
+    limits.unsealed_bytes_max = [4 << 10, 1 << 20][dice.below(2)];
+    limits.partitions_open_max = [8, 64][dice.below(2)];
     limits.generation_age_ms_max = 3_600_000;
     limits.idle_group_after_ms = 3_600_000;
     limits.keys_max = 1_000_000;
@@ -183,6 +190,7 @@ impl Simulation {
             clock: Arc::new(ManualClock::new(START)),
             engine: None,
             troubled: false,
+            hurries: false,
             is_calm: false,
         };
         simulation.try_open().expect("an empty store opens");
@@ -203,6 +211,7 @@ impl Simulation {
             clock: Arc::new(ManualClock::new(self.clock.now())),
             engine: None,
             troubled: false,
+            hurries: false,
             is_calm: self.is_calm,
         }
     }
@@ -234,9 +243,8 @@ impl Simulation {
             redaction: Rules::none(),
         };
         self.tally.openings += 1;
-        let engine = Engine::open(options)?;
-        engine.settle();
-        self.engine = Some(engine);
+        self.engine = Some(Engine::open(options)?);
+        self.settle();
         Ok(())
     }
 
@@ -257,7 +265,9 @@ impl Simulation {
 
     /// Waits until the threads of the engine have done what they have to.
     fn settle(&self) {
-        self.engine().settle();
+        if !self.hurries {
+            self.engine().settle();
+        }
     }
 
     /// Why the store accepts nothing more, if it is closed until it is opened again.

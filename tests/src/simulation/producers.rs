@@ -45,6 +45,7 @@ impl Simulation {
 
     fn send_and_wait(&mut self, sent: Sent) {
         let answer = self.send(&sent);
+        await_answer(&answer);
         self.settle();
         self.receive(sent, &answer);
     }
@@ -71,7 +72,7 @@ impl Simulation {
     fn receive(&mut self, sent: Sent, answer: &Answer) {
         let result = answer.lock().expect("not poisoned").take();
         let events = sent.drafts.len();
-        match result.expect("every batch is answered") {
+        match result.expect("awaited") {
             Ok(appended) => {
                 assert_eq!(appended.count, events);
                 self.note(format!("  {events} events acknowledged: {:?}", appended.ids));
@@ -112,6 +113,7 @@ impl Simulation {
         let sent: Vec<_> = (0..senders).map(|_| self.any_draft()).collect();
         let answers = self.send_while_held(&sent);
         self.disk.release();
+        answers.iter().for_each(await_answer);
         self.settle();
         for (sent, answer) in sent.into_iter().zip(answers) {
             self.receive(sent, &answer);
@@ -225,6 +227,13 @@ impl Simulation {
         let claim = self.engine().claim(keyed.key.name, keyed.key.body, || {});
         check_stored(&claim, &keyed);
         self.expected.keyed.push(keyed);
+    }
+}
+
+/// Every batch is answered.
+fn await_answer(answer: &Answer) {
+    while answer.lock().expect("not poisoned").is_none() {
+        std::thread::yield_now();
     }
 }
 
