@@ -10,8 +10,8 @@
 //!   to its sequence numbers.
 //! - `M4` room for edits is written ahead, so that dropping works on a full disk.
 //! - `M5` after a failed sync nothing more is committed.
-//! - `M6` what opening has read is durable before it returns: the log of a generation may be given
-//!   up on its word.
+//! - `M6` what opening has read is durable before it returns, and an edit that it has not found is
+//!   never found later: the log of a generation may be given up on its word.
 
 pub(crate) mod chain;
 mod edit;

@@ -1,5 +1,6 @@
 mod chain;
 mod replace;
+mod wiped;
 
 use super::*;
 use crate::error::{Error, ErrorKind, Result};

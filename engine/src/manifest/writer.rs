@@ -93,6 +93,12 @@ impl Manifest {
         if edits > 1 {
             file.write_all_at(&last.0, last.1).map_err(|e| Error::io("write", &path, e))?;
         }
+        // The other way round: an edit that was refused and wiped may be on the disk, if the sync of
+        // that failed. What is not found now must not be found later.
+        if end < len {
+            file.write_all_at(&[0; EDIT_HEADER_BYTES], end)
+                .map_err(|e| Error::io("write", &path, e))?;
+        }
         file.sync_data().map_err(|e| Error::io("sync", &path, e))?;
         io.storage.sync_dir(dir).map_err(|e| Error::io("sync", dir, e))?;
         let edits_bytes_min = limits.manifest_bytes_max;
