@@ -342,6 +342,7 @@ impl Compactor<'_> {
         let removed = job.sections.iter().map(|(id, offsets)| (*id, offsets.clone())).collect();
         let edit = Edit::Replace { added: vec![output], removed };
         let mut manifest = self.shared.manifest();
+        self.shared.state().check_open()?;
         if let Err(what) = manifest.accepts(&edit) {
             return Err(Error::busy(format!("sections changed while they were compacted: {what}")));
         }

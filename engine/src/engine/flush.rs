@@ -146,11 +146,13 @@ pub(crate) fn run(
 /// Writes the frozen memtable to a file and makes it live. Returns the generation whose log is no
 /// longer needed.
 fn flush(shared: &Shared, keys: &KeyFiles) -> Result<u64> {
+    shared.state().check_open()?;
     let (header, sections, names) = frozen_sections(shared);
     let id = header.id;
     let meta = segment::write(&shared.io, &shared.dir, &header, &sections, names)?;
     write_keys(shared, id.number(), keys)?;
     let mut manifest = shared.manifest();
+    shared.state().check_open()?;
     let clock_high_water = manifest.state().clock_high_water.max(shared.io.clock.now().0);
     manifest.commit(Edit::AddFile { file: meta, clock_high_water })?;
     let live = shared.live_file(&manifest.state().files[&id]);

@@ -88,6 +88,9 @@ impl Writer {
     }
 
     fn patience(&self) -> Option<Duration> {
+        if self.is_closed() {
+            return None;
+        }
         let idle_after = Duration::from_millis(self.shared.limits.idle_group_after_ms);
         let successor = self.wal.needs_successor().then_some(idle_after);
         let cut = self.generation_began.map(|began| {
@@ -103,7 +106,7 @@ impl Writer {
     }
 
     fn idle(&mut self) {
-        if self.wal.append_empty_group().is_err() {
+        if !self.is_closed() && self.wal.append_empty_group().is_err() {
             self.close_if_poisoned();
         }
     }
@@ -198,6 +201,10 @@ impl Writer {
     }
 
     fn retire(&mut self, generations: &[u64]) {
+        // A store that has closed gives up nothing: what its disk holds is to be seen.
+        if self.is_closed() {
+            return;
+        }
         for generation in generations {
             // What stays behind is ignored by recovery, and removed by it.
             if self.wal.retire(*generation).is_err() {
@@ -216,7 +223,10 @@ impl Writer {
             || state.active.bytes() >= limits.memtable_bytes_max
             || state.active.partitions.len() >= limits.partitions_open_max;
         let wanted = state.cut_wanted >= state.active.id;
-        (old || full || wanted) && state.frozen.is_none() && !state.active.is_empty()
+        (old || full || wanted)
+            && state.closed.is_none()
+            && state.frozen.is_none()
+            && !state.active.is_empty()
     }
 
     /// Freezes the memtable and begins the next generation of the log.
@@ -235,6 +245,10 @@ impl Writer {
         self.seals.extend(jobs);
         self.seals.push(Task::Flush);
         Ok(())
+    }
+
+    fn is_closed(&self) -> bool {
+        self.shared.state().closed.is_some()
     }
 
     /// A log that can't be trusted any more closes the store; one that is only full does not.

@@ -133,3 +133,31 @@ fn the_different_levels_can_be_counted() {
     let table = engine.stats(&request).unwrap();
     assert_eq!(table.rows[0].values, [Some(2.0)]);
 }
+
+/// A store that had closed for a failed sync went on: what was in memory was flushed, and its log
+/// given up.
+#[test]
+fn a_store_that_has_closed_leaves_the_disk_alone() {
+    use crate::io::FaultyStorage;
+    let memory = MemoryStorage::new();
+    let disk = FaultyStorage::new(memory.clone());
+    let mut options = options(&memory);
+    options.io.storage = Arc::new(disk.clone());
+    options.limits.idle_group_after_ms = 0;
+    let engine = Engine::open(options).unwrap();
+    engine.append(batch(0, 10)).unwrap();
+    engine.flush().unwrap();
+    engine.append(batch(10, 10)).unwrap();
+    engine.settle();
+    engine.shared.close("a sync has failed".to_owned());
+    let before = disk.operations();
+    assert_eq!(engine.flush().unwrap_err().kind(), ErrorKind::Closed);
+    assert_eq!(engine.compact_now().unwrap_err().kind(), ErrorKind::Closed);
+    assert_eq!(engine.append(batch(20, 1)).unwrap_err().kind(), ErrorKind::Closed);
+    engine.queue.order_cut();
+    engine.settle();
+    assert_eq!(disk.operations(), before);
+    assert_eq!(numbers(&engine.search(&request("", 100)).unwrap()).len(), 20, "reads go on");
+    engine.close().unwrap_err();
+    assert_eq!(disk.operations(), before);
+}
