@@ -79,6 +79,11 @@ fn points() -> Vec<Point> {
     points.collect()
 }
 
+/// Whether all of it is wanted.
+fn is_full() -> bool {
+    std::env::var("CRASH_POINTS").is_ok_and(|value| value == "full")
+}
+
 /// What a crash at this point may leave.
 fn remains(number: usize, full: bool) -> Vec<Leaves> {
     let seed = number as u64;
@@ -151,7 +156,7 @@ fn crash_at(point: &Point, number: usize, full: bool) -> Tried {
 
 #[test]
 fn every_crash_point() {
-    let full = std::env::var("CRASH_POINTS").is_ok_and(|value| value == "full");
+    let full = is_full();
     let points = points();
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(4);
     let mut tried = Tried::default();
@@ -168,6 +173,26 @@ fn every_crash_point() {
     });
     assert_eq!(tried.points.values().sum::<u64>(), points.len() as u64);
     println!("{} crash points: {tried:?}", points.len());
+}
+
+/// A store that is created is there or not, and never in the way of itself.
+#[test]
+fn every_crash_point_of_the_first_opening() {
+    let full = is_full();
+    for step in 0.. {
+        let says = Says(format!("a crash at step {step} of the first opening"));
+        let mut unborn = Simulation::unborn(1);
+        if !unborn.open_until(step) {
+            assert!(step > 20, "{step} steps");
+            break;
+        }
+        for leaves in remains(step as usize, full) {
+            let says = Says(format!("{leaves:?} is left"));
+            unborn.crashed(leaves).recover();
+            drop(says);
+        }
+        drop(says);
+    }
 }
 
 /// Tells where it was if it is dropped by a panic.

@@ -126,6 +126,51 @@ fn the_manifest() {
     ]);
 }
 
+/// A disk that is full, from any byte on, closes nothing: what is refused is refused, and once
+/// there is room the store goes on without being opened again.
+#[test]
+fn what_only_lacked_room_goes_on() {
+    let acts: [fn(&mut Simulation); 4] = [append, roll, Simulation::flush, Simulation::compact];
+    for (number, act) in acts.into_iter().enumerate() {
+        for room in (0..9).map(|n| n * 2_741) {
+            let says = Says(format!("act {number} with room for {room} bytes"));
+            let mut store = store();
+            store.fill_up_to(room);
+            act(&mut store);
+            assert_eq!(store.closed(), None);
+            store.heal();
+            store.check_works();
+            store.end_process();
+            store.crashed(Leaves::Nothing).recover();
+            drop(says);
+        }
+    }
+}
+
+/// The sync of a file that is written anew each time may lack room, too.
+#[test]
+fn a_sync_that_only_lacked_room_is_tried_again_with_a_new_file() {
+    for (part, act) in [
+        (".l0", Simulation::flush as fn(&mut Simulation)),
+        (".keys", Simulation::flush),
+        (".seg", Simulation::compact),
+    ] {
+        let says = Says(part.to_owned());
+        let mut store = store();
+        let (op, place) = (Some(Op::Sync), Place::Part(part.into()));
+        let fault = Fault::Torn(ErrorKind::StorageFull);
+        store.inject_rule(Rule { op, place, skip: 0, times: 3, fault });
+        act(&mut store);
+        assert_eq!(store.closed(), None);
+        store.heal();
+        store.check_works();
+        store.end_process();
+        store.crashed(Leaves::Nothing).recover();
+        drop(says);
+    }
+}
+
+/// Tells what it was about if it is dropped by a panic.
 struct Says(String);
 
 impl Drop for Says {

@@ -193,6 +193,12 @@ impl Simulation {
         self.disk.inject(rule);
     }
 
+    /// The disk has room for so many bytes more.
+    pub fn fill_up_to(&mut self, bytes: u64) {
+        self.troubled = true;
+        self.disk.set_room(Some(bytes));
+    }
+
     /// Something fails from now on.
     pub(super) fn inject(&mut self) {
         self.troubled = true;

@@ -163,11 +163,20 @@ impl Simulation {
     pub fn new(seed: u64) -> Self {
         let mut dice = Dice::new(seed);
         let limits = limits(&mut dice);
-        Self::with_limits(dice, limits)
+        let mut simulation = Self::with_limits(dice, limits);
+        simulation.try_open().expect("an empty store opens");
+        simulation
     }
 
     /// An empty store that compacts when it is told to, and has few and small files.
     pub fn calm(seed: u64) -> Self {
+        let mut simulation = Self::unborn(seed);
+        simulation.try_open().expect("an empty store opens");
+        simulation
+    }
+
+    /// As [`Simulation::calm`], before it was opened for the first time.
+    pub fn unborn(seed: u64) -> Self {
         let mut dice = Dice::new(seed);
         let mut limits = limits(&mut dice);
         limits.wal_file_bytes = 12 << 10;
@@ -179,7 +188,7 @@ impl Simulation {
 
     fn with_limits(mut dice: Dice, limits: Limits) -> Self {
         let memory = MemoryStorage::new();
-        let mut simulation = Self {
+        Self {
             disk: FaultyStorage::seeded(memory.clone(), dice.roll()),
             dice,
             expected: Expected::default(),
@@ -192,9 +201,7 @@ impl Simulation {
             troubled: false,
             hurries: false,
             is_calm: false,
-        };
-        simulation.try_open().expect("an empty store opens");
-        simulation
+        }
     }
 
     /// The same store on another disk, for instance on what a crash leaves of this one's. It is not
