@@ -36,7 +36,7 @@ fn lives() {
 
 #[test]
 fn the_same_seed_is_the_same_life() {
-    for seed in [1, 2, 3, 7] {
+    for seed in [1, 2, 3, 6] {
         let (first, second) = (run(seed).1, run(seed).1);
         for (number, (first, second)) in first.iter().zip(&second).enumerate() {
             assert_eq!(first, second, "line {number} of seed {seed}");
