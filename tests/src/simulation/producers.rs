@@ -243,6 +243,7 @@ fn name_of(claim: &Claim) -> &'static str {
         Claim::Stored(_) => "stored",
         Claim::Conflict => "conflict",
         Claim::InFlight => "in flight",
+        Claim::Busy => "busy",
     }
 }
 
