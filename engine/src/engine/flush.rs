@@ -82,6 +82,7 @@ impl FlushQueue {
             self.inner.1.wait(&mut orders);
         }
         orders.ready -= 1;
+        orders.retry = false;
         true
     }
 
