@@ -6,7 +6,7 @@ use crate::status::ApiError;
 use logstrata_client::wire::ErrorKind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Lets so many pieces of work run at once, and so many more wait.
 #[derive(Debug)]
@@ -15,6 +15,12 @@ pub(crate) struct Gate {
     slots_max: u32,
     waiting: AtomicUsize,
     waiting_max: usize,
+}
+
+/// The right to run one piece of work.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    _permit: OwnedSemaphorePermit,
 }
 
 /// Counts a waiting request as long as it waits, also if it is given up.
@@ -33,42 +39,60 @@ impl Gate {
         Self { slots: semaphore, slots_max: slots, waiting: AtomicUsize::new(0), waiting_max }
     }
 
-    /// Runs `work` on a thread of its own.
+    /// Runs `work` on a thread of its own, after those who came before.
     ///
     /// # Errors
-    /// `Busy` if too many wait already; `Internal` if the work panicked.
+    /// As [`Gate::enter`] and [`Slot::run`].
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, ApiError> {
-        let slot = match Arc::clone(&self.slots).try_acquire_owned() {
-            Ok(slot) => slot,
-            Err(_) => {
-                let before = self.waiting.fetch_add(1, Ordering::Relaxed);
-                let waiting = Waiting(&self.waiting);
-                if before >= self.waiting_max {
-                    return Err(ApiError::new(ErrorKind::Busy, "too many requests are waiting"));
-                }
-                let slot = Arc::clone(&self.slots).acquire_owned().await;
-                drop(waiting);
-                slot.expect("the semaphore is never closed")
-            }
-        };
-        let done = tokio::task::spawn_blocking(move || {
-            let result = work();
-            drop(slot);
-            result
-        });
-        done.await.map_err(|panic| {
-            tracing::error!(%panic, "a request failed by a defect of the server");
-            ApiError::new(ErrorKind::Internal, "a defect of the server: its log says more")
-        })
+        self.enter().await?.run(work).await
+    }
+
+    /// Waits for a slot.
+    ///
+    /// # Errors
+    /// `Busy` if too many wait already.
+    pub(crate) async fn enter(&self) -> Result<Slot, ApiError> {
+        if let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() {
+            return Ok(Slot { _permit: slot });
+        }
+        let before = self.waiting.fetch_add(1, Ordering::Relaxed);
+        let waiting = Waiting(&self.waiting);
+        if before >= self.waiting_max {
+            return Err(ApiError::new(ErrorKind::Busy, "too many requests are waiting"));
+        }
+        let slot = Arc::clone(&self.slots).acquire_owned().await;
+        drop(waiting);
+        Ok(Slot { _permit: slot.expect("the semaphore is never closed") })
     }
 
     /// Returns when nothing runs any more; nothing may be started meanwhile.
     pub(crate) async fn drained(&self) {
         let all = self.slots.acquire_many(self.slots_max).await;
         drop(all.expect("the semaphore is never closed"));
+    }
+}
+
+impl Slot {
+    /// Runs `work` on a thread of its own.
+    ///
+    /// # Errors
+    /// `Internal` if the work panicked.
+    pub(crate) async fn run<T: Send + 'static>(
+        self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let done = tokio::task::spawn_blocking(move || {
+            let result = work();
+            drop(self);
+            result
+        });
+        done.await.map_err(|panic| {
+            tracing::error!(%panic, "a request failed by a defect of the server");
+            ApiError::new(ErrorKind::Internal, "a defect of the server: its log says more")
+        })
     }
 }
 

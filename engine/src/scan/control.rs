@@ -28,6 +28,8 @@ impl Cancel {
 pub struct Control {
     /// The time that the query may take from its start. Looked at before each block.
     pub deadline: Option<Duration>,
+    /// How much of that time was over before it began.
+    pub waited: Duration,
     /// Ends the query.
     pub cancel: Cancel,
     /// Whose query it is: tenants take turns, then the queries of each. `None` is the tenant of a
@@ -46,7 +48,10 @@ pub(super) struct Bounds {
 
 impl Bounds {
     pub(super) fn new(clock: Arc<dyn Clock>, control: &Control) -> Self {
-        let deadline = control.deadline.map(|time| (time, clock.monotonic().saturating_add(time)));
+        let now = clock.monotonic();
+        let deadline = control
+            .deadline
+            .map(|time| (time, now.saturating_add(time.saturating_sub(control.waited))));
         Self { clock, deadline, cancel: control.cancel.clone() }
     }
 

@@ -254,6 +254,19 @@ fn cancelled_and_late_queries_end_at_the_next_item() {
 }
 
 #[test]
+fn the_time_before_a_query_began_counts() {
+    let clock = clock();
+    let scans = Scans::new(1, Arc::clone(&clock) as _);
+    let (deadline, waited) = (Some(Duration::from_millis(50)), Duration::from_millis(30));
+    let mut scan = scans.enter(&Control { deadline, waited, ..Control::default() });
+    clock.advance(Duration::from_millis(19));
+    scan.item().unwrap();
+    clock.advance(Duration::from_millis(1));
+    let error = scan.item().unwrap_err();
+    assert!(error.to_string().contains("50 ms"), "{error}");
+}
+
+#[test]
 fn a_core_is_left_to_the_sealer_where_there_are_more_than_two() {
     assert_eq!([0, 1, 2, 3, 8].map(slots_of), [1, 1, 2, 2, 7]);
 }
