@@ -2,6 +2,7 @@
 
 use super::ast::Filter;
 use crate::event::{EventId, Kind, Level};
+use crate::pool::Reservation;
 use crate::timestamp::Timestamp;
 use std::sync::Arc;
 
@@ -52,6 +53,8 @@ pub struct SearchPage {
     pub warnings: Vec<String>,
     /// What it took.
     pub scanned: Scanned,
+    /// That of the events: it is theirs as long as the page is there.
+    pub(crate) _memory: Option<Arc<Reservation>>,
 }
 
 /// What a query took.
@@ -161,6 +164,8 @@ pub struct StatsTable {
     pub warnings: Vec<String>,
     /// What it took.
     pub scanned: Scanned,
+    /// That of the rows: it is theirs as long as the table is there.
+    pub(crate) _memory: Option<Arc<Reservation>>,
 }
 
 /// A group and its figures.

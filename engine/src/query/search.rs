@@ -83,7 +83,7 @@ pub(crate) fn search(
     let mut hits = std::mem::replace(&mut search.best, Best::new(0)).into_sorted();
     let more = hits.len() > limit;
     hits.truncate(limit);
-    let events = search.fetch_page(&hits)?;
+    let (events, memory) = search.fetch_page(&hits)?;
     let more = more || events.len() < hits.len();
     let next_cursor = hits[..events.len()].last().filter(|_| more).map(|(rank, ..)| {
         let (timestamp, seq) = unrank(request.order, *rank);
@@ -97,6 +97,7 @@ pub(crate) fn search(
         next_cursor,
         warnings: names::warnings(&snapshot, &request.filter, &[]),
         scanned: search.scanned,
+        _memory: Some(Arc::new(memory)),
     })
 }
 

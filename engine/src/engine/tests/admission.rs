@@ -94,6 +94,33 @@ fn a_query_without_memory_is_refused_and_the_next_one_is_not() {
     assert_eq!(engine.search(&request("came", 10)).unwrap().events.len(), 10);
 }
 
+/// The memory of an answer was given back before the answer was written.
+#[test]
+fn an_answer_has_its_memory_as_long_as_it_is_there() {
+    let storage = MemoryStorage::new();
+    let engine = Engine::open(options(&storage)).unwrap();
+    engine.append(batch(0, 2_000)).unwrap();
+    let held = || engine.status().pool.queries;
+    let page = engine.search(&request("", 2_000)).unwrap();
+    let texts = page.events.iter().flat_map(|event| &event.fields).map(|field| field.text.len());
+    assert!(held() >= texts.sum::<usize>() as u64, "{}", held());
+    drop(page);
+    assert_eq!(held(), 0);
+    let table = engine.stats(&StatsRequest {
+        filter: parse("").unwrap(),
+        range: TimeRange::default(),
+        group_by: vec!["message".into()],
+        interval: None,
+        aggregates: Vec::new(),
+        top: None,
+    });
+    let table = table.unwrap();
+    assert_eq!(table.rows.len(), 2_000);
+    assert!(held() > 0);
+    drop(table);
+    assert_eq!(held(), 0);
+}
+
 #[test]
 fn a_batch_without_memory_is_refused_whole_and_the_next_one_is_not() {
     let storage = MemoryStorage::new();

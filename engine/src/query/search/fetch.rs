@@ -42,8 +42,8 @@ struct Page {
 
 impl Search<'_> {
     /// The events of the hits, in their order, as many as one page may take: at least one, for the
-    /// next page has to get further.
-    pub(super) fn fetch_page(&mut self, hits: &[Hit]) -> Result<Vec<EventRecord>> {
+    /// next page has to get further. With their memory.
+    pub(super) fn fetch_page(&mut self, hits: &[Hit]) -> Result<(Vec<EventRecord>, Reservation)> {
         let mut events: Vec<EventRecord> = Vec::new();
         let mut memory = self.shared.pool.reserve(Consumer::Query, 0)?;
         let mut bytes = 0;
@@ -56,12 +56,13 @@ impl Search<'_> {
             for event in page.events.into_iter().flatten() {
                 bytes += event.bytes();
                 if bytes > PAGE_BYTES_MAX && !events.is_empty() {
-                    return Ok(events);
+                    memory.shrink_to(bytes);
+                    return Ok((events, memory));
                 }
                 events.push(event);
             }
         }
-        Ok(events)
+        Ok((events, memory))
     }
 
     /// Adds the events of the hits, in their order; each source is read once.

@@ -175,8 +175,12 @@ impl Groups {
         self.bytes + self.groups.len() * group + self.distinct_values * DISTINCT_BYTES
     }
 
-    /// The table: by time, then by count, greatest first, then by value.
-    pub(super) fn into_rows(mut self, interval: Option<i64>, top: Option<usize>) -> Vec<StatsRow> {
+    /// The table: by time, then by count, greatest first, then by value. With its memory.
+    pub(super) fn into_rows(
+        mut self,
+        interval: Option<i64>,
+        top: Option<usize>,
+    ) -> (Vec<StatsRow>, Reservation) {
         if let Some(top) = top {
             self.keep_top(top);
         }
@@ -185,15 +189,13 @@ impl Groups {
             order(a).cmp(&order(b)).then_with(|| a.values.cmp(&b.values))
         });
         let time = |bucket: i64| interval.map(|width| Timestamp(bucket.saturating_mul(width)));
-        self.groups
-            .into_iter()
-            .map(|group| StatsRow {
-                time: time(group.bucket),
-                values: group.figures.iter().map(Figure::result).collect(),
-                count: group.count,
-                group: group.values,
-            })
-            .collect()
+        let row = |group: Group| StatsRow {
+            time: time(group.bucket),
+            values: group.figures.iter().map(Figure::result).collect(),
+            count: group.count,
+            group: group.values,
+        };
+        (self.groups.into_iter().map(row).collect(), self.memory)
     }
 
     /// Keeps the values with the most events over all buckets. As for groups, a value is its

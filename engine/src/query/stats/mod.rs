@@ -68,10 +68,12 @@ pub(crate) fn stats(
     let grouped = request.group_by.iter().map(String::as_str);
     let measured = request.aggregates.iter().map(|aggregate| &*aggregate.field);
     let others: Vec<&str> = grouped.chain(measured).collect();
+    let (rows, memory) = groups.into_rows(request.interval, request.top);
     Ok(StatsTable {
         warnings: names::warnings(&snapshot, &request.filter, &others),
         scanned,
-        rows: groups.into_rows(request.interval, request.top),
+        rows,
+        _memory: Some(Arc::new(memory)),
     })
 }
 
