@@ -45,10 +45,12 @@ pub(crate) const DISTINCT_VALUES_MAX: usize = 4_000_000;
 pub(crate) const STATS_BYTES_MAX: usize = 256 << 20;
 /// Rows of one page of a search at most.
 pub(crate) const PAGE_ROWS_MAX: usize = 10_000;
-/// A page of a search ends before its events take more; one event alone may.
+/// A page of a search ends before its events take more, or an eighth of what queries can always have;
+/// one event alone may.
 pub(crate) const PAGE_BYTES_MAX: usize = 16 << 20;
 /// Raw bytes of the blocks that a page's events are fetched from at once, unless one alone has
-/// more: what a page may take for a moment before its own bound ends it.
+/// more, and at most a quarter of what queries can always have: what a page may take for a moment
+/// before its own bound ends it.
 pub(crate) const FETCH_BYTES_MAX: usize = 128 << 20;
 /// The text of a query.
 pub(crate) const QUERY_BYTES_MAX: usize = 64 << 10;

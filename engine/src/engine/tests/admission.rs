@@ -121,6 +121,40 @@ fn an_answer_has_its_memory_as_long_as_it_is_there() {
     assert_eq!(held(), 0);
 }
 
+/// What was fetched for a page was bounded by 128 MiB whatever the store had, so that on a small one
+/// the page was refused as often as it was asked for.
+#[test]
+fn a_page_of_large_events_fits_into_the_share_of_queries() {
+    let storage = MemoryStorage::new();
+    let limits = Limits { memory_bytes_max: 64 << 20, ..Limits::tiny() };
+    let engine = Engine::open(Options { limits, ..options(&storage) }).unwrap();
+    for first in 0..60 {
+        let mut builder = BatchBuilder::new(&Limits::tiny(), NOON);
+        for number in first * 50..(first + 1) * 50 {
+            let mut event = builder.event();
+            event.timestamp = Timestamp(NOON.0 + number);
+            let message = format!("event {number} {}", "x".repeat(6_000));
+            event.field("message", Kind::String, message.as_bytes());
+            event.finish().expect("small enough");
+        }
+        engine.append(builder.build()).unwrap();
+    }
+    engine.flush().unwrap();
+    let mut others = engine.pool().reserve(Consumer::Ingest, 0).unwrap();
+    while others.grow(64 << 10).is_ok() {}
+    let mut wanted = request("", 3_000);
+    let mut found = 0;
+    loop {
+        let page = engine.search(&wanted).unwrap();
+        found += page.events.len();
+        wanted.cursor = page.next_cursor;
+        if wanted.cursor.is_none() {
+            break;
+        }
+    }
+    assert_eq!(found, 3_000);
+}
+
 #[test]
 fn a_batch_without_memory_is_refused_whole_and_the_next_one_is_not() {
     let storage = MemoryStorage::new();

@@ -5,7 +5,7 @@ use super::{ALONE_OPENED_MAX, Hit, Part, Search};
 use crate::engine::Shared;
 use crate::error::Result;
 use crate::limits::{FETCH_BYTES_MAX, PAGE_BYTES_MAX};
-use crate::pool::{Consumer, Reservation};
+use crate::pool::{Consumer, Pool, Reservation};
 use crate::query::request::EventRecord;
 use crate::query::table::Source;
 use crate::scan::Items;
@@ -40,22 +40,39 @@ struct Page {
     memory: Reservation,
 }
 
+/// What the events of a page may take, and the raw bytes of the blocks that they are fetched from at
+/// once: in proportion to what queries can always have. A page that takes all of it is refused for
+/// ever, however often it is asked for.
+#[derive(Debug, Clone, Copy)]
+struct Bounds {
+    page: usize,
+    fetch: usize,
+}
+
+impl Bounds {
+    fn of(pool: &Pool) -> Self {
+        let share = pool.share(Consumer::Query);
+        Self { page: PAGE_BYTES_MAX.min(share / 8), fetch: FETCH_BYTES_MAX.min(share / 4) }
+    }
+}
+
 impl Search<'_> {
     /// The events of the hits, in their order, as many as one page may take: at least one, for the
     /// next page has to get further. With their memory.
     pub(super) fn fetch_page(&mut self, hits: &[Hit]) -> Result<(Vec<EventRecord>, Reservation)> {
         let mut events: Vec<EventRecord> = Vec::new();
         let mut memory = self.shared.pool.reserve(Consumer::Query, 0)?;
+        let bounds = Bounds::of(&self.shared.pool);
         let mut bytes = 0;
         let mut rest = hits;
         while !rest.is_empty() {
-            let (next, later) = rest.split_at(self.fetched_at_once(rest));
+            let (next, later) = rest.split_at(self.fetched_at_once(rest, bounds.fetch));
             rest = later;
             let page = self.fetch(next, Page { events: Vec::new(), bytes, memory })?;
             memory = page.memory;
             for event in page.events.into_iter().flatten() {
                 bytes += event.bytes();
-                if bytes > PAGE_BYTES_MAX && !events.is_empty() {
+                if bytes > bounds.page && !events.is_empty() {
                     memory.shrink_to(bytes);
                     return Ok((events, memory));
                 }
@@ -102,13 +119,13 @@ impl Search<'_> {
     }
 
     /// How many of the hits, from the first on, lie in sources that may be decoded at once.
-    fn fetched_at_once(&self, hits: &[Hit]) -> usize {
+    fn fetched_at_once(&self, hits: &[Hit], bytes_max: usize) -> usize {
         let mut sources = BTreeSet::new();
         let mut bytes = 0usize;
         for (place, (_, source, _)) in hits.iter().enumerate() {
             if sources.insert(*source) {
                 bytes = bytes.saturating_add(self.source(*source).bytes);
-                if bytes > FETCH_BYTES_MAX && place > 0 {
+                if bytes > bytes_max && place > 0 {
                     return place;
                 }
             }
