@@ -7,12 +7,13 @@ use super::cursor::{Cursor, query_hash};
 use super::filter::Plan;
 use super::names;
 use super::request::{EventRecord, Order, Scanned, SearchPage, SearchRequest, TimeRange};
+use super::stats::LIST_STEP_BYTES;
 use super::table::{Source, in_file, in_memory, sources_of, times_in};
 use crate::engine::{LiveFile, Shared, Snapshot};
 use crate::error::Result;
 use crate::event::{EventId, Seq};
 use crate::limits::PAGE_ROWS_MAX;
-use crate::pool::Consumer;
+use crate::pool::{Consumer, Reservation};
 use crate::scan::{Control, Scan};
 use crate::timestamp::Timestamp;
 use pass::{Best, Hit, Kept, ManySources, Pass, Rank};
@@ -27,6 +28,9 @@ pub(super) const ALONE_VISITED_MAX: u64 = 1_024;
 /// full.
 const HANDED_OUT_MAX: usize = 16;
 
+/// What a part takes: it is listed, and queued.
+const PART_BYTES: usize = size_of::<Source>() + size_of::<Part>() + size_of::<(i64, usize)>();
+
 /// What is left to scan, or was scanned.
 enum Part {
     Source(Arc<Source>),
@@ -39,6 +43,8 @@ struct Search<'a> {
     scan: Scan<'a>,
     pass: Arc<Pass>,
     parts: Vec<Part>,
+    /// The memory of the parts.
+    listed: Reservation,
     /// The parts that are left, the one with the best rank first.
     queue: BinaryHeap<(i64, usize)>,
     best: Best,
@@ -73,6 +79,7 @@ pub(crate) fn search(
         scan: shared.scans.enter(control),
         pass: Arc::new(pass),
         parts: Vec::new(),
+        listed: shared.pool.reserve(Consumer::Query, 0)?,
         queue: BinaryHeap::new(),
         // One more tells whether there is a next page.
         best: Best::new(limit + 1),
@@ -155,6 +162,7 @@ impl Search<'_> {
         }
         while let Some(index) = self.next_part() {
             self.scan.item()?;
+            self.listed.grow_to(self.parts.len() * PART_BYTES, LIST_STEP_BYTES)?;
             match &self.parts[index] {
                 Part::Source(source) => {
                     let source = Arc::clone(source);
@@ -260,7 +268,7 @@ pub(crate) fn get(
     };
     let mut scan = shared.scans.enter(control);
     scan.item()?;
-    for source in sources_of(shared, &snapshot, range, seq)? {
+    for source in sources_of(shared, &snapshot, range, seq, &mut || scan.item())? {
         scan.item()?;
         let _memory = shared.pool.reserve(Consumer::Query, source.bytes)?;
         let found = source.open(shared)?.with_table(shared, |table| {

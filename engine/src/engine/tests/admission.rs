@@ -1,6 +1,7 @@
 //! What is let in, what is refused, and that a refusal leaves nothing behind.
 
 use super::*;
+use crate::io::Clock;
 use crate::pool::Consumer;
 use std::time::Duration;
 
@@ -79,6 +80,51 @@ fn cancelled_and_late_queries_end_with_their_kind() {
     }
     assert_eq!(engine.status().pool.queries, 0, "nothing is kept");
     assert_eq!(engine.search(&request("came", 10)).unwrap().events.len(), 10);
+}
+
+/// A clock by which every look at it takes a second.
+#[derive(Debug)]
+struct HastyClock(ManualClock);
+
+impl Clock for HastyClock {
+    fn now(&self) -> Timestamp {
+        self.0.now()
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.0.advance(Duration::from_secs(1));
+        self.0.monotonic()
+    }
+}
+
+/// A table opened all files in one go, whatever became of its time and of whoever asked.
+#[test]
+fn a_table_ends_also_while_it_opens_files() {
+    let storage = MemoryStorage::new();
+    let engine = Engine::open(options(&storage)).unwrap();
+    for number in 0..20 {
+        engine.append(batch(number * 50, 50)).unwrap();
+        engine.flush().unwrap();
+    }
+    engine.close().unwrap();
+    let mut options = options(&storage);
+    options.io.clock = Arc::new(HastyClock(ManualClock::new(NOON)));
+    let engine = Engine::open(options).unwrap();
+    let control = Control { deadline: Some(Duration::from_secs(5)), ..Control::default() };
+    let table = StatsRequest {
+        filter: parse("came").unwrap(),
+        range: TimeRange::default(),
+        group_by: Vec::new(),
+        interval: None,
+        aggregates: Vec::new(),
+        top: None,
+    };
+    let error = engine.stats_with(&table, &control).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Deadline);
+    let files = Arc::clone(&engine.shared.state().files);
+    let cache = &engine.shared.cache;
+    let opened = files.iter().filter(|file| cache.sections(file.meta.id).is_some()).count();
+    assert!(files.len() == 20 && opened < 6, "{opened} of {}", files.len());
 }
 
 #[test]

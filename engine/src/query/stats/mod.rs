@@ -26,6 +26,9 @@ use std::sync::Arc;
 /// Combinations of codes and buckets in one block up to which they index an array.
 const DENSE_MAX: u64 = 1 << 16;
 
+/// The memory of lists of sources is reserved in steps of this.
+pub(super) const LIST_STEP_BYTES: usize = 64 << 10;
+
 /// What is asked of each source.
 #[derive(Debug)]
 struct Pass {
@@ -62,7 +65,11 @@ pub(crate) fn stats(
     let mut scan = shared.scans.enter(control);
     scan.item()?;
     let plan = Plan::new(&request.filter);
-    let sources = sources(shared, &snapshot, request.range, Some(&plan))?;
+    let mut listed = shared.pool.reserve(Consumer::Query, 0)?;
+    let sources = sources(shared, &snapshot, request.range, Some(&plan), &mut |count| {
+        listed.grow_to(count * size_of::<Source>(), LIST_STEP_BYTES)?;
+        scan.item()
+    })?;
     let pass = Pass { shared: Arc::clone(shared), request: request.clone(), plan };
     let Found { groups, scanned } = workers::run(&mut scan, pass, sources)?;
     let grouped = request.group_by.iter().map(String::as_str);

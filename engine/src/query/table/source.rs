@@ -37,11 +37,13 @@ enum Place {
 }
 
 /// Every part of a snapshot that can hold events of this range; of files, those that can match.
+/// `before` is called before each file is opened, with the number of sources so far.
 pub(crate) fn sources(
     shared: &Shared,
     snapshot: &Snapshot,
     range: TimeRange,
     plan: Option<&Plan>,
+    before: &mut dyn FnMut(usize) -> Result<()>,
 ) -> Result<Vec<Source>> {
     let plan = plan.filter(|_| shared.prunes());
     let levels = plan.map_or(u8::MAX, |plan| plan.levels);
@@ -49,6 +51,7 @@ pub(crate) fn sources(
     let mut sources = in_memory(snapshot, range);
     for file in snapshot.files.iter() {
         if times_in(file, range, levels).is_some() {
+            before(sources.len())?;
             sources.extend(in_file(shared, file, range, plan)?);
         }
     }
@@ -56,12 +59,13 @@ pub(crate) fn sources(
 }
 
 /// Every part of a snapshot that can hold the event of this sequence number in this range: no file
-/// is opened that the statistics of its sections rule out.
+/// is opened that the statistics of its sections rule out. `before` is called before each that is.
 pub(crate) fn sources_of(
     shared: &Shared,
     snapshot: &Snapshot,
     range: TimeRange,
     seq: u64,
+    before: &mut dyn FnMut() -> Result<()>,
 ) -> Result<Vec<Source>> {
     let mut sources = in_memory(snapshot, range);
     for file in snapshot.files.iter() {
@@ -70,6 +74,7 @@ pub(crate) fn sources_of(
                 && overlaps(range, (Timestamp(section.min_ts), Timestamp(section.max_ts)))
         };
         if file.meta.sections.iter().any(may_hold) {
+            before()?;
             sources.extend(in_file(shared, file, range, None)?);
         }
     }
