@@ -1,8 +1,9 @@
 //! `GET /api/v1/logs/{id}`: one event.
 
-use super::{Call, Outcome, querying};
+use super::querying::{self, Writing};
+use super::{Call, Outcome};
 use crate::ingest::json::write_as_sent;
-use crate::status::{ApiError, json};
+use crate::status::ApiError;
 use logstrata_client::wire::ErrorKind;
 use logstrata_engine::EventId;
 
@@ -15,11 +16,12 @@ pub(super) async fn get(call: Call) -> Outcome {
         match state.engine.get_with(id, control)? {
             Some(event) => {
                 let mut body = Vec::new();
-                match as_sent {
-                    true => write_as_sent(&event, &mut body),
-                    false => event.write_json(&mut body),
-                }
-                Ok(json(body))
+                let mut writing = Writing::new(&state.engine)?;
+                writing.item(&mut body, |out| match as_sent {
+                    true => write_as_sent(&event, out),
+                    false => event.write_json(out),
+                });
+                Ok(writing.end(body)?.into_answer())
             }
             None => Err(ApiError::new(ErrorKind::NotFound, "there is no event of this id")),
         }

@@ -68,21 +68,22 @@ pub(crate) fn parse_range(
     Ok(range)
 }
 
-/// The range as answers show it.
-pub(crate) fn resolved(range: TimeRange) -> wire::ResolvedRange {
+/// What an answer tells besides its rows.
+pub(crate) fn meta(
+    took: Duration,
+    warnings: Vec<String>,
+    range: TimeRange,
+    scanned: Scanned,
+) -> wire::QueryMeta {
     let shown = |point: Option<Timestamp>| point.map(|point| point.to_string());
-    wire::ResolvedRange { from: shown(range.from), to: shown(range.to) }
-}
-
-/// The work as answers show it.
-pub(crate) fn scanned(scanned: Scanned) -> wire::Scanned {
     let Scanned { blocks, blocks_pruned, rows } = scanned;
-    wire::Scanned { blocks, blocks_pruned, rows }
-}
-
-/// Milliseconds with three digits behind the point.
-pub(crate) fn millis(duration: Duration) -> f64 {
-    (duration.as_secs_f64() * 1e6).round() / 1e3
+    wire::QueryMeta {
+        // With three digits behind the point.
+        took_ms: (took.as_secs_f64() * 1e6).round() / 1e3,
+        warnings,
+        range: wire::ResolvedRange { from: shown(range.from), to: shown(range.to) },
+        scanned: wire::Scanned { blocks, blocks_pruned, rows },
+    }
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use crate::units::parse_duration;
 use bytes::Bytes;
 use logstrata_client::wire::ErrorKind;
 use logstrata_engine::io::Clock;
-use logstrata_engine::{Cancel, Consumer, Control, Engine, Reservation};
+use logstrata_engine::{Cancel, Consumer, Control, Engine, Refused, Reservation};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -83,31 +83,73 @@ impl Drop for CancelsWhenDropped<'_> {
     }
 }
 
-/// An answer, and its share of the memory until it is written.
-struct Held {
+/// The memory of an answer while it is written: its JSON can be six times its events.
+pub(crate) struct Writing {
+    memory: Reservation,
+    refused: Option<Refused>,
+}
+
+/// An answer in JSON, which counts as the memory of queries until it is sent.
+pub(crate) struct Written {
     body: Vec<u8>,
     _memory: Reservation,
 }
 
-impl AsRef<[u8]> for Held {
+impl Writing {
+    /// Nothing is written yet.
+    pub(crate) fn new(engine: &Engine) -> Result<Self, ApiError> {
+        let memory = engine.pool().reserve(Consumer::Query, 0);
+        let memory = memory.map_err(logstrata_engine::Error::from)?;
+        Ok(Self { memory, refused: None })
+    }
+
+    /// Appends one item, unless there was no memory for those before.
+    pub(crate) fn item(&mut self, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+        if self.refused.is_some() {
+            return;
+        }
+        write(out);
+        if let Err(refused) = self.hold(out) {
+            self.refused = Some(refused);
+            *out = Vec::new();
+        }
+    }
+
+    /// The answer.
+    ///
+    /// # Errors
+    /// `Busy` if there was no memory for it.
+    pub(crate) fn end(mut self, body: Vec<u8>) -> Result<Written, ApiError> {
+        let held = self.refused.take().map_or_else(|| self.hold(&body), Err);
+        held.map_err(logstrata_engine::Error::from)?;
+        Ok(Written { body, _memory: self.memory })
+    }
+
+    fn hold(&mut self, out: &Vec<u8>) -> Result<(), Refused> {
+        match out.capacity() < COUNTED_BYTES_MIN {
+            true => Ok(()),
+            false => self.memory.grow_to(out.capacity(), 0),
+        }
+    }
+}
+
+impl Written {
+    /// As a success.
+    pub(super) fn into_answer(self) -> Answer {
+        json_of(Bytes::from_owner(self))
+    }
+}
+
+impl AsRef<[u8]> for Written {
     fn as_ref(&self) -> &[u8] {
         &self.body
     }
 }
 
-/// A success with this JSON, which counts as the memory of queries until it is written.
-pub(super) fn answer(engine: &Engine, body: Vec<u8>) -> Result<Answer, ApiError> {
-    if body.len() < COUNTED_BYTES_MIN {
-        return Ok(json_of(Bytes::from(body)));
-    }
-    let memory = engine.pool().reserve(Consumer::Query, body.capacity());
-    let memory = memory.map_err(logstrata_engine::Error::from)?;
-    Ok(json_of(Bytes::from_owner(Held { body, _memory: memory })))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use logstrata_engine::Options;
     use logstrata_engine::io::SystemClock;
 
     /// The time of a query began with its first block, so that it could wait as long again.
@@ -124,6 +166,36 @@ mod tests {
         };
         let (entered, ()) = tokio::join!(enter(&gate, &clock, Duration::from_secs(60)), freed);
         assert!(entered.expect("is free again").1 >= pause);
+    }
+
+    /// An answer was counted when it was whole, and one event not at all.
+    #[test]
+    fn an_answer_is_counted_while_it_is_written_and_until_it_is_sent() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let engine = Engine::open(Options::new(dir.path())).expect("opens");
+        let held = || engine.status().pool.queries;
+        let event = |out: &mut Vec<u8>| out.extend_from_slice(&[b' '; 100 << 10]);
+        let mut writing = Writing::new(&engine).expect("nothing is wanted");
+        let mut body = Vec::new();
+        writing.item(&mut body, |out| out.push(b'{'));
+        assert_eq!(held(), 0, "too small to count");
+        writing.item(&mut body, event);
+        assert_eq!(held(), body.capacity() as u64);
+        let answer = writing.end(body).expect("there is room").into_answer();
+        assert!(held() >= 100 << 10);
+        drop(answer);
+        assert_eq!(held(), 0);
+
+        let mut others = engine.pool().reserve(Consumer::Query, 0).expect("nothing");
+        while others.grow(64 << 10).is_ok() {}
+        let mut writing = Writing::new(&engine).expect("nothing is wanted");
+        let mut body = Vec::new();
+        for _ in 0..1_000 {
+            writing.item(&mut body, event);
+            assert!(body.len() <= 100 << 10, "what there is no room for is dropped");
+        }
+        let error = writing.end(body).err().expect("is refused");
+        assert_eq!(error.detail().kind, ErrorKind::Busy);
     }
 
     #[test]

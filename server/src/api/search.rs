@@ -1,10 +1,11 @@
 //! `GET /api/v1/logs`: a page of events.
 
 use super::hints::hints;
-use super::query::{millis, parse_filter, parse_range, resolved, scanned};
-use super::{Call, Outcome, querying};
+use super::query::{meta, parse_filter, parse_range};
+use super::querying::{self, Writing, Written};
+use super::{Call, Outcome};
 use crate::status::ApiError;
-use logstrata_client::wire::{self, QueryMeta, SearchQuery};
+use logstrata_client::wire::{self, SearchQuery};
 use logstrata_engine::io::Clock;
 use logstrata_engine::query::{Order, SearchRequest};
 use logstrata_engine::{Control, Engine};
@@ -26,8 +27,7 @@ pub(super) async fn get(call: Call) -> Outcome {
         timeout: owned("timeout"),
     };
     querying::run(&call.state, params.get("timeout"), move |state, control| {
-        let body = answer(&state.engine, &*state.clock, &query, control)?;
-        querying::answer(&state.engine, body)
+        Ok(answer(&state.engine, &*state.clock, &query, control)?.into_answer())
     })
     .await
 }
@@ -38,7 +38,7 @@ pub(crate) fn answer(
     clock: &dyn Clock,
     query: &SearchQuery,
     control: &Control,
-) -> Result<Vec<u8>, ApiError> {
+) -> Result<Written, ApiError> {
     let began = clock.monotonic();
     let order = match query.order.as_deref() {
         None | Some("desc") => Order::NewestFirst,
@@ -56,13 +56,13 @@ pub(crate) fn answer(
     let page = engine.search_with(&request, control)?;
     let mut warnings = page.warnings;
     warnings.extend(hints(&request.filter, page.events.is_empty()));
-    let meta = QueryMeta {
-        took_ms: millis(clock.monotonic().saturating_sub(began)),
-        warnings,
-        range: resolved(request.range),
-        scanned: scanned(page.scanned),
+    let took = clock.monotonic().saturating_sub(began);
+    let meta = meta(took, warnings, request.range, page.scanned);
+    let mut writing = Writing::new(engine)?;
+    let write = |event: usize, out: &mut Vec<u8>| {
+        writing.item(out, |out| page.events[event].write_json(out));
     };
-    let write = |event: usize, out: &mut Vec<u8>| page.events[event].write_json(out);
     let next_cursor = page.next_cursor.as_deref();
-    Ok(wire::write_search_answer(page.events.len(), write, next_cursor, &meta))
+    let body = wire::write_search_answer(page.events.len(), write, next_cursor, &meta);
+    writing.end(body)
 }

@@ -2,11 +2,12 @@
 
 use super::aggregate::{Column, parse_aggregates, parse_group_by};
 use super::hints::hints;
-use super::query::{millis, parse_filter, parse_range, resolved, scanned};
-use super::{Call, Outcome, querying};
+use super::query::{meta, parse_filter, parse_range};
+use super::querying::{self, Writing, Written};
+use super::{Call, Outcome};
 use crate::status::ApiError;
 use crate::units::parse_duration;
-use logstrata_client::wire::{self, QueryMeta, StatsQuery};
+use logstrata_client::wire::{self, StatsQuery};
 use logstrata_engine::io::Clock;
 use logstrata_engine::query::{StatsRequest, StatsRow};
 use logstrata_engine::{Control, Engine, Kind};
@@ -25,8 +26,7 @@ pub(super) async fn get(call: Call) -> Outcome {
         timeout: owned("timeout"),
     };
     querying::run(&call.state, params.get("timeout"), move |state, control| {
-        let body = answer(&state.engine, &*state.clock, &query, control)?;
-        querying::answer(&state.engine, body)
+        Ok(answer(&state.engine, &*state.clock, &query, control)?.into_answer())
     })
     .await
 }
@@ -37,7 +37,7 @@ pub(crate) fn answer(
     clock: &dyn Clock,
     query: &StatsQuery,
     control: &Control,
-) -> Result<Vec<u8>, ApiError> {
+) -> Result<Written, ApiError> {
     let began = clock.monotonic();
     let interval = query.interval.as_deref().map(parse_interval).transpose()?;
     let group_by = query.group_by.as_deref().unwrap_or_default();
@@ -53,16 +53,14 @@ pub(crate) fn answer(
     let table = engine.stats_with(&request, control)?;
     let mut warnings = table.warnings;
     warnings.extend(hints(&request.filter, table.rows.iter().all(|row| row.count == 0)));
-    let meta = QueryMeta {
-        took_ms: millis(clock.monotonic().saturating_sub(began)),
-        warnings,
-        range: resolved(request.range),
-        scanned: scanned(table.scanned),
-    };
+    let took = clock.monotonic().saturating_sub(began);
+    let meta = meta(took, warnings, request.range, table.scanned);
+    let mut writing = Writing::new(engine)?;
     let write = |row: usize, out: &mut Vec<u8>| {
-        write_row(&table.rows[row], &request.group_by, &columns, out);
+        writing.item(out, |out| write_row(&table.rows[row], &request.group_by, &columns, out));
     };
-    Ok(wire::write_stats_answer(table.rows.len(), write, &meta))
+    let body = wire::write_stats_answer(table.rows.len(), write, &meta);
+    writing.end(body)
 }
 
 /// Nanoseconds of `30s`, `5m`, `1h`, `1d`.

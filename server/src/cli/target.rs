@@ -71,7 +71,7 @@ impl Target {
                 let clock = &*options.io.clock;
                 let answer = api::search::answer(engine, clock, query, &Control::default())
                     .map_err(of_api)?;
-                Ok(serde_json::from_slice(&answer).expect("the server's own encoding"))
+                Ok(serde_json::from_slice(answer.as_ref()).expect("the server's own encoding"))
             }
         }
     }
@@ -84,7 +84,7 @@ impl Target {
                 let clock = &*options.io.clock;
                 let answer = api::stats::answer(engine, clock, query, &Control::default())
                     .map_err(of_api)?;
-                Ok(serde_json::from_slice(&answer).expect("the server's own encoding"))
+                Ok(serde_json::from_slice(answer.as_ref()).expect("the server's own encoding"))
             }
         }
     }
