@@ -20,6 +20,7 @@ pub struct BatchBuilder {
     arrival: Timestamp,
     event_bytes_max: usize,
     rows: u32,
+    columns: usize,
     parts: Vec<PartBuilder>,
     part_places: HashMap<(Day, &'static str), usize>,
     last_part: usize,
@@ -72,6 +73,7 @@ impl BatchBuilder {
             arrival,
             event_bytes_max: limits.event_bytes_max,
             rows: 0,
+            columns: 0,
             parts: Vec::new(),
             part_places: HashMap::new(),
             last_part: 0,
@@ -96,6 +98,11 @@ impl BatchBuilder {
     /// Whether no event is finished yet.
     pub fn is_empty(&self) -> bool {
         self.rows == 0
+    }
+
+    /// The columns of all partitions so far: each costs some hundred bytes besides its values.
+    pub fn columns(&self) -> usize {
+        self.columns
     }
 
     /// The bytes that the finished events take in memory.
@@ -177,6 +184,7 @@ impl EventBuilder<'_> {
         part.rows.seq_offsets.push(offset);
         part.rows.timestamps.push(self.timestamp.0);
         part.rows.levels.push(self.level as u8);
+        let columns_before = part.rows.columns.len();
         let mut previous = None;
         for field in &staged.fields {
             let column = part.free_column(previous, &staged.names[field.name.clone()], row);
@@ -184,6 +192,7 @@ impl EventBuilder<'_> {
             part.rows.columns[column].push(row, Value { kind: field.kind, text });
             previous = Some(column);
         }
+        batch.columns += part.rows.columns.len() - columns_before;
         batch.rows += 1;
         batch.staged = staged;
         Ok(())

@@ -4,21 +4,30 @@
 //! nothing was stored is refused as a whole, so that its sender does not send it for ever; one
 //! without any event is fine.
 
-use super::body::{self, Received};
+use super::body::{self, BodyMemory, Received};
 use super::once::{self, Attempt, Identity};
 use super::{Call, Outcome};
 use crate::ingest::body::{BodyError, decompress_within};
-use crate::ingest::json::{Decoded, decode_json, decode_ndjson};
+use crate::ingest::json::{Decoded, JsonDecoder};
 use crate::ingest::{Format, detect};
 use crate::serve::State;
 use crate::status::{ApiError, json};
 use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName};
 use logstrata_client::wire::{ErrorKind, IngestAnswer, RejectedLine};
-use logstrata_engine::{Appended, Result as EngineResult, Stored, Ticket, Timestamp};
+use logstrata_engine::{Appended, Reservation, Result as EngineResult, Stored, Ticket, Timestamp};
+use memchr::memchr_iter;
 use tokio::sync::oneshot;
 
 /// Enough of a body to tell its form.
 const SNIFFED_BYTES: usize = 64 << 10;
+/// Different names of fields of one body, about: an event has at most 1,024.
+const NAMES_MAX: usize = 1 << 16;
+/// What a name takes besides its values: a column is five allocations and an entry of a table.
+const NAME_BYTES: usize = 400;
+/// What a value takes besides its text.
+const VALUE_BYTES: usize = 10;
+/// What an event takes besides its values.
+const EVENT_BYTES: usize = 16;
 
 /// The form of a body. The numbers are a part of the hashes that tell a batch under a key from
 /// another, which outlive the server: they stay.
@@ -114,20 +123,50 @@ fn take(state: &State, way: &Way, received: Received) -> Result<Progress, ApiErr
         }
     };
     state.metrics.ingest_bytes.inc_by(body.len() as u64);
-    let decoded = match form {
-        Form::Lines => decode_ndjson(&body, &state.limits, way.arrival),
-        Form::Document => decode_json(&body, &state.limits, way.arrival)
-            .map_err(|error| ApiError::invalid(error.to_string()))?,
-    };
+    let decoder = JsonDecoder::new(&state.limits, way.arrival);
+    let (decoded, decoding) = decode(decoder, form, &body, &state.bodies)?;
     // Of bodies with times of arrival, equal ones are not the same batch.
     let by_body = matches!(way.identity, Identity::Body);
     let ticket = ticket.filter(|_| !by_body || decoded.times_absent + decoded.times_unread == 0);
     drop(body);
-    // The body's memory is free for others while the log is synced.
-    drop((memory, received));
+    // The body's memory is free for others while the log is synced; the engine counts the batch.
+    drop((memory, received, decoding));
     let (answered, appended) = oneshot::channel();
     let answer = submit(state, decoded, way.atomic, ticket, answered)?;
     Ok(Progress::Submitted(answer, appended))
+}
+
+/// Decodes a body, and reserves what its events take before they are known.
+///
+/// # Errors
+/// `Busy` without that memory, `Invalid` for what is no document, `TooLarge` for too many names.
+fn decode(
+    decoder: JsonDecoder,
+    form: Form,
+    body: &[u8],
+    memory: &BodyMemory,
+) -> Result<(Decoded, Reservation), ApiError> {
+    let mut decoder = decoder.with_names_max(NAMES_MAX);
+    // At most: each value stands behind a colon, each event behind a brace.
+    let values = memchr_iter(b':', body).count().saturating_mul(VALUE_BYTES);
+    let events = memchr_iter(b'{', body).count().saturating_mul(EVENT_BYTES);
+    let mut decoding = memory.reserve(body.len().saturating_add(values).saturating_add(events))?;
+    match form {
+        Form::Lines => decoder.push_lines(body),
+        Form::Document => {
+            decoder.push_document(body).map_err(|error| ApiError::invalid(error.to_string()))?;
+        }
+    }
+    decoding.grow(decoder.names() * NAME_BYTES).map_err(logstrata_engine::Error::from)?;
+    let decoded = decoder.finish();
+    if decoded.names_exceeded {
+        let message = format!(
+            "the body has more than {NAMES_MAX} different names of fields: send it in parts, or use \
+             what varies as values"
+        );
+        return Err(ApiError::new(ErrorKind::TooLarge, message));
+    }
+    Ok((decoded, decoding))
 }
 
 /// Hands a batch to the engine, unless there is nothing to store.
@@ -212,6 +251,7 @@ fn sniff(body: &[u8]) -> Form {
 mod tests {
     use super::*;
     use hyper::StatusCode;
+    use logstrata_engine::{Limits, Pool};
 
     fn declared(content_type: &str) -> Result<Option<Form>, StatusCode> {
         let mut headers = HeaderMap::new();
@@ -229,6 +269,44 @@ mod tests {
             assert_eq!(declared(text), Err(StatusCode::UNSUPPORTED_MEDIA_TYPE), "{text}");
         }
         assert_eq!(declared_form(&HeaderMap::new()).expect("absent is fine"), None);
+    }
+
+    fn decoded(body: &str, memory: &BodyMemory) -> Result<(Decoded, Reservation), ErrorKind> {
+        let decoder = JsonDecoder::new(&Limits::default(), Timestamp::default());
+        decode(decoder, Form::Lines, body.as_bytes(), memory).map_err(|error| error.detail().kind)
+    }
+
+    /// Events were counted once they were handed to the engine, however many decoders there were.
+    #[test]
+    fn events_are_counted_before_they_are_decoded() {
+        let pool = Pool::new(64 << 20);
+        let memory = BodyMemory::new(&pool);
+        for line in ["{}\n", "{\"a\":1}\n", "{\"message\":\"some text of an event\",\"n\":7}\n"] {
+            let (events, decoding) = decoded(&line.repeat(1_000), &memory).expect("fits");
+            let takes = events.batch.raw_bytes();
+            assert!(decoding.bytes() >= takes, "{line}: {takes} bytes, {decoding:?}");
+        }
+        assert_eq!(pool.status().ingest, 0);
+        let mut others = memory.reserve(0).expect("nothing");
+        while others.grow(4 << 10).is_ok() {}
+        let body = "{\"a\":1}\n".repeat(1_000);
+        assert_eq!(decoded(&body, &memory).err(), Some(ErrorKind::Busy));
+    }
+
+    /// Seven bytes of a name that no other event has took four hundred.
+    #[test]
+    fn a_body_of_names_without_end_is_to_be_sent_in_parts() {
+        let memory = BodyMemory::new(&Pool::new(1 << 30));
+        let event = |n: usize| {
+            let names: Vec<_> = (0..500).map(|k| format!("\"{n}_{k}\":1")).collect();
+            format!("{{{}}}\n", names.join(","))
+        };
+        let body: String = (0..130).map(event).collect();
+        let (events, decoding) = decoded(&body, &memory).expect("fits");
+        assert_eq!(events.batch.len(), 130);
+        assert!(decoding.bytes() >= 130 * 500 * NAME_BYTES);
+        let body: String = (0..140).map(event).collect();
+        assert_eq!(decoded(&body, &memory).err(), Some(ErrorKind::TooLarge));
     }
 
     #[test]

@@ -36,6 +36,8 @@ pub struct Decoded {
     pub times_unread: u64,
     /// Events whose time can't be stored; it was moved to the border.
     pub times_clamped: u64,
+    /// There were more names than the decoder may take in: events are missing.
+    pub(crate) names_exceeded: bool,
 }
 
 /// A line or element that is no event.
@@ -75,6 +77,7 @@ pub struct JsonDecoder {
     builder: BatchBuilder,
     event_bytes_max: usize,
     service: Option<String>,
+    names_max: usize,
     scratch: Scratch,
     lines: u64,
     decoded: Decoded,
@@ -87,6 +90,7 @@ impl JsonDecoder {
             builder: BatchBuilder::new(limits, arrival),
             event_bytes_max: limits.event_bytes_max,
             service: None,
+            names_max: usize::MAX,
             scratch: Scratch::default(),
             lines: 0,
             decoded: Decoded::default(),
@@ -97,6 +101,18 @@ impl JsonDecoder {
     pub fn with_service(mut self, service: impl Into<String>) -> Self {
         self.service = Some(service.into());
         self
+    }
+
+    /// Takes in about so many different names of fields, counted by partition. Beyond them every
+    /// event is left out, and [`Decoded`] says so.
+    pub(crate) fn with_names_max(mut self, names: usize) -> Self {
+        self.names_max = names;
+        self
+    }
+
+    /// The different names of fields so far, counted by partition.
+    pub(crate) fn names(&self) -> usize {
+        self.builder.columns()
     }
 
     /// Counts lines from `lines + 1` on: for a file that is read in pieces.
@@ -170,6 +186,10 @@ impl JsonDecoder {
         if !text[start..].starts_with('{') {
             let what = "expected a JSON object".to_owned();
             return Err(Refusal::Syntax { what, column: start + 1 });
+        }
+        if self.builder.columns() > self.names_max {
+            self.decoded.names_exceeded = true;
+            return Ok(true);
         }
         let event = self.builder.event();
         let mut event = JsonEvent::new(event, &mut self.scratch, self.event_bytes_max);
