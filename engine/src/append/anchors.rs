@@ -14,8 +14,10 @@ const CHUNK_BYTES: usize = 16 << 10;
 pub(super) enum Shape {
     /// The key of a pair such as `password=…`.
     Pair,
-    /// `Bearer `.
+    /// `Bearer`.
     Bearer,
+    /// `Basic `.
+    Basic,
     /// `://`.
     Uri,
     /// `AKIA`, `ASIA`.
@@ -38,7 +40,7 @@ pub(super) enum Shape {
 
 /// The anchors by shape, and the rules that need them. Every key that [`super::keys`] knows as one
 /// word holds one of those for pairs.
-const ANCHORS: [(Shape, &[Rule], &[&str]); 11] = [
+const ANCHORS: [(Shape, &[Rule], &[&str]); 12] = [
     (
         Shape::Pair,
         &[
@@ -50,6 +52,7 @@ const ANCHORS: [(Shape, &[Rule], &[&str]); 11] = [
             Rule::Cookie,
             Rule::PrivateKey,
             Rule::Credentials,
+            Rule::Card,
         ],
         &[
             "passw",
@@ -70,9 +73,14 @@ const ANCHORS: [(Shape, &[Rule], &[&str]); 11] = [
             "authoriz",
             "cookie",
             "credential",
+            "creds",
+            "authkey",
+            "cvv",
+            "cvc",
         ],
     ),
-    (Shape::Bearer, &[Rule::Authorization], &["bearer "]),
+    (Shape::Bearer, &[Rule::Authorization], &["bearer"]),
+    (Shape::Basic, &[Rule::Authorization], &["basic "]),
     (Shape::Uri, &[Rule::UriPassword], &["://"]),
     (Shape::AwsKey, &[Rule::AwsKey], &["akia", "asia"]),
     (Shape::Jwt, &[Rule::Jwt], &["eyj"]),

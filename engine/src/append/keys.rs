@@ -8,7 +8,7 @@
 use super::rules::Rule;
 
 /// Longer segments are no words of the tables.
-const SEGMENT_BYTES_MAX: usize = 20;
+const SEGMENT_BYTES_MAX: usize = 32;
 
 /// What is known after some segments of a path.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -126,9 +126,30 @@ impl KeyState {
             b"cookie" | b"cookies" | b"setcookie" => Rule::Cookie,
             b"credential" | b"credentials" | b"creds" => Rule::Credentials,
             b"cvv" | b"cvc" => Rule::Card,
-            _ => return None,
+            _ => return joined(word),
         })
     }
+}
+
+/// The rule of several words without a separator: `PGPASSWORD`, `usertoken`.
+fn joined(word: &[u8]) -> Option<Rule> {
+    const ENDS: [(&[u8], Rule); 10] = [
+        (b"password", Rule::Password),
+        (b"passwd", Rule::Password),
+        (b"passphrase", Rule::Password),
+        (b"secret", Rule::Secret),
+        (b"secretkey", Rule::Secret),
+        (b"token", Rule::Token),
+        (b"apikey", Rule::ApiKey),
+        (b"accesskey", Rule::ApiKey),
+        (b"privatekey", Rule::PrivateKey),
+        (b"cookie", Rule::Cookie),
+    ];
+    let (end, rule) = ENDS.into_iter().find(|(end, _)| word.ends_with(end))?;
+    let before = word.strip_suffix(end)?;
+    let of_place = [b"page".as_slice(), b"next", b"sync", b"continuation", b"cancellation"];
+    let is_place = rule == Rule::Token && of_place.iter().any(|place| before.ends_with(place));
+    (!is_place).then_some(rule)
 }
 
 fn is_letter(byte: u8) -> bool {

@@ -11,10 +11,14 @@
 
 mod anchors;
 mod cards;
+mod groups;
 mod json;
 mod keys;
+#[cfg(test)]
+mod leaks;
 mod marker;
 mod pairs;
+mod quotes;
 mod redactor;
 mod rules;
 mod shapes;

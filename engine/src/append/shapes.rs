@@ -2,6 +2,7 @@
 
 use super::anchors::Shape;
 use super::marker;
+use super::pairs::scheme_gap;
 use super::rules::Rule;
 use std::ops::Range;
 
@@ -30,6 +31,7 @@ pub(super) fn find(
     match shape {
         Shape::Pair => super::pairs::find(text, anchor),
         Shape::Bearer => bearer(text, end).map(|found| (found, Rule::Authorization)),
+        Shape::Basic => basic(text, end).map(|found| (found, Rule::Authorization)),
         Shape::Uri => uri_password(text, anchor).map(|found| (found, Rule::UriPassword)),
         Shape::Jwt => jwt(text, start, memory).map(|found| (found, Rule::Jwt)),
         Shape::Pem => pem(text, anchor).map(|found| (found, Rule::PrivateKey)),
@@ -91,6 +93,11 @@ fn stripe(text: &[u8], anchor: usize, behind: usize) -> Option<Range<usize>> {
 }
 
 fn bearer(text: &[u8], start: usize) -> Option<Range<usize>> {
+    let gap = scheme_gap(&text[start..]);
+    if gap == 0 {
+        return None;
+    }
+    let start = start + gap;
     let of_token = |byte: &u8| of_base64_url(byte) || b"._~+/=".contains(byte);
     let len = run(&text[start..], of_token);
     let token = &text[start..start + len];
@@ -98,14 +105,51 @@ fn bearer(text: &[u8], start: usize) -> Option<Range<usize>> {
     (len >= BEARER_BYTES_MIN && sure).then_some(start..start + len)
 }
 
-/// Three parts of base64url, joined by dots.
+/// The base64 of `user:password`, with spaces before it.
+fn basic(text: &[u8], start: usize) -> Option<Range<usize>> {
+    let start = start + scheme_gap(&text[start..]);
+    let of_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=-_".contains(byte);
+    let len = run(&text[start..], of_base64);
+    let token = &text[start..start + len];
+    (len >= 4 && holds_colon(token)).then_some(start..start + len)
+}
+
+/// Whether base64 stands for printable text with a colon in it.
+fn holds_colon(base64: &[u8]) -> bool {
+    let mut bits = 0u32;
+    let mut count = 0;
+    let mut colon = false;
+    for byte in base64 {
+        let digit = match byte {
+            b'A'..=b'Z' => byte - b'A',
+            b'a'..=b'z' => byte - b'a' + 26,
+            b'0'..=b'9' => byte - b'0' + 52,
+            b'+' | b'-' => 62,
+            b'/' | b'_' => 63,
+            _ => break,
+        };
+        bits = (bits << 6 | u32::from(digit)) & 0xffff;
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            let plain = (bits >> count) as u8;
+            if plain < b' ' || plain == 0x7f {
+                return false;
+            }
+            colon |= plain == b':';
+        }
+    }
+    colon
+}
+
+/// Three parts of base64url, joined by dots; only the first must not be empty.
 fn jwt(text: &[u8], start: usize, memory: &mut Memory) -> Option<Range<usize>> {
     if start < memory.jwt_from || !text[start..].starts_with(b"eyJ") {
         return None;
     }
     let mut at = start;
     let mut first_end = None;
-    for (part, min) in [(0, 10), (1, 4), (2, 1)] {
+    for (part, min) in [(0, 10), (1, 0), (2, 0)] {
         let len = run(&text[at..], of_base64_url);
         first_end.get_or_insert(at + len);
         let dotted = part == 2 || text.get(at + len) == Some(&b'.');
@@ -166,6 +210,7 @@ fn uri_password(text: &[u8], anchor: Range<usize>) -> Option<Range<usize>> {
         }
     };
     let password = rest.get(colon + 1..at)?;
-    let kept = password.is_empty() || marker::begins(password);
+    // A marker that stands for the user has a colon too.
+    let kept = password.is_empty() || marker::begins(password) || marker::begins(rest);
     (!kept).then(|| anchor.end + colon + 1..anchor.end + at)
 }

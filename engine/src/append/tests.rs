@@ -27,18 +27,18 @@ fn redacted(fields: &[(&str, Kind, &[u8])]) -> Vec<(String, Kind, Vec<u8>)> {
     columns.iter().map(field).collect()
 }
 
-fn of_field(name: &str, kind: Kind, text: &str) -> (Kind, String) {
+pub(super) fn of_field(name: &str, kind: Kind, text: &str) -> (Kind, String) {
     let [(_, kind, text)] = &*redacted(&[(name, kind, text.as_bytes())]) else {
         panic!("one field")
     };
     (*kind, String::from_utf8(text.clone()).unwrap())
 }
 
-fn message(text: &str) -> String {
+pub(super) fn message(text: &str) -> String {
     of_field("message", Kind::String, text).1
 }
 
-fn scan(text: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn scan(text: &[u8]) -> Option<Vec<u8>> {
     let rules = Rules::default();
     text::redact(text, &Anchors::new(rules), rules, &mut Scratch::default(), |_| {})
 }
@@ -244,6 +244,16 @@ fn repeated_pieces_are_read_a_few_times_only() {
         "<token>",
         "--secret ",
         "token=`[redacted:jwt]",
+        "token=[",
+        "\"token\":[\"",
+        "\\\"token\\\":",
+        "\\\"",
+        "token%3D",
+        "<a:token ",
+        "\"token\",\"value\":",
+        "token=Token{1 ",
+        "basic ",
+        "authorization: a ",
     ] {
         let text = piece.repeat(2_000_000 / piece.len());
         scan(text.as_bytes());
@@ -295,6 +305,17 @@ fn piece() -> impl Strategy<Value = String> {
             "<",
             ">",
             "--",
+            "{",
+            "}",
+            "%3D",
+            "%22",
+            "%",
+            "\\\\\\\"",
+            "\\u0022",
+            "&quot;",
+            "value",
+            "Token{1a2b3c",
+            "Basic dTpw",
         ])
         .prop_map(str::to_owned),
         "[a-z0-9]{1,12}",
