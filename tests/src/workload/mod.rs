@@ -1,9 +1,11 @@
 //! Random events and random queries about them, from one vocabulary, so that queries find things.
 
 mod queries;
+mod sentences;
 mod values;
 
 pub use queries::{filter_text, search, stats};
+pub use sentences::{Shapes, sentence_filter};
 
 use crate::dice::Dice;
 use logstrata_engine::query::{EventField, EventRecord};
