@@ -34,4 +34,4 @@ pub(crate) use sentences::{Epoch, Outline, SentenceTable, Sentences, Slot};
 pub(crate) use writer::EncodedBlock;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use writer::encode;
-pub(crate) use writer::seal;
+pub(crate) use writer::{Plan, seal};

@@ -34,7 +34,7 @@ pub(crate) fn encode(rows: &Rows, filter: &[u8]) -> EncodedBlock {
 
 /// Rows, and how each column of them will be encoded.
 #[derive(Debug)]
-struct Plan<'a> {
+pub(crate) struct Plan<'a> {
     rows: &'a Rows,
     /// The columns that get an entry of their own, by name.
     own: Vec<(&'a RowColumn, column::Plan)>,
@@ -44,7 +44,7 @@ struct Plan<'a> {
 
 impl<'a> Plan<'a> {
     /// Looks at rows of one partition, at least one, in sequence order.
-    fn new(rows: &'a Rows) -> Self {
+    pub(crate) fn new(rows: &'a Rows) -> Self {
         assert!(!rows.is_empty() && rows.len() <= BLOCK_ROWS_MAX, "{} rows", rows.len());
         let (own, others) = share_out(rows);
         let own = own.into_iter().map(|column| (column, column::Plan::new(column))).collect();
@@ -52,13 +52,13 @@ impl<'a> Plan<'a> {
     }
 
     /// The sentences and variables of a column of the rows, if it will be stored as such.
-    fn split_of(&self, column: &RowColumn) -> Option<&Split> {
+    pub(crate) fn split_of(&self, column: &RowColumn) -> Option<&Split> {
         let at = self.own.binary_search_by(|(own, _)| own.name.cmp(&column.name)).ok()?;
         self.own[at].1.split()
     }
 
     /// Encodes the rows. `filter` is what the index wants kept with the block.
-    fn encode(&self, filter: &[u8]) -> EncodedBlock {
+    pub(crate) fn encode(&self, filter: &[u8]) -> EncodedBlock {
         let rows = self.rows;
         let raw_bytes = rows.raw_bytes() as u64;
         assert!(raw_bytes <= RAW_BYTES_MAX, "{raw_bytes} raw bytes in a block");

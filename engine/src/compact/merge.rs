@@ -1,14 +1,15 @@
 //! Copies the blocks of one partition into a section, in sequence order. Full blocks go as they
 //! are; small ones are gathered with what stands beside them.
 
-use crate::batch::{Rows, gather};
+use crate::batch::{RowColumn, Rows, gather};
 use crate::block::{self, Block, BlockMeta};
 use crate::error::{Corruption, Error, Result};
 use crate::field;
-use crate::index::SegmentIndexBuilder;
+use crate::index::{SegmentIndexBuilder, Split};
 use crate::limits::{Limits, MEMTABLE_NAMES_MAX};
 use crate::pool::Reservation;
 use crate::segment::{BlockPlace, INDEX_KIND, INDEX_VERSION, IndexPart, SegmentFile, Writer};
+use std::borrow::Borrow;
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
@@ -143,9 +144,21 @@ impl<'a, 'w> Merge<'a, 'w> {
         }
         let rows = self.decoded(block, input)?;
         if self.index.is_some() {
-            return self.put_indexed(&rows, meta, bytes);
+            return self.put_indexed(&rows, block, bytes);
         }
-        let encoded = block::seal(&rows);
+        self.seal(&rows)
+    }
+
+    /// Writes rows as a block; the index of the section, if there is one, takes the place of its
+    /// filter.
+    fn seal(&mut self, rows: &Rows) -> Result<()> {
+        let encoded = if self.index.is_some() {
+            let plan = block::Plan::new(rows);
+            self.index_rows(rows, |column| plan.split_of(column))?;
+            plan.encode(&[])
+        } else {
+            block::seal(rows)
+        };
         self.writer.put_block(&encoded.meta, &encoded.bytes)
     }
 
@@ -235,14 +248,19 @@ impl<'a, 'w> Merge<'a, 'w> {
         is_full_enough(rows, bytes, self.limits)
     }
 
-    /// Writes a block; the index of the section, if there is one, takes the place of its filter.
-    fn put_indexed(&mut self, rows: &Rows, meta: &BlockMeta, bytes: &[u8]) -> Result<()> {
-        if self.index.is_none() {
-            return self.writer.put_block(meta, bytes);
-        }
-        self.index_rows(rows).inspect_err(|_| self.fault = Fault::Index)?;
-        let bare =
-            block::without_filter(bytes, meta).inspect_err(|_| self.fault = Fault::Source)?;
+    /// Writes a block as it is, but for its filter: the index of the section takes its place.
+    fn put_indexed(&mut self, rows: &Rows, block: &Block, bytes: &[u8]) -> Result<()> {
+        let has_sentences = |name: &str| {
+            block.columns().iter().any(|entry| entry.is_templates() && *entry.name == *name)
+        };
+        // A column that was kept as sentences is worth cutting again; it costs less than what it saves.
+        let split_of = |column: &RowColumn| match has_sentences(&column.name) {
+            true => Split::of(column),
+            false => None,
+        };
+        self.index_rows(rows, split_of)?;
+        let bare = block::without_filter(bytes, block.meta())
+            .inspect_err(|_| self.fault = Fault::Source)?;
         self.writer.put_block(&bare.meta, &bare.bytes)
     }
 
@@ -251,11 +269,16 @@ impl<'a, 'w> Merge<'a, 'w> {
         self.reserve_index()
     }
 
-    fn index_rows(&mut self, rows: &Rows) -> Result<()> {
-        if let Some(index) = &mut self.index {
-            index.add_block(rows)?;
-        }
-        self.reserve_index()
+    fn index_rows<S: Borrow<Split>>(
+        &mut self,
+        rows: &Rows,
+        split_of: impl Fn(&RowColumn) -> Option<S>,
+    ) -> Result<()> {
+        let added = match &mut self.index {
+            Some(index) => index.add_block(rows, split_of),
+            None => Ok(()),
+        };
+        added.and_then(|()| self.reserve_index()).inspect_err(|_| self.fault = Fault::Index)
     }
 
     fn reserve_index(&mut self) -> Result<()> {
@@ -283,8 +306,7 @@ impl<'a, 'w> Merge<'a, 'w> {
         for number in 0..blocks {
             let range = rows * number / blocks..rows * (number + 1) / blocks;
             let rows = gather(slices(&pending, range));
-            let encoded = block::seal(&rows);
-            self.put_indexed(&rows, &encoded.meta, &encoded.bytes)?;
+            self.seal(&rows)?;
         }
         Ok(())
     }

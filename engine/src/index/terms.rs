@@ -3,7 +3,7 @@
 //! The contract is `index(rows) ⊇ need(query)` for every query that one of the rows answers. More
 //! terms than needed cost space, one too few loses rows.
 
-use super::split::{SLOT, Split};
+use super::split::{SLOT, Split, Variable};
 use super::term::{TermKind, term, whole_value};
 use super::tokens::{Token, TokenKind, for_each_letter_run, for_each_token};
 use crate::batch::{RowColumn, Rows};
@@ -92,17 +92,9 @@ impl ValueTerms {
         split: &Split,
         mut f: impl FnMut(TermKind, &[u8]),
     ) {
-        for text in split.sentences() {
-            for_each_token(text, |token| each_of_token(text, token, &mut f));
-        }
+        split.sentences().for_each(|sentence| each_of_words(sentence, &mut f));
         for variable in split.variables() {
-            let text = variable.text(column);
-            if variable.is_digits {
-                // Nothing to fold, and no letter runs.
-                f(TermKind::Word, &text[..text.len().min(TOKEN_BYTES_MAX)]);
-            } else {
-                for_each_token(text, |token| each_of_token(text, token, &mut f));
-            }
+            each_of_variable(*variable, column, &mut f);
         }
         // A number's sentence is one of few; nearly always there is none.
         let may_be_numbers: Vec<bool> = split.sentences().map(may_be_number).collect();
@@ -136,7 +128,7 @@ impl ValueTerms {
     }
 
     /// A number in another form than the canonical one, which its tokens stand for.
-    fn number(&mut self, text: &[u8], f: &mut impl FnMut(TermKind, &[u8])) {
+    pub(super) fn number(&mut self, text: &[u8], f: &mut impl FnMut(TermKind, &[u8])) {
         let Some(b'0'..=b'9' | b'-') = text.first() else { return };
         if Number::is_canonical(text) {
             return;
@@ -146,6 +138,26 @@ impl ValueTerms {
             number.write_canonical(&mut self.scratch);
             f(TermKind::Number, &self.scratch);
         }
+    }
+}
+
+/// Gives every term of the words and bigrams of a text to `f`.
+pub(super) fn each_of_words(text: &[u8], mut f: impl FnMut(TermKind, &[u8])) {
+    for_each_token(text, |token| each_of_token(text, token, &mut f));
+}
+
+/// Gives every term of a variable of a column that was cut to `f`.
+pub(super) fn each_of_variable(
+    variable: Variable,
+    column: &RowColumn,
+    mut f: impl FnMut(TermKind, &[u8]),
+) {
+    let text = variable.text(column);
+    if variable.is_digits {
+        // Nothing to fold, and no letter runs.
+        f(TermKind::Word, &text[..text.len().min(TOKEN_BYTES_MAX)]);
+    } else {
+        each_of_words(text, f);
     }
 }
 
@@ -193,7 +205,7 @@ impl Collector {
 }
 
 /// Whether a sentence has nothing but slots and what else a number can have.
-fn may_be_number(sentence: &[u8]) -> bool {
+pub(super) fn may_be_number(sentence: &[u8]) -> bool {
     sentence.iter().all(|byte| matches!(*byte, SLOT | b'-' | b'+' | b'.' | b'e' | b'E'))
 }
 

@@ -4,7 +4,7 @@ use crate::append::{Redacted, Redactor, Rules};
 use crate::batch::{Batch, RowColumn, Rows};
 use crate::block::{self, Block, BlockMeta, SentenceTable};
 use crate::error::Result;
-use crate::index::{self, IndexFaults, SegmentIndex, SegmentIndexBuilder, Term};
+use crate::index::{self, IndexFaults, SegmentIndex, SegmentIndexBuilder, Split, Term};
 use crate::io::Region;
 use crate::proof::Runs;
 use crate::query::{BlockTable, OpenedBlock, Table};
@@ -226,7 +226,11 @@ impl BlockTerms {
 /// None, in memory.
 pub fn section_index(blocks: &[Batch]) -> Result<Vec<u8>> {
     let mut builder = SegmentIndexBuilder::new()?;
-    blocks.iter().try_for_each(|batch| builder.add_block(rows(batch)))?;
+    let split_of = |column: &RowColumn| match &*column.name {
+        "message" => Split::of(column),
+        _ => None,
+    };
+    blocks.iter().try_for_each(|batch| builder.add_block(rows(batch), split_of))?;
     builder.finish()
 }
 

@@ -3,7 +3,9 @@ use crate::batch::{RowColumn, Rows};
 use crate::codec::slice::Slice;
 use crate::event::{Kind, Value};
 use crate::index::testing::{self, rows};
-use crate::index::{Filter, IndexFaults, SegmentIndex, SegmentIndexBuilder, filter_bytes, terms};
+use crate::index::{
+    Filter, IndexFaults, SegmentIndex, SegmentIndexBuilder, Split, filter_bytes, terms,
+};
 use crate::io::Region;
 use crate::limits::FRAME_ROWS_MAX;
 use crate::query::matcher::Matcher;
@@ -258,20 +260,24 @@ fn spread(events: &[Event]) -> Rows {
 }
 
 /// The frames of the block of these events that would be read, by the index of a section in which
-/// it is the second.
+/// it is the second, and the third with its columns cut.
 fn frames_read(filter: &ast::Filter, events: &[Event]) -> FrameMask {
     let mut builder = SegmentIndexBuilder::new().expect("an index in memory");
-    builder.add_block(&rows(&[&[("message", Kind::String, b"word 5")]])).expect("in memory");
-    builder.add_block(&spread(events)).expect("in memory");
+    let first = rows(&[&[("message", Kind::String, b"word 5")]]);
+    builder.add_block(&first, |_| None::<Split>).expect("in memory");
+    builder.add_block(&spread(events), |_| None::<Split>).expect("in memory");
+    builder.add_block(&spread(events), |column| Some(Split::always(column))).expect("in memory");
     let region = Region::owned(builder.finish().expect("in memory"));
     let faults = IndexFaults::default();
-    let index = SegmentIndex::open(region, 2, &Path::new("test").into(), 0, &faults);
+    let index = SegmentIndex::open(region, 3, &Path::new("test").into(), 0, &faults);
     let need = need(filter);
     let mut terms = Vec::new();
     need.for_each_term(&mut |term| terms.push(term));
     let hits = Arc::new(index.expect("our own bytes").look_up(terms));
     assert_eq!(faults.count(), 0);
     let frames = need.frames(&BlockIndex::Section(Arc::clone(&hits), 1));
+    let of_cut = need.frames(&BlockIndex::Section(Arc::clone(&hits), 2));
+    assert_eq!(frames, of_cut, "the same terms, however they are found");
     assert!(frames == 0 || need.is_met_in(&hits));
     frames
 }

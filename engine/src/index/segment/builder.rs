@@ -4,13 +4,16 @@ use super::SECTION_BLOCKS_MAX;
 use super::format::{self, FRAMES_PER_BLOCK};
 use super::ids::IdsBuilder;
 use super::words::{SEPARATOR, WordsWriter};
-use crate::batch::Rows;
+use crate::batch::{RowColumn, Rows};
 use crate::error::Result;
 use crate::event::Value;
 use crate::field;
+use crate::index::split::Split;
 use crate::index::term::{TermKind, is_dictionary_word, term, write_word_key};
-use crate::index::terms::{ValueTerms, is_exact};
+use crate::index::terms::{ValueTerms, each_of_variable, each_of_words, is_exact, may_be_number};
 use crate::limits::{BLOCK_ROWS_MAX, FRAME_ROWS_MAX};
+use std::borrow::Borrow;
+use std::ops::Range;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Terms remembered, to leave out those that come again at once.
@@ -57,27 +60,34 @@ impl SegmentIndexBuilder {
         })
     }
 
-    /// Adds the next block of the section: its rows, in the block's order.
+    /// Adds the next block of the section: its rows, in the block's order. The columns that `split_of`
+    /// knows have been cut already: that saves work and changes nothing.
     ///
     /// # Errors
     /// If tantivy fails.
-    pub(crate) fn add_block(&mut self, rows: &Rows) -> Result<()> {
+    pub(crate) fn add_block<S: Borrow<Split>>(
+        &mut self,
+        rows: &Rows,
+        split_of: impl Fn(&RowColumn) -> Option<S>,
+    ) -> Result<()> {
         assert!(
             self.blocks < SECTION_BLOCKS_MAX,
             "a section of more blocks is split by the caller"
         );
         assert!(rows.len() <= BLOCK_ROWS_MAX, "a block has at most 8,192 rows");
         self.recent_values.fill(NO_VALUE);
-        let are_exact: Vec<bool> = rows.columns.iter().map(is_exact).collect();
-        let mut places = vec![0; rows.columns.len()];
+        // No query looks into what is hidden.
+        let columns = rows.columns.iter().filter(|column| !field::is_hidden(&column.name));
+        let mut columns: Vec<_> =
+            columns.map(|column| ColumnLeft::new(column, &split_of, &mut self.block_ids)).collect();
         for frame in 0..FRAMES_PER_BLOCK {
             let end = ((frame + 1) * FRAME_ROWS_MAX) as u32;
-            for (column, place) in places.iter_mut().enumerate() {
-                // No query looks into what is hidden.
-                if field::is_hidden(&rows.columns[column].name) {
-                    continue;
+            for (number, left) in columns.iter_mut().enumerate() {
+                let values = left.take(end);
+                match &mut left.cut {
+                    Some(cut) => self.sentences(left.column, values, cut),
+                    None => self.values(left.column, number as u32, left.is_exact, values),
                 }
-                self.column(rows, column, are_exact[column], end, place);
             }
             self.words.add_frame(&self.frame.keys)?;
             self.frame.clear();
@@ -103,19 +113,15 @@ impl SegmentIndexBuilder {
         Ok(format::encode(self.blocks, &files, &self.ids.finish(self.blocks)))
     }
 
-    /// Adds the values of a column from `place` on that lie before row `end`, which is the frame's.
-    fn column(&mut self, rows: &Rows, number: usize, is_exact: bool, end: u32, place: &mut usize) {
-        let column = &rows.columns[number];
-        let first = *place;
-        while *place < column.len() && column.row_of(*place) < end {
-            let index = *place;
-            *place += 1;
+    /// Adds values of a column, which are the frame's.
+    fn values(&mut self, column: &RowColumn, number: u32, is_exact: bool, range: Range<usize>) {
+        for index in range.clone() {
             let value = column.value(index);
             let recent = &mut self.recent_values[xxh3_64(value.text) as usize % RECENT_VALUES];
-            let this = RecentValue { column: number as u32, index: index as u32 };
+            let this = RecentValue { column: number, index: index as u32 };
             let before = std::mem::replace(recent, this);
             let is_same = before.column == this.column
-                && before.index as usize >= first
+                && before.index as usize >= range.start
                 && column.value(before.index as usize) == value;
             if !is_same {
                 self.value(value, is_exact);
@@ -123,16 +129,140 @@ impl SegmentIndexBuilder {
         }
     }
 
+    /// As [`SegmentIndexBuilder::values`] of a column that was cut: the words of each sentence once.
+    fn sentences<S: Borrow<Split>>(
+        &mut self,
+        column: &RowColumn,
+        range: Range<usize>,
+        cut: &mut Cut<S>,
+    ) {
+        cut.is_in_frame.fill(false);
+        for index in range {
+            let split = cut.split.borrow();
+            let code = split.codes()[index];
+            if code == Split::RAW {
+                self.value(column.value(index), false);
+                continue;
+            }
+            let code = usize::from(code);
+            if !std::mem::replace(&mut cut.is_in_frame[code], true) {
+                cut.words.of(code).for_each(|(hash, key)| self.frame.push_key(hash, key));
+            }
+            let Self { values, frame, block_ids, .. } = self;
+            let mut each = |kind, bytes: &[u8]| push(frame, block_ids, kind, bytes);
+            for variable in split.variables_of(index) {
+                each_of_variable(*variable, column, &mut each);
+            }
+            if cut.may_be_numbers[code] {
+                values.number(column.value(index).text, &mut each);
+            }
+        }
+    }
+
     fn value(&mut self, value: Value<'_>, is_exact: bool) {
         let Self { values, frame, block_ids, .. } = self;
-        values.each(value, is_exact, |kind, bytes| {
-            let hash = term(kind, bytes);
-            if is_dictionary_word(kind, bytes) {
-                frame.push(hash, kind, bytes);
-            } else {
-                block_ids.push(hash);
-            }
-        });
+        values.each(value, is_exact, |kind, bytes| push(frame, block_ids, kind, bytes));
+    }
+}
+
+fn push(frame: &mut FrameWords, block_ids: &mut BlockIds, kind: TermKind, bytes: &[u8]) {
+    let hash = term(kind, bytes);
+    if is_dictionary_word(kind, bytes) {
+        frame.push(hash, kind, bytes);
+    } else {
+        block_ids.push(hash);
+    }
+}
+
+/// A column of the block, from a place on.
+struct ColumnLeft<'a, S> {
+    column: &'a RowColumn,
+    is_exact: bool,
+    /// The first value that was not taken.
+    place: usize,
+    /// If it has been cut.
+    cut: Option<Cut<S>>,
+}
+
+/// A column that was cut into sentences.
+struct Cut<S> {
+    split: S,
+    words: SentenceWords,
+    /// Of each sentence whether its texts may be numbers.
+    may_be_numbers: Vec<bool>,
+    /// Of each sentence whether its words are in the frame.
+    is_in_frame: Vec<bool>,
+}
+
+/// The terms of sentences that belong in the dictionary, sentence by sentence.
+#[derive(Default)]
+struct SentenceWords {
+    keys: Vec<u8>,
+    /// The hash of each, and where its key ends.
+    words: Vec<(u64, u32)>,
+    /// How many words there are up to the end of each sentence.
+    ends: Vec<u32>,
+}
+
+impl<'a, S: Borrow<Split>> ColumnLeft<'a, S> {
+    fn new(
+        column: &'a RowColumn,
+        split_of: impl Fn(&RowColumn) -> Option<S>,
+        ids: &mut BlockIds,
+    ) -> Self {
+        let is_exact = is_exact(column);
+        // A whole value is no sentence.
+        let split = if is_exact { None } else { split_of(column) };
+        Self { column, is_exact, place: 0, cut: split.map(|split| Cut::new(split, ids)) }
+    }
+}
+
+impl<S> ColumnLeft<'_, S> {
+    /// The values from the last place on that lie before row `end`.
+    fn take(&mut self, end: u32) -> Range<usize> {
+        let Self { column, place, .. } = self;
+        let first = *place;
+        while *place < column.len() && column.row_of(*place) < end {
+            *place += 1;
+        }
+        first..*place
+    }
+}
+
+impl<S: Borrow<Split>> Cut<S> {
+    /// Finds the terms of the sentences; those that don't belong in the dictionary become `ids`.
+    fn new(split: S, ids: &mut BlockIds) -> Self {
+        let sentences = split.borrow().sentences();
+        let is_in_frame = vec![false; sentences.len()];
+        let mut words = SentenceWords::default();
+        let mut may_be_numbers = Vec::with_capacity(sentences.len());
+        for sentence in sentences {
+            may_be_numbers.push(may_be_number(sentence));
+            each_of_words(sentence, |kind, bytes| {
+                let hash = term(kind, bytes);
+                if is_dictionary_word(kind, bytes) {
+                    write_word_key(kind, bytes, &mut words.keys);
+                    words.words.push((hash, words.keys.len() as u32));
+                } else {
+                    ids.push(hash);
+                }
+            });
+            words.ends.push(words.words.len() as u32);
+        }
+        Self { split, words, may_be_numbers, is_in_frame }
+    }
+}
+
+impl SentenceWords {
+    /// The hashes and keys of a sentence.
+    fn of(&self, code: usize) -> impl Iterator<Item = (u64, &[u8])> {
+        let first = code.checked_sub(1).map_or(0, |before| self.ends[before] as usize);
+        let words = first..self.ends[code] as usize;
+        let start = first.checked_sub(1).map_or(0, |before| self.words[before].1);
+        self.words[words].iter().scan(start as usize, |start, (hash, end)| {
+            let key = &self.keys[std::mem::replace(start, *end as usize)..*end as usize];
+            Some((*hash, key))
+        })
     }
 }
 
@@ -158,21 +288,35 @@ impl FrameWords {
     }
 
     fn push(&mut self, hash: u64, kind: TermKind, word: &[u8]) {
-        let recent = &mut self.recent[hash as usize % RECENT_TERMS];
-        let (start, end) = (recent.0 as usize, recent.1 as usize);
-        // Compared byte by byte: equal hashes of different words can be made on purpose.
-        if let Some((code, rest)) = self.keys.as_bytes()[start..end].split_first()
-            && *code == kind as u8
-            && rest == word
-        {
+        let before = self.recent(hash);
+        if before.split_first().is_some_and(|(code, rest)| *code == kind as u8 && rest == word) {
             return;
         }
-        self.scratch.clear();
-        write_word_key(kind, word, &mut self.scratch);
-        let key = std::str::from_utf8(&self.scratch).expect("tokens are whole characters");
+        let mut key = std::mem::take(&mut self.scratch);
+        key.clear();
+        write_word_key(kind, word, &mut key);
+        self.append(hash, &key);
+        self.scratch = key;
+    }
+
+    fn push_key(&mut self, hash: u64, key: &[u8]) {
+        if self.recent(hash) != key {
+            self.append(hash, key);
+        }
+    }
+
+    /// The key that came before with such a hash. It has to be compared: equal hashes of different
+    /// words can be made on purpose.
+    fn recent(&self, hash: u64) -> &[u8] {
+        let (start, end) = self.recent[hash as usize % RECENT_TERMS];
+        &self.keys.as_bytes()[start as usize..end as usize]
+    }
+
+    fn append(&mut self, hash: u64, key: &[u8]) {
+        let key = std::str::from_utf8(key).expect("tokens are whole characters");
         let start = self.keys.len() as u32;
         self.keys.push_str(key);
-        *recent = (start, self.keys.len() as u32);
+        self.recent[hash as usize % RECENT_TERMS] = (start, self.keys.len() as u32);
         self.keys.push(char::from(SEPARATOR));
     }
 }

@@ -3,6 +3,7 @@
 use super::{BlockIndex, IndexFaults, SegmentIndex, SegmentIndexBuilder};
 use crate::batch::{RowColumn, Rows};
 use crate::event::{Kind, Value};
+use crate::index::Split;
 use crate::index::term::{Term, TermKind};
 use crate::io::Region;
 use std::path::Path;
@@ -13,7 +14,7 @@ use std::sync::Arc;
 pub(crate) fn fuzz(bytes: &[u8]) {
     ask(bytes.to_vec(), false);
     let mut good = SegmentIndexBuilder::new().expect("memory never fails");
-    good.add_block(&sample()).expect("memory never fails");
+    good.add_block(&sample(), |_| None::<Split>).expect("memory never fails");
     let mut index = good.finish().expect("memory never fails");
     for damage in bytes.chunks_exact(4) {
         let at = u32::from_le_bytes([damage[0], damage[1], damage[2], 0]) as usize % index.len();

@@ -1,16 +1,22 @@
 use super::format::{HEADER_LEN, MAGIC};
 use super::*;
-use crate::batch::Rows;
+use crate::batch::{RowColumn, Rows};
 use crate::event::Kind;
+use crate::index::Split;
 use crate::index::term::TermKind;
 use crate::index::terms;
 use crate::index::testing::rows;
 use crate::limits::FRAME_ROWS_MAX;
 use std::sync::Arc;
 
+/// Of a column that was not cut.
+fn uncut(_: &RowColumn) -> Option<Split> {
+    None
+}
+
 fn build(blocks: &[Rows]) -> Vec<u8> {
     let mut builder = SegmentIndexBuilder::new().expect("an index in memory");
-    blocks.iter().for_each(|rows| builder.add_block(rows).expect("memory never fails"));
+    blocks.iter().for_each(|rows| builder.add_block(rows, uncut).expect("memory never fails"));
     builder.finish().expect("memory never fails")
 }
 
