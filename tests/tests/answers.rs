@@ -186,6 +186,31 @@ fn sentences_answer_as_their_texts() {
     assert!(found * 4 > asked, "few questions have answers: {found} of {asked}");
 }
 
+#[test]
+fn blocks_that_the_index_of_a_section_rules_out_are_counted() {
+    let mut store = Store::new(1);
+    store.append(store.limits.block_rows_max * 6);
+    store.engine.flush().expect("flushed");
+    store.engine.compact_now().expect("compacted");
+    let query = "zzyzx".to_owned();
+    let filter = parse(&query).expect("a query");
+    let (range, order) = (TimeRange::default(), Order::NewestFirst);
+    let search =
+        SearchRequest { query, filter: filter.clone(), range, limit: 5, order, cursor: None };
+    let (group_by, aggregates) = (Vec::new(), Vec::new());
+    let stats = StatsRequest { filter, range, group_by, interval: None, aggregates, top: None };
+    let scanned = |pruning| {
+        store.engine.set_pruning(pruning);
+        let page = store.engine.search(&search).expect("searched");
+        let table = store.engine.stats(&stats).expect("computed");
+        [page.scanned, table.scanned].map(|scanned| (scanned.blocks, scanned.blocks_pruned))
+    };
+    let [(blocks, _), _] = scanned(false);
+    assert!(blocks >= 4, "a section of {blocks} blocks has an index");
+    assert_eq!(scanned(false), [(blocks, 0); 2]);
+    assert_eq!(scanned(true), [(0, blocks); 2]);
+}
+
 /// Says it if it is dropped by a panic.
 struct Says(String);
 

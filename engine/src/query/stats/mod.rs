@@ -66,12 +66,16 @@ pub(crate) fn stats(
     scan.item()?;
     let plan = Plan::new(&request.filter);
     let mut listed = shared.pool.reserve(Consumer::Query, 0)?;
-    let sources = sources(shared, &snapshot, request.range, Some(&plan), &mut |count| {
+    let mut pruned = 0;
+    let mut before = |count| {
         listed.grow_to(count * size_of::<Source>(), LIST_STEP_BYTES)?;
         scan.item()
-    })?;
+    };
+    let (range, plan_ref) = (request.range, Some(&plan));
+    let sources = sources(shared, &snapshot, range, plan_ref, &mut pruned, &mut before)?;
     let pass = Pass { shared: Arc::clone(shared), request: request.clone(), plan };
-    let Found { groups, scanned } = workers::run(&mut scan, pass, sources)?;
+    let Found { groups, mut scanned } = workers::run(&mut scan, pass, sources)?;
+    scanned.blocks_pruned += pruned;
     let grouped = request.group_by.iter().map(String::as_str);
     let measured = request.aggregates.iter().map(|aggregate| &*aggregate.field);
     let others: Vec<&str> = grouped.chain(measured).collect();

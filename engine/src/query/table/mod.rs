@@ -10,7 +10,9 @@ mod templates;
 pub(crate) use block::BlockTable;
 pub(crate) use opened::OpenedBlock;
 pub(crate) use rows::RowsTable;
-pub(crate) use source::{Opened, Source, in_file, in_memory, sources, sources_of, times_in};
+pub(crate) use source::{
+    Opened, Source, blocks_of, in_file, in_memory, sources, sources_of, times_in,
+};
 
 use super::filter::FieldTest;
 use super::matcher::Judge;

@@ -36,13 +36,15 @@ enum Place {
     Rows(RowSlice),
 }
 
-/// Every part of a snapshot that can hold events of this range; of files, those that can match.
-/// `before` is called before each file is opened, with the number of sources so far.
+/// Every part of a snapshot that can hold events of this range; of files, those that can match. The
+/// blocks of files that are left out are added to `pruned`. `before` is called before each file is
+/// opened, with the number of sources so far.
 pub(crate) fn sources(
     shared: &Shared,
     snapshot: &Snapshot,
     range: TimeRange,
     plan: Option<&Plan>,
+    pruned: &mut u64,
     before: &mut dyn FnMut(usize) -> Result<()>,
 ) -> Result<Vec<Source>> {
     let plan = plan.filter(|_| shared.prunes());
@@ -50,9 +52,12 @@ pub(crate) fn sources(
     let range = if shared.prunes() { range } else { TimeRange::default() };
     let mut sources = in_memory(snapshot, range);
     for file in snapshot.files.iter() {
-        if times_in(file, range, levels).is_some() {
-            before(sources.len())?;
-            sources.extend(in_file(shared, file, range, plan)?);
+        match times_in(file, range, levels) {
+            Some(_) => {
+                before(sources.len())?;
+                sources.extend(in_file(shared, file, range, plan, pruned)?);
+            }
+            None => *pruned += blocks_of(file),
         }
     }
     Ok(sources)
@@ -75,11 +80,16 @@ pub(crate) fn sources_of(
         };
         if file.meta.sections.iter().any(may_hold) {
             before()?;
-            sources.extend(in_file(shared, file, range, None)?);
+            sources.extend(in_file(shared, file, range, None, &mut 0)?);
         }
     }
     sources.retain(|source| (source.seqs.0..=source.seqs.1).contains(&seq));
     Ok(sources)
+}
+
+/// The number of a file's live blocks.
+pub(crate) fn blocks_of(file: &LiveFile) -> u64 {
+    file.meta.sections.iter().map(|section| u64::from(section.blocks)).sum()
 }
 
 /// The earliest and the latest timestamp of a file's sections that can hold events of this range
@@ -96,13 +106,15 @@ pub(crate) fn times_in(
         .reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
 }
 
-/// The blocks of a file's live sections that can hold events of this range. Of a section with an index, those
-/// that it does not rule out: its terms are looked up here, once for all blocks.
+/// The blocks of a file's live sections that can hold events of this range. Of a section with an
+/// index, those that it does not rule out: its terms are looked up here, once for all blocks. The
+/// others are added to `pruned`.
 pub(crate) fn in_file(
     shared: &Shared,
     file: &LiveFile,
     range: TimeRange,
     plan: Option<&Plan>,
+    pruned: &mut u64,
 ) -> Result<Vec<Source>> {
     let plan = plan.filter(|plan| shared.prunes() && plan.uses_index);
     let mut sources = Vec::new();
@@ -118,10 +130,12 @@ pub(crate) fn in_file(
         if let (Some(plan), Some(hits)) = (plan, &hits)
             && !plan.need.is_met_in(hits)
         {
+            *pruned += section.blocks.len() as u64;
             continue;
         }
         for (number, block) in section.blocks.iter().enumerate() {
             if !overlaps(range, times(&block.meta)) {
+                *pruned += 1;
                 continue;
             }
             let hits = hits.as_ref().map(|hits| (Arc::clone(hits), number as u32));
