@@ -2,6 +2,9 @@
 
 use std::cmp::Ordering;
 
+/// What is further from one is a text.
+const EXPONENT_MAX: i64 = 1_000_000_000;
+
 /// A JSON number without its insignificant zeros: `0.digits * 10^point`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Decimal {
@@ -39,7 +42,10 @@ impl Decimal {
         if digits.is_empty() {
             return Some(Self { negative: false, digits, point: 0 });
         }
-        Some(Self { negative, digits, point: point - skipped })
+        let number = Self { negative, point: point - skipped, digits };
+        // The exponent of the mantissa without the zeros at its end.
+        let exponent = number.point - number.digits.len() as i64;
+        (exponent.abs() <= EXPONENT_MAX).then_some(number)
     }
 }
 
