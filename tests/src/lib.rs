@@ -1,6 +1,7 @@
 //! What the tests of Logstrata share: a reference model of the store, random workloads, and the
 //! real binary with a plain HTTP client.
 
+pub mod adverse;
 pub mod dice;
 pub mod http;
 pub mod json;

@@ -138,6 +138,7 @@ fn fold(c: char) -> char {
     match (c, lower.next(), lower.next()) {
         ('ς', ..) => 'σ',
         ('ſ', ..) => 's',
+        ('µ', ..) => 'μ',
         (_, Some(lower), None) => lower,
         _ => c,
     }
@@ -146,7 +147,12 @@ fn fold(c: char) -> char {
 /// Letters, digits and `_` make tokens; signs of scripts without spaces stand for themselves.
 fn is_of_token(sign: Sign) -> bool {
     match sign {
-        Sign::Char('\u{3040}'..='\u{30ff}' | '\u{4e00}'..='\u{9fff}') => false,
+        Sign::Char(
+            '\u{e01}'..='\u{e30}'
+            | '\u{e40}'..='\u{e46}'
+            | '\u{3040}'..='\u{30ff}'
+            | '\u{4e00}'..='\u{9fff}',
+        ) => false,
         Sign::Char(c) => c.is_alphanumeric() || c == '_',
         Sign::Byte(_) => false,
     }
