@@ -34,15 +34,26 @@ fn lives() {
     println!("{lived} lives: {tally:#?}");
 }
 
+/// Where the disk is full, what a thread finds free depends on how far the others are: such lives
+/// are left out, and those that hurry.
 #[test]
 fn the_same_seed_is_the_same_life() {
-    for seed in [1, 2, 3, 6] {
+    let mut compared = 0;
+    for seed in (1..40).filter(|seed| seed % 8 != 7) {
         let (first, second) = (run(seed).1, run(seed).1);
+        if first.iter().chain(&second).any(|line| line.contains("space")) {
+            continue;
+        }
         for (number, (first, second)) in first.iter().zip(&second).enumerate() {
             assert_eq!(first, second, "line {number} of seed {seed}");
         }
         assert_eq!(first.len(), second.len());
+        compared += 1;
+        if compared == 4 {
+            return;
+        }
     }
+    panic!("only {compared} lives have room");
 }
 
 /// Tells the seed if it is dropped by a panic.
