@@ -4,8 +4,8 @@ use super::format::{BlockPlace, Section};
 use crate::block::{Block, SentenceTable};
 use crate::index::{Filter, IndexFaults, SegmentIndex};
 use crate::manifest::{FileId, Run};
-use quick_cache::Weighter;
-use quick_cache::sync::Cache;
+use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 use std::sync::Arc;
 
 /// The file, and the block's offset in it. No name is ever given twice.
@@ -53,8 +53,18 @@ impl BlockCache {
     /// A cache of at most this many bytes.
     pub(crate) fn new(bytes_max: u64) -> Self {
         const TYPICAL_ENTRY_BYTES: u64 = 32 << 10;
+        /// No entry is kept that is larger than its part, and an index can take many MiB. Without
+        /// this there are four parts for each core.
+        const PARTS: usize = 2;
         let entries = usize::try_from(bytes_max / TYPICAL_ENTRY_BYTES).unwrap_or(usize::MAX);
-        let entries = Cache::with_weighter(entries.max(16), bytes_max, ByBytes);
+        let options = OptionsBuilder::new()
+            .estimated_items_capacity(entries.max(16))
+            .weight_capacity(bytes_max)
+            .shards(PARTS)
+            .build()
+            .expect("both capacities are set");
+        let (hasher, lifecycle) = (DefaultHashBuilder::default(), DefaultLifecycle::default());
+        let entries = Cache::with_options(options, ByBytes, hasher, lifecycle);
         Self { entries, sentences: SentenceTable::default(), faults: IndexFaults::default() }
     }
 
@@ -127,4 +137,29 @@ fn sections_bytes(sections: &[Section]) -> usize {
             + section.runs.len() * size_of::<Run>()
     };
     sections.iter().map(section).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::Range64;
+    use crate::partition::PartitionKey;
+    use crate::timestamp::Day;
+
+    /// The cache was in four parts a core: with 16 cores, an index of more than 2 MiB was opened
+    /// anew by every query.
+    #[test]
+    fn an_entry_may_take_a_third_of_the_cache() {
+        const MIB: u64 = 1 << 20;
+        for bytes_max in [3 * MIB, 24 * MIB, 128 * MIB] {
+            let cache = BlockCache::new(bytes_max);
+            let seqs = Range64 { start: 1, end: 2 };
+            let run = Run { generation: 1, seqs, rows: 1, digest: None };
+            let count = bytes_max as usize / 3 / size_of::<Run>();
+            let key = PartitionKey { tenant: "t".into(), class: "c".into(), day: Day(1) };
+            let section = Section { key, blocks: Vec::new(), runs: vec![run; count], index: None };
+            cache.put_sections(FileId::Segment(7), &Arc::new(vec![section]));
+            assert!(cache.sections(FileId::Segment(7)).is_some(), "{bytes_max}");
+        }
+    }
 }
