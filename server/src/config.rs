@@ -4,7 +4,7 @@
 //! All settings stand in [`KEYS`]; a key of the file that is not there is an error.
 
 use crate::units::{format_bytes, format_duration, parse_bytes, parse_duration};
-use logstrata_engine::{Limits, Rule, Rules};
+use logstrata_engine::{Consumer, Limits, Pool, Rule, Rules};
 use std::collections::HashMap;
 use std::fmt::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -330,6 +330,9 @@ impl Config {
     /// What the engine takes for granted between its bounds.
     fn validate(&self) -> Result<(), ConfigError> {
         let limits = &self.limits;
+        let cache = usize::try_from(limits.cache_bytes_max).unwrap_or(usize::MAX);
+        let budget = limits.memory_bytes_max.saturating_sub(cache);
+        let ingest = Pool::guaranteed(Consumer::Ingest, budget);
         let rules = [
             (self.query_deadline >= Duration::from_millis(1), "query.deadline has to be above 0"),
             (limits.memory_bytes_max >= 64 << 20, "limits.memory has to be at least 64MiB"),
@@ -355,6 +358,22 @@ impl Config {
             (limits.generation_age_ms_max >= 1_000, "limits.generation_age has to be at least 1s"),
             (limits.queue_bytes_max >= 1 << 20, "limits.queue_bytes has to be at least 1MiB"),
             (limits.cache_bytes_max >= 1 << 20, "limits.cache_bytes has to be at least 1MiB"),
+            (
+                limits.cache_bytes_max <= limits.memory_bytes_max as u64 / 2,
+                "limits.cache_bytes can be at most half of limits.memory",
+            ),
+            // What can never be had would be answered with 429 for ever.
+            (
+                limits.body_bytes_max.saturating_mul(3) <= ingest,
+                "limits.body_bytes: three times as much has to fit into ingest's share, 40% of \
+                 limits.memory without limits.cache_bytes",
+            ),
+            (
+                limits.memtable_bytes_max.saturating_mul(2).saturating_add(limits.queue_bytes_max)
+                    <= ingest,
+                "limits.memtable_bytes: twice as much and limits.queue_bytes have to fit into \
+                 ingest's share, 40% of limits.memory without limits.cache_bytes",
+            ),
         ];
         match rules.into_iter().find(|(holds, _)| !holds) {
             Some((_, why)) => Err(ConfigError(why.into())),

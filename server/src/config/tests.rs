@@ -165,3 +165,24 @@ fn rules_of_redaction_are_switched_off_by_name() {
     assert!(error.contains("\"cards\"") && error.contains("stripe_key, card"), "{error}");
     assert!(error_of(&sources("[redaction]\nenabled = 'x'\n", &[], &[])).contains("true or false"));
 }
+
+/// A memtable that the memory could never hold was cut by its age alone; until then every batch was
+/// answered with 429.
+#[test]
+fn bounds_that_the_memory_can_never_hold_are_refused() {
+    for (file, part) in [
+        ("memory = '64MiB'\nmemtable_bytes = '20MiB'", "limits.memtable_bytes"),
+        ("memory = '64MiB'\nqueue_bytes = '20MiB'", "limits.queue_bytes"),
+        ("memory = '64MiB'\nbody_bytes = '32MiB'", "limits.body_bytes"),
+        ("memory = '64MiB'\ncache_bytes = '33MiB'", "limits.cache_bytes"),
+        ("memtable_bytes = '1TiB'", "limits.memtable_bytes"),
+    ] {
+        let error = error_of(&sources(&format!("[limits]\n{file}\n"), &[], &[]));
+        assert!(error.contains(part), "{file}: {error}");
+    }
+    for memory in ["64MiB", "100MiB", "256MiB", "1GiB", "64GiB"] {
+        let file = format!("[limits]\nmemory = '{memory}'\n");
+        Config::resolve(&sources(&file, &[], &[])).expect("the defaults fit");
+    }
+    Config::resolve(&sources("[limits]\nbody_bytes = '80MiB'\n", &[], &[])).expect("fits");
+}
