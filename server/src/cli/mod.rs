@@ -1,5 +1,6 @@
 //! The command line: one subcommand a file.
 
+mod asked;
 mod config;
 mod demo;
 mod ingest;
@@ -128,15 +129,6 @@ pub fn main() -> ExitCode {
     ExitCode::from(code)
 }
 
-/// The argument that is a query. It may begin with `-`, which is NOT; what begins with two is
-/// rather an option that does not exist.
-fn query_text(text: &str) -> Result<String, String> {
-    if text.starts_with("--") {
-        return Err("there is no such option; text to search for is quoted: '\"--text\"'".into());
-    }
-    Ok(text.to_owned())
-}
-
 /// A runtime for a command that talks to a server.
 fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
@@ -159,8 +151,8 @@ mod tests {
         for arguments in [["search", "-level:info"], ["stats", "-health"], ["search", "-a b"]] {
             let parsed = Cli::try_parse_from(["logstrata"].iter().chain(&arguments));
             let query = match parsed.expect("a query").command {
-                Command::Search(args) => args.query,
-                Command::Stats(args) => args.query,
+                Command::Search(args) => args.asked.query,
+                Command::Stats(args) => args.asked.query,
                 other => panic!("{other:?}"),
             };
             assert_eq!(query, arguments[1]);

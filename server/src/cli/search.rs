@@ -1,6 +1,7 @@
 //! `logstrata search`: events of a query, page by page.
 
 use super::Failure;
+use super::asked::Asked;
 use super::output::{Style, complain, print};
 use super::show::push_event;
 use super::target::TargetArgs;
@@ -24,16 +25,8 @@ field:/regex/, AND OR NOT - ( ). Between terms, AND is meant.";
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// What the events must be like; every event if left out
-    #[arg(default_value = "", hide_default_value = true, allow_hyphen_values = true,
-        value_parser = super::query_text)]
-    pub(super) query: String,
-    /// Only events since then: RFC 3339, epoch, or like now-15m
-    #[arg(long, value_name = "TIME")]
-    from: Option<String>,
-    /// Only events before then
-    #[arg(long, value_name = "TIME")]
-    to: Option<String>,
+    #[command(flatten)]
+    pub(super) asked: Asked,
     /// Show so many events at most
     #[arg(long, value_name = "N", default_value_t = 100)]
     limit: usize,
@@ -51,9 +44,9 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let target = args.target.open_existing()?;
     let style = Style::of_stdout();
     let mut query = SearchQuery {
-        q: args.query.clone(),
-        from: args.from.clone(),
-        to: args.to.clone(),
+        q: args.asked.query.clone(),
+        from: args.asked.from.clone(),
+        to: args.asked.to.clone(),
         order: Some(args.order.clone()),
         ..SearchQuery::default()
     };

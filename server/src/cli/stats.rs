@@ -1,5 +1,6 @@
 //! `logstrata stats`: figures of a query as a table.
 
+use super::asked::Asked;
 use super::output::{Style, complain, print};
 use super::target::TargetArgs;
 use super::{Failure, table};
@@ -19,16 +20,8 @@ Figures: count (always), sum avg min max p50 p95 p99 uniq of a field.";
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// What the events must be like; every event if left out
-    #[arg(default_value = "", hide_default_value = true, allow_hyphen_values = true,
-        value_parser = super::query_text)]
-    pub(super) query: String,
-    /// Only events since then: RFC 3339, epoch, or like now-15m
-    #[arg(long, value_name = "TIME")]
-    from: Option<String>,
-    /// Only events before then
-    #[arg(long, value_name = "TIME")]
-    to: Option<String>,
+    #[command(flatten)]
+    pub(super) asked: Asked,
     /// One row for each value of these fields, separated by commas
     #[arg(long, value_name = "FIELDS")]
     group_by: Option<String>,
@@ -51,9 +44,9 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let target = args.target.open_existing()?;
     let query = StatsQuery {
-        q: args.query.clone(),
-        from: args.from.clone(),
-        to: args.to.clone(),
+        q: args.asked.query.clone(),
+        from: args.asked.from.clone(),
+        to: args.asked.to.clone(),
         group_by: args.group_by.clone(),
         interval: args.interval.clone(),
         agg: args.agg.clone(),
