@@ -1,7 +1,8 @@
 //! The edge to the network: connections, shutdown, and the way of a request from its head to its
 //! answer.
 //!
-//! I1: no engine call runs on a thread of the network (see [`Gate`]).
+//! I1: no engine call that may wait runs on a thread of the network (see [`Gate`]); debug builds
+//! panic if one reads a file there.
 //! I2: at the end, what is in flight is finished, then the engine is closed.
 
 use crate::api::{BodyMemory, Call, Handler, Outcome, routes};
@@ -17,9 +18,10 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use logstrata_engine::io::Clock;
+use logstrata_engine::io::{Clock, network_turn};
 use logstrata_engine::{Engine, Limits, Result};
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -153,7 +155,8 @@ pub async fn run(
         match accepted {
             Ok((stream, _)) => {
                 let (state, stopped) = (Arc::clone(&state), stopped.clone());
-                tasks.spawn(async move { connection(stream, place, &state, stopped).await });
+                let serving = async move { connection(stream, place, &state, stopped).await };
+                tasks.spawn(on_network(serving));
             }
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
@@ -174,6 +177,16 @@ pub async fn run(
     }
     state.drained().await;
     close(state).await
+}
+
+/// Runs `work` so that it reads no file of the store on a thread of the network (I1).
+async fn on_network<T>(work: impl Future<Output = T>) -> T {
+    let mut work = pin!(work);
+    poll_fn(|cx| {
+        let _turn = network_turn();
+        work.as_mut().poll(cx)
+    })
+    .await
 }
 
 async fn close(state: Arc<State>) -> Result<()> {

@@ -8,6 +8,7 @@ mod manual;
 mod map;
 mod memory;
 mod region;
+mod role;
 
 #[cfg(any(test, feature = "testing"))]
 pub use fault::{Fault, FaultyStorage, Op, Place, Rule, Step};
@@ -16,6 +17,8 @@ pub use file::{FileStorage, SystemClock, SystemEntropy};
 pub use manual::{ManualClock, SeededEntropy};
 pub use memory::{MemoryStorage, Unit};
 pub use region::{Region, RegionBytes};
+pub(crate) use role::check_may_wait;
+pub use role::{NetworkTurn, network_turn};
 
 use crate::timestamp::Timestamp;
 use std::fmt;

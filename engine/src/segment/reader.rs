@@ -9,7 +9,7 @@ use crate::block::{Block, Source};
 use crate::codec::region::read_region;
 use crate::error::{Corruption, Error, ErrorKind, Result};
 use crate::index::{Filter, SegmentIndex};
-use crate::io::{File, Storage};
+use crate::io::{File, Storage, check_may_wait};
 use crate::manifest::{FileId, FileMeta};
 use std::io;
 use std::path::Path;
@@ -91,6 +91,7 @@ impl SegmentFile {
 
     /// The sections and their blocks, live or not.
     pub(crate) fn sections(&self, cache: &BlockCache) -> Result<Arc<Vec<Section>>> {
+        check_may_wait();
         if let Some(sections) = cache.sections(self.id) {
             return Ok(sections);
         }
@@ -101,6 +102,7 @@ impl SegmentFile {
 
     /// A block of the file.
     pub(crate) fn block(&self, place: &BlockPlace, cache: &BlockCache) -> Result<Arc<Block>> {
+        check_may_wait();
         let key = (self.id, place.offset);
         if let Some(block) = cache.block(key) {
             return Ok(block);
@@ -114,6 +116,7 @@ impl SegmentFile {
 
     /// The filter of a block of the file.
     pub(crate) fn filter(&self, place: &BlockPlace, cache: &BlockCache) -> Result<Arc<Filter>> {
+        check_may_wait();
         let key = (self.id, place.offset);
         if let Some(filter) = cache.filter(key) {
             return Ok(filter);
@@ -134,6 +137,7 @@ impl SegmentFile {
         section: &Section,
         cache: &BlockCache,
     ) -> Result<Option<Arc<SegmentIndex>>> {
+        check_may_wait();
         let Some(place) = &section.index else { return Ok(None) };
         if (place.kind, place.version) != (INDEX_KIND, INDEX_VERSION) {
             return Ok(None);

@@ -127,6 +127,23 @@ fn a_table_ends_also_while_it_opens_files() {
     assert!(files.len() == 20 && opened < 6, "{opened} of {}", files.len());
 }
 
+/// Nothing but discipline kept the threads of the network from the disk.
+#[test]
+#[cfg(debug_assertions)]
+fn a_thread_of_the_network_can_read_no_file() {
+    let storage = MemoryStorage::new();
+    let engine = Engine::open(options(&storage)).unwrap();
+    let id = engine.append(batch(0, 50)).unwrap().ids.unwrap().0;
+    let get = || {
+        let _turn = crate::io::network_turn();
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| engine.get(id).map(drop)))
+    };
+    get().expect("no file is read").unwrap();
+    engine.flush().unwrap();
+    assert!(get().is_err());
+    assert!(engine.get(id).unwrap().is_some(), "threads and turns are as before");
+}
+
 #[test]
 fn a_query_without_memory_is_refused_and_the_next_one_is_not() {
     let storage = MemoryStorage::new();
