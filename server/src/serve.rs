@@ -40,8 +40,9 @@ const IDLE_DRAIN_TIME_MAX: Duration = Duration::from_secs(2);
 /// Open connections at most. For a further one the one that is idle for longest is closed; it waits to
 /// be accepted while all are busy.
 const CONNECTIONS_MAX: usize = 1_024;
-/// Bytes of a request's head at most: a query in its URL, and headers.
-const HEAD_BYTES_MAX: usize = 256 << 10;
+/// Bytes of a request's head at most: a URL, of which 64 KiB are understood, and headers. Every
+/// connection may hold as much, and nothing counts it.
+const HEAD_BYTES_MAX: usize = 128 << 10;
 /// The pause after a failed accept, most likely for want of file handles.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Requests that wait for a slot at most, of each kind.

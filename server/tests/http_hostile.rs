@@ -5,7 +5,7 @@ mod common;
 
 use common::{Answer, Server, dir, logstrata};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 
@@ -78,6 +78,24 @@ fn a_client_that_works_is_not_closed_for_idle_ones() {
         assert_eq!(Answer::read(&mut working).status, 200);
     }
     assert!(server.metric("logstrata_http_connections_evicted_total") > 0);
+}
+
+/// A thousand heads of 256 KiB were more than what the budget may be exceeded by.
+#[test]
+fn a_head_of_200_kib_is_refused() {
+    let dir = dir();
+    let server = start(dir.path());
+    let mut stream = server.connect();
+    let filler = "a".repeat(200 << 10);
+    let head = format!(
+        "GET /readyz HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nX-Filler: {filler}\r\n\r\n",
+        server.address
+    );
+    let mut answer = Vec::new();
+    // The connection is closed behind the answer; what was on its way may have undone it.
+    let done = stream.write_all(head.as_bytes()).and_then(|()| stream.read_to_end(&mut answer));
+    assert!(done.is_err() || answer.starts_with(b"HTTP/1.1 431 "), "{answer:?}");
+    assert_serves(&server);
 }
 
 #[test]
