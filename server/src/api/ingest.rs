@@ -27,7 +27,7 @@ const NAME_BYTES: usize = 400;
 /// What a value takes besides its text.
 const VALUE_BYTES: usize = 10;
 /// What an event takes besides its values.
-const EVENT_BYTES: usize = 16;
+const EVENT_BYTES: usize = 64;
 
 /// The form of a body. The numbers are a part of the hashes that tell a batch under a key from
 /// another, which outlive the server: they stay.
