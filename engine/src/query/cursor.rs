@@ -87,7 +87,8 @@ fn parse(text: &str) -> Option<Cursor> {
     let bytes = bytes?;
     let (body, crc) = bytes.split_at_checked(bytes.len().checked_sub(4)?)?;
     (crc == crc32fast::hash(body).to_le_bytes()).then_some(())?;
-    read(body).ok().flatten()
+    // One text a cursor: upper case, a sign before a digit and idle bits are none of ours.
+    read(body).ok().flatten().filter(|cursor| cursor.encode() == text)
 }
 
 fn read(body: &[u8]) -> std::result::Result<Option<Cursor>, Corruption> {
@@ -135,6 +136,28 @@ mod tests {
         fn any_bytes_give_no_panic(bytes in prop::collection::vec(any::<u8>(), 0..120)) {
             fuzz(&bytes);
         }
+    }
+
+    #[test]
+    fn a_cursor_with_any_bit_changed_is_refused() {
+        let mine = request("a", Order::NewestFirst);
+        let cursor = Cursor {
+            query: query_hash(&mine),
+            range: TimeRange::default(),
+            as_of: Seq(0xab_cdef),
+            incarnation: 9,
+            timestamp: Timestamp(-1),
+            seq: Seq(3),
+        };
+        let text = cursor.encode();
+        for (at, bit) in (0..text.len()).flat_map(|at| (0..7).map(move |bit| (at, bit))) {
+            let mut bytes = text.clone().into_bytes();
+            bytes[at] ^= 1 << bit;
+            let changed = String::from_utf8(bytes).unwrap();
+            assert!(Cursor::decode(&changed, &mine, 9).is_err(), "{changed}");
+        }
+        assert!(Cursor::decode(&text.to_uppercase(), &mine, 9).is_err());
+        assert!(Cursor::decode(&text.replacen('0', "+", 1), &mine, 9).is_err());
     }
 
     fn request(query: &str, order: Order) -> SearchRequest {
