@@ -1,8 +1,8 @@
 //! Numbers of payment cards in texts: the right beginning for their length, a right check digit, and
 //! nothing around them that makes them part of something longer.
 //!
-//! A number is one run of 13 to 19 digits, or groups as they stand on cards, all joined by spaces or
-//! all by dashes. A text is probed in strides, so that one without long numbers costs next to nothing.
+//! A number is one run of 13 to 19 digits, or groups as they stand on cards, all joined by spaces
+//! (`+` in a URL) or all by dashes. A text is probed in strides, so that one without long numbers costs next to nothing.
 
 use std::ops::Range;
 
@@ -46,7 +46,7 @@ fn may_be_within(window: [u8; WINDOW_BYTES]) -> bool {
 
 /// Whether two neighbours may lie within one number.
 fn may_join(first: u8, second: u8) -> bool {
-    let joins = |byte| matches!(byte, b' ' | b'-');
+    let joins = |byte| matches!(byte, b' ' | b'-' | b'+');
     match (first.is_ascii_digit(), second.is_ascii_digit()) {
         (true, true) => true,
         (true, false) => joins(second),
@@ -87,7 +87,13 @@ pub(super) fn any_in(text: &[u8], run: Range<usize>) -> bool {
 
 /// The groups of digits of a run, tried from each one on.
 fn in_run(text: &[u8], run: Range<usize>, found: &mut impl FnMut(Range<usize>)) {
-    let mut at = run.start;
+    // `%20` before a number is none of its digits.
+    let escaped = match &text[..run.start] {
+        [.., b'%'] if text[run.clone()].iter().take(2).all(u8::is_ascii_digit) => 2,
+        [.., b'%', b'A'..=b'F' | b'a'..=b'f'] => 1,
+        _ => 0,
+    };
+    let mut at = run.start + escaped;
     while at < run.end {
         let len = digits(&text[at..run.end]);
         if len == 0 {
@@ -129,7 +135,9 @@ fn grouped(text: &[u8], groups: &[usize]) -> Option<usize> {
     for (place, len) in groups.iter().enumerate() {
         if place > 0 {
             let separator = *text.get(end)?;
-            if !matches!(separator, b' ' | b'-') || *joint.get_or_insert(separator) != separator {
+            if !matches!(separator, b' ' | b'-' | b'+')
+                || *joint.get_or_insert(separator) != separator
+            {
                 return None;
             }
             end += 1;
@@ -160,6 +168,9 @@ fn is_free_before(before: &[u8]) -> bool {
     let of_word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_' || *byte >= 0x80;
     match before {
         [] => true,
+        // `%3D4111…`, `\n4111…`
+        [.., b'%', high, low] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => true,
+        [.., b'\\', b'n' | b'r' | b't'] => true,
         [.., other, b'-' | b'.' | b'+'] => !of_word(other),
         [b'-' | b'.' | b'+'] => false,
         [.., last] => !of_word(last),
@@ -268,5 +279,14 @@ mod tests {
         ] {
             assert_eq!(found(text), [""; 0], "{text}");
         }
+    }
+
+    #[test]
+    fn cards_behind_escapes_are_found() {
+        let card = "4111111111111111";
+        for before in ["pan%3D", "pan=%20", "%A0", "\\n", "a\\t", "%2B"] {
+            assert_eq!(found(&format!("x {before}{card}%20")), [card], "{before}");
+        }
+        assert_eq!(found("n=4111+1111+1111+1111&x"), ["4111+1111+1111+1111"]);
     }
 }
