@@ -35,7 +35,8 @@ fn lives() {
 }
 
 /// Where the disk is full, what a thread finds free depends on how far the others are: such lives
-/// are left out, and those that hurry.
+/// are left out, and those that hurry. Which of several threads tells first why a step failed is not
+/// decided by the seed.
 #[test]
 fn the_same_seed_is_the_same_life() {
     let mut compared = 0;
@@ -44,8 +45,9 @@ fn the_same_seed_is_the_same_life() {
         if first.iter().chain(&second).any(|line| line.contains("space")) {
             continue;
         }
+        let outcome = |line: &str| line.split("Err(").next().unwrap_or_default().to_owned();
         for (number, (first, second)) in first.iter().zip(&second).enumerate() {
-            assert_eq!(first, second, "line {number} of seed {seed}");
+            assert_eq!(outcome(first), outcome(second), "line {number} of seed {seed}");
         }
         assert_eq!(first.len(), second.len());
         compared += 1;
