@@ -16,16 +16,18 @@ pub(super) enum Shape {
     Pair,
     /// `Bearer`.
     Bearer,
-    /// `Basic `.
-    Basic,
     /// `://`.
     Uri,
+    /// `%3A%2F%2F`.
+    UriEncoded,
     /// `AKIA`, `ASIA`.
     AwsKey,
     /// `eyJ`.
     Jwt,
     /// `-BEGIN`.
     Pem,
+    /// `-----BEGIN` in base64.
+    Pem64,
     /// `ghp_` and its kin.
     Github,
     /// `github_pat_`.
@@ -40,7 +42,7 @@ pub(super) enum Shape {
 
 /// The anchors by shape, and the rules that need them. Every key that [`super::keys`] knows as one
 /// word holds one of those for pairs.
-const ANCHORS: [(Shape, &[Rule], &[&str]); 12] = [
+const ANCHORS: [(Shape, &[Rule], &[&str]); 13] = [
     (
         Shape::Pair,
         &[
@@ -52,7 +54,6 @@ const ANCHORS: [(Shape, &[Rule], &[&str]); 12] = [
             Rule::Cookie,
             Rule::PrivateKey,
             Rule::Credentials,
-            Rule::Card,
         ],
         &[
             "passw",
@@ -73,18 +74,15 @@ const ANCHORS: [(Shape, &[Rule], &[&str]); 12] = [
             "authoriz",
             "cookie",
             "credential",
-            "creds",
-            "authkey",
-            "cvv",
-            "cvc",
         ],
     ),
     (Shape::Bearer, &[Rule::Authorization], &["bearer"]),
-    (Shape::Basic, &[Rule::Authorization], &["basic "]),
     (Shape::Uri, &[Rule::UriPassword], &["://"]),
+    (Shape::UriEncoded, &[Rule::UriPassword], &["%3a%2f%2f"]),
     (Shape::AwsKey, &[Rule::AwsKey], &["akia", "asia"]),
     (Shape::Jwt, &[Rule::Jwt], &["eyj"]),
     (Shape::Pem, &[Rule::PrivateKey], &["-begin"]),
+    (Shape::Pem64, &[Rule::PrivateKey], &["ls0tls1crudj"]),
     (Shape::Github, &[Rule::GithubToken], &["ghp_", "gho_", "ghu_", "ghs_", "ghr_"]),
     (Shape::GithubLong, &[Rule::GithubToken], &["github_pat_"]),
     (Shape::Slack, &[Rule::SlackToken], &["xox"]),

@@ -1,7 +1,8 @@
 //! The rules inside a value of kind [`crate::Kind::Json`]: keys of its objects, and every string.
 //!
 //! Reads the text as it came, without recursion and without a tree; what is not replaced stays byte
-//! for byte. An array under the key of a secret is replaced as a whole, of an object each scalar.
+//! for byte. An array under the key of a secret is replaced as a whole, of an object each scalar. The
+//! `value` of an object counts as that of its `name`: `{"name":"password","value":"…"}`.
 
 use super::cards;
 use super::keys::KeyState;
@@ -11,6 +12,9 @@ use crate::event::Kind;
 use crate::value::json::{is_key, string_end, token_end, unescape};
 use std::borrow::Cow;
 use std::ops::Range;
+
+/// `API key` is a name, `a new password was sent` is none.
+const NAME_WORDS_MAX: usize = 2;
 
 /// What the walk asks of the rules.
 pub(super) trait Judge {
@@ -22,7 +26,15 @@ pub(super) trait Judge {
 
 /// The JSON without its secrets; `None` if there is none. `keys` is the path that it stands under.
 pub(super) fn redact(json: &[u8], keys: KeyState, judge: &mut impl Judge) -> Option<Vec<u8>> {
-    let mut walk = Walk { json, edits: Vec::new(), inside: vec![keys], key: None, whole: None };
+    let mut walk = Walk {
+        json,
+        edits: Vec::new(),
+        inside: vec![keys],
+        key: None,
+        is_name: false,
+        named: None,
+        whole: None,
+    };
     let mut at = 0;
     while let Some(byte) = json.get(at) {
         at = match byte {
@@ -43,6 +55,10 @@ struct Walk<'a> {
     inside: Vec<KeyState>,
     /// The path of the member whose value comes next.
     key: Option<KeyState>,
+    /// Whether that is the name of what stands beside it.
+    is_name: bool,
+    /// The depth of the object that has the name of a secret, and that as a path.
+    named: Option<(usize, KeyState)>,
     /// An array that goes as a whole: how many were around it, where it began, and its rule.
     whole: Option<(usize, usize, Rule)>,
 }
@@ -58,15 +74,25 @@ impl Walk<'_> {
         let end = string_end(self.json, start + 1);
         let quoted = &self.json[start..end];
         if is_key(&self.json[end..]) {
-            let around = self.inside.last().copied().unwrap_or_default();
-            self.key = Some(around.with(&unescape(quoted)));
+            let key = unescape(quoted);
+            self.enter(&key);
+            if self.whole.is_none()
+                && let Some(redacted) = judge.of_text(KeyState::default(), &key)
+            {
+                let was_escaped = matches!(key, Cow::Owned(_));
+                self.edits.push((start..end, in_quotes(was_escaped, &redacted)));
+            }
             return end;
         }
         let path = self.path();
+        let is_name = std::mem::take(&mut self.is_name);
         if self.whole.is_some() {
             return end;
         }
         let text = unescape(quoted);
+        if is_name {
+            self.name(&text);
+        }
         if let Some(rule) = judge.of_key(path, Kind::String, &text) {
             self.mark(start..end, rule);
         } else if let Some(redacted) = judge.of_text(path, &text) {
@@ -76,9 +102,34 @@ impl Walk<'_> {
         end
     }
 
+    /// Goes on to the value of a key.
+    fn enter(&mut self, key: &[u8]) {
+        let around = self.inside.last().copied().unwrap_or_default();
+        let is = |words: &[&[u8]]| words.iter().any(|word| key.eq_ignore_ascii_case(word));
+        self.is_name = is(&[b"name", b"key", b"header", b"field", b"k"]);
+        let named = self.named.filter(|(depth, _)| *depth == self.inside.len());
+        self.key = Some(match named {
+            Some((_, named)) if is(&[b"value", b"values", b"val", b"v"]) => named,
+            _ => around.with(key),
+        });
+    }
+
+    /// Remembers the name of what stands beside it, if that is a secret. Prose is no name.
+    fn name(&mut self, text: &[u8]) {
+        let named = KeyState::of(text);
+        let words = text.split(u8::is_ascii_whitespace).count();
+        let depth = self.inside.len();
+        if named.rule().is_some() && words <= NAME_WORDS_MAX {
+            self.named = Some((depth, named));
+        } else {
+            self.named = self.named.filter(|(other, _)| *other != depth);
+        }
+    }
+
     fn scalar(&mut self, start: usize, judge: &mut impl Judge) -> usize {
         let end = token_end(self.json, start + 1);
         let path = self.path();
+        self.is_name = false;
         let kind = match self.json[start] {
             b't' | b'f' => Kind::Bool,
             b'n' => Kind::Null,
@@ -94,6 +145,7 @@ impl Walk<'_> {
 
     fn open(&mut self, at: usize, judge: &mut impl Judge) -> usize {
         let path = self.path();
+        self.is_name = false;
         if self.whole.is_none()
             && self.json[at] == b'['
             && let Some(rule) = judge.of_key(path, Kind::Json, &self.json[at..])
@@ -110,6 +162,8 @@ impl Walk<'_> {
             self.inside.pop();
         }
         self.key = None;
+        self.is_name = false;
+        self.named = self.named.filter(|(depth, _)| *depth <= self.inside.len());
         if let Some((around, start, rule)) = self.whole
             && self.inside.len() <= around
         {

@@ -1,5 +1,6 @@
-//! Which keys say that their value is a secret. Whole segments count, never parts of words:
-//! `primary_key`, `author` and `keyboard` are harmless, `dbPassword` and `x-api-key` are not.
+//! Which keys say that their value is a secret. Whole segments count, and ends of words that no
+//! other word has: `primary_key`, `author` and `keyboard` are harmless, `dbPassword`, `PGPASSWORD`
+//! and `x-api-key` are not.
 //!
 //! A path of keys is read segment by segment, through nested objects, so `{"api":{"key":…}}` and
 //! `api_key` are the same. A segment that tells *about* the secret takes the verdict back:
@@ -19,6 +20,7 @@ pub(super) struct KeyState {
     pending: Option<Rule>,
     last: Last,
     says_card: bool,
+    is_base64: bool,
 }
 
 /// What the last segment may be the beginning of.
@@ -34,7 +36,7 @@ enum Last {
     Pass,
     /// `db`, `smtp` and the like: with `pass` behind it, a password.
     OfPass,
-    /// `page` and the like: with `token` behind it, a place in a list.
+    /// `page`, `max` and the like: with `token` behind it, a place in a list or a number of them.
     OfPlace,
     /// Ends in an id: digits are no card.
     Id,
@@ -48,6 +50,9 @@ impl KeyState {
 
     /// The state with one more key, of any number of segments.
     pub(super) fn with(mut self, key: &[u8]) -> Self {
+        // Of a repetition, what stands before its ordinal.
+        let name = key.split(|byte| *byte == 0).next().unwrap_or_default();
+        self.is_base64 = name.ends_with(b"_base64");
         let mut start = 0;
         for at in 0..=key.len() {
             if at == key.len() || !is_letter(key[at]) {
@@ -69,6 +74,11 @@ impl KeyState {
     /// Whether numbers here may be those of cards.
     pub(super) fn says_card(&self) -> bool {
         self.says_card
+    }
+
+    /// Whether the value is another in base64: `message_base64`.
+    pub(super) fn is_base64(&self) -> bool {
+        self.is_base64
     }
 
     /// Whether digits here are an id, not a card.
@@ -109,47 +119,51 @@ impl KeyState {
 
     fn rule_of(&self, word: &[u8]) -> Option<Rule> {
         Some(match word {
-            b"password" | b"passwords" | b"passwd" | b"passwds" | b"pwd" | b"passphrase"
-            | b"passcode" | b"userpassword" | b"dbpassword" => Rule::Password,
+            b"passwords"
+            | b"passwds"
+            | b"pwd"
+            | b"passwordhash"
+            | b"passwordconfirm"
+            | b"passwordconfirmation" => Rule::Password,
             b"word" if self.last == Last::Pass => Rule::Password,
-            b"pass" if self.last == Last::OfPass => Rule::Password,
-            b"secret" | b"secrets" | b"clientsecret" | b"secretkey" | b"appsecret" => Rule::Secret,
+            b"pass" if matches!(self.last, Last::OfPass | Last::Auth) => Rule::Password,
+            b"secrets" => Rule::Secret,
             b"token" if self.last == Last::OfPlace => return None,
-            b"token" | b"accesstoken" | b"refreshtoken" | b"authtoken" | b"sessiontoken"
-            | b"idtoken" | b"apitoken" | b"csrftoken" => Rule::Token,
-            b"apikey" | b"apikeys" | b"accesskey" | b"authkey" => Rule::ApiKey,
+            b"apikeys" => Rule::ApiKey,
             b"key" | b"keys" if self.last == Last::Private => Rule::PrivateKey,
             b"key" | b"keys" if matches!(self.last, Last::OfApiKey | Last::Auth) => Rule::ApiKey,
-            b"privatekey" => Rule::PrivateKey,
             b"authorization" | b"authorisation" => Rule::Authorization,
             b"header" if self.last == Last::Auth => Rule::Authorization,
-            b"cookie" | b"cookies" | b"setcookie" => Rule::Cookie,
-            b"credential" | b"credentials" | b"creds" => Rule::Credentials,
+            b"cookies" => Rule::Cookie,
+            b"credentials" | b"creds" => Rule::Credentials,
             b"cvv" | b"cvc" => Rule::Card,
-            _ => return joined(word),
+            _ => return of_ending(word),
         })
     }
 }
 
-/// The rule of several words without a separator: `PGPASSWORD`, `usertoken`.
-fn joined(word: &[u8]) -> Option<Rule> {
-    const ENDS: [(&[u8], Rule); 10] = [
+/// The rule of a word that ends in a secret's name: `accesstoken`, `pgpassword`.
+fn of_ending(word: &[u8]) -> Option<Rule> {
+    const ENDINGS: [(&[u8], Rule); 13] = [
         (b"password", Rule::Password),
         (b"passwd", Rule::Password),
         (b"passphrase", Rule::Password),
+        (b"passcode", Rule::Password),
         (b"secret", Rule::Secret),
         (b"secretkey", Rule::Secret),
         (b"token", Rule::Token),
         (b"apikey", Rule::ApiKey),
         (b"accesskey", Rule::ApiKey),
+        (b"authkey", Rule::ApiKey),
         (b"privatekey", Rule::PrivateKey),
         (b"cookie", Rule::Cookie),
+        (b"credential", Rule::Credentials),
     ];
-    let (end, rule) = ENDS.into_iter().find(|(end, _)| word.ends_with(end))?;
-    let before = word.strip_suffix(end)?;
-    let of_place = [b"page".as_slice(), b"next", b"sync", b"continuation", b"cancellation"];
-    let is_place = rule == Rule::Token && of_place.iter().any(|place| before.ends_with(place));
-    (!is_place).then_some(rule)
+    let (before, rule) =
+        ENDINGS.iter().find_map(|(ending, rule)| Some((word.strip_suffix(*ending)?, *rule)))?;
+    // `NOPASSWD` and `nexttoken`.
+    let is_other = before == b"no" || rule == Rule::Token && last_of(before) == Last::OfPlace;
+    (!is_other).then_some(rule)
 }
 
 fn is_letter(byte: u8) -> bool {
@@ -172,8 +186,11 @@ fn last_of(word: &[u8]) -> Last {
         b"auth" => Last::Auth,
         b"pass" => Last::Pass,
         b"db" | b"database" | b"user" | b"smtp" | b"ftp" | b"mysql" | b"redis" | b"admin"
-        | b"root" | b"proxy" => Last::OfPass,
-        b"page" | b"continuation" | b"cancellation" | b"next" | b"sync" => Last::OfPlace,
+        | b"root" | b"proxy" | b"mail" | b"email" | b"imap" | b"postgres" | b"pg" | b"mssql"
+        | b"oracle" | b"mongo" | b"mongodb" | b"rabbitmq" | b"amqp" | b"ldap" | b"wifi"
+        | b"vpn" | b"keystore" | b"truststore" => Last::OfPass,
+        b"page" | b"continuation" | b"cancellation" | b"next" | b"sync" | b"max" | b"min"
+        | b"num" | b"total" | b"prompt" | b"completion" => Last::OfPlace,
         b"id" | b"ids" | b"uuid" | b"guid" | b"hash" | b"sha" | b"digest" | b"timestamp" => {
             Last::Id
         }
@@ -185,7 +202,8 @@ fn last_of(word: &[u8]) -> Last {
 fn is_about(word: &[u8]) -> bool {
     matches!(
         word,
-        b"age"
+        b"address"
+            | b"age"
             | b"alg"
             | b"algorithm"
             | b"arn"
@@ -193,8 +211,9 @@ fn is_about(word: &[u8]) -> bool {
             | b"attempt"
             | b"attempts"
             | b"audience"
-            | b"budget"
+            | b"balance"
             | b"bucket"
+            | b"budget"
             | b"changed"
             | b"consent"
             | b"count"
@@ -203,8 +222,11 @@ fn is_about(word: &[u8]) -> bool {
             | b"created"
             | b"date"
             | b"disabled"
+            | b"domain"
+            | b"duration"
             | b"enabled"
             | b"endpoint"
+            | b"engine"
             | b"error"
             | b"errors"
             | b"exp"
@@ -223,27 +245,38 @@ fn is_about(word: &[u8]) -> bool {
             | b"invalid"
             | b"issuer"
             | b"kind"
-            | b"length"
             | b"len"
+            | b"length"
+            | b"lifetime"
             | b"limit"
             | b"limits"
+            | b"line"
+            | b"manager"
             | b"method"
             | b"name"
             | b"path"
             | b"policy"
+            | b"prefix"
             | b"present"
+            | b"price"
             | b"provider"
             | b"rate"
+            | b"region"
             | b"required"
             | b"reset"
+            | b"revoked"
             | b"rotated"
+            | b"rotation"
+            | b"samesite"
             | b"scope"
             | b"scopes"
+            | b"secure"
             | b"size"
             | b"source"
             | b"state"
             | b"status"
             | b"strength"
+            | b"symbol"
             | b"time"
             | b"timestamp"
             | b"ttl"
@@ -254,6 +287,8 @@ fn is_about(word: &[u8]) -> bool {
             | b"usage"
             | b"used"
             | b"valid"
+            | b"validity"
+            | b"verified"
             | b"version"
     )
 }
@@ -296,8 +331,8 @@ mod tests {
         assert_eq!(rule(&["token", "count"]), None);
         assert_eq!(rule(&["token", "count", "deep"]), None);
         assert_eq!(rule(&["password", "value", "count"]), Some(Rule::Password));
-        assert_eq!(rule(&["passwordresettokenlongerthananyword"]), None);
-        assert_eq!(rule(&["token", "averyveryverylongsegment"]), Some(Rule::Token));
+        assert_eq!(rule(&["passwordresetandother_longerthananyword"]), None);
+        assert_eq!(rule(&["token", "averyveryverylongsegmentthatisnoword"]), Some(Rule::Token));
     }
 
     #[test]

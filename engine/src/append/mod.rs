@@ -6,26 +6,30 @@
 //! - `A3` the time is linear in the bytes, whatever they are, and no bytes panic.
 //!
 //! Rules of keys look at column names and at keys inside JSON values ([`keys`]), rules of values at
-//! every text ([`text`]). Rules are compiled once; a column is searched as one run of bytes, and a
+//! every text ([`text`]), names and keys included. Rules are compiled once; a column is searched as one run of bytes, and a
 //! value looked at closely only where an anchor of a rule lies in it.
 
 mod anchors;
 mod cards;
-mod groups;
+#[cfg(any(test, feature = "testing"))]
+mod fuzzing;
 mod json;
 mod keys;
-#[cfg(test)]
-mod leaks;
 mod marker;
 mod pairs;
 mod quotes;
 mod redactor;
+#[cfg(test)]
+mod regressions;
 mod rules;
 mod shapes;
 #[cfg(test)]
 mod tests;
 mod text;
+mod values;
 
+#[cfg(any(test, feature = "testing"))]
+pub(crate) use fuzzing::fuzz;
 pub(crate) use redactor::Redactor;
 pub use rules::{Rule, Rules};
 
@@ -44,6 +48,7 @@ impl Redacted {
             for column in &mut part.rows.columns {
                 redactor.column(column);
             }
+            redactor.names(&mut part.rows.columns);
         }
         Self { batch }
     }

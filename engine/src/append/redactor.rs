@@ -9,8 +9,14 @@ use super::rules::{RULES, Rule, Rules};
 use super::text::{self, Scratch};
 use crate::batch::RowColumn;
 use crate::event::Kind;
+use crate::field;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use std::borrow::Cow;
 use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 thread_local! {
@@ -52,7 +58,8 @@ impl Redactor {
         let keys = KeyState::of(column.name.as_bytes());
         SCRATCH.with_borrow_mut(|scratch| {
             let mut edits = Vec::new();
-            if keys.rule().is_some_and(|rule| self.rules.is_on(rule)) {
+            let is_secret = keys.rule().is_some_and(|rule| self.rules.is_on(rule));
+            if is_secret || keys.is_base64() {
                 (0..column.len())
                     .for_each(|index| edits.extend(self.value(column, index, keys, scratch)));
             } else {
@@ -64,6 +71,64 @@ impl Redactor {
                 apply(column, &edits);
             }
         });
+    }
+
+    /// Replaces the secrets that stand in names.
+    pub(super) fn names(&self, columns: &mut [RowColumn]) {
+        if self.rules.is_none() {
+            return;
+        }
+        let renamed: Vec<(usize, String)> = SCRATCH.with_borrow_mut(|scratch| {
+            let name = |(index, column): (usize, &RowColumn)| {
+                Some((index, self.name(&column.name, scratch)?))
+            };
+            columns.iter().enumerate().filter_map(name).collect()
+        });
+        if renamed.is_empty() {
+            return;
+        }
+        // R4: two names may have become one.
+        let mut taken: HashSet<Arc<str>> =
+            columns.iter().map(|column| Arc::clone(&column.name)).collect();
+        let mut ordinals = HashMap::<String, usize>::new();
+        for (index, name) in renamed {
+            let ordinal = ordinals.entry(name.clone()).or_default();
+            columns[index].name = loop {
+                let free: Arc<str> = field::with_ordinal(&name, *ordinal).into();
+                *ordinal += 1;
+                if taken.insert(Arc::clone(&free)) {
+                    break free;
+                }
+            };
+        }
+    }
+
+    /// A column name without the secrets in its keys, if there are any.
+    fn name(&self, name: &str, scratch: &mut Scratch) -> Option<String> {
+        if field::is_hidden(name) || !self.is_suspect(name.as_bytes(), &mut scratch.folded) {
+            return None;
+        }
+        let mut any = false;
+        let mut after = String::new();
+        for (depth, key) in field::keys(name).iter().enumerate() {
+            let hit = |rule| self.hit(rule);
+            let redacted = text::redact(key.as_bytes(), &self.anchors, self.rules, scratch, hit);
+            any |= redacted.is_some();
+            let key = redacted.as_deref().map_or(Cow::Borrowed(&**key), String::from_utf8_lossy);
+            field::push_key(&mut after, &key, depth == 0);
+        }
+        any.then_some(after)
+    }
+
+    /// Whether a text has to be looked at.
+    fn is_suspect(&self, text: &[u8], folded: &mut Vec<u8>) -> bool {
+        let mut any = false;
+        self.anchors.each(text, folded, |_| {
+            any = true;
+            text.len()
+        });
+        cards::each_run(text, |_| any = true);
+        any
     }
 
     /// The values that have to be looked at: those with an anchor or a long number in them, and
@@ -158,7 +223,14 @@ impl Judge for Judging<'_> {
     fn of_text(&mut self, keys: KeyState, text: &[u8]) -> Option<Vec<u8>> {
         let Redactor { rules, anchors, .. } = self.redactor;
         let rules = if keys.is_id() { rules.without(Rule::Card) } else { *rules };
-        text::redact(text, anchors, rules, self.scratch, |rule| self.redactor.hit(rule))
+        let hit = |rule| self.redactor.hit(rule);
+        if keys.is_base64()
+            && let Ok(plain) = STANDARD.decode(text)
+        {
+            let redacted = text::redact(&plain, anchors, rules, self.scratch, hit)?;
+            return Some(STANDARD.encode(redacted).into_bytes());
+        }
+        text::redact(text, anchors, rules, self.scratch, hit)
     }
 }
 

@@ -2,7 +2,8 @@
 
 use super::anchors::Shape;
 use super::marker;
-use super::pairs::scheme_gap;
+use super::pairs::skip_spaces;
+use super::quotes::{Quote, percent};
 use super::rules::Rule;
 use std::ops::Range;
 
@@ -12,6 +13,9 @@ const BEARER_BYTES_MIN: usize = 8;
 const BEARER_BYTES_SURE: usize = 24;
 /// The armour's first line behind `-----BEGIN` at most.
 const PEM_HEAD_BYTES_MAX: usize = 48;
+
+/// Of an encoded URL, behind its scheme.
+const URI_BYTES_MAX: usize = 256;
 
 /// What earlier places of one text have shown, so that no byte is read more often than a few times.
 #[derive(Debug, Default)]
@@ -30,8 +34,11 @@ pub(super) fn find(
     let Range { start, end } = anchor;
     match shape {
         Shape::Pair => super::pairs::find(text, anchor),
+        Shape::Pem64 => pem_in_base64(text, anchor).map(|found| (found, Rule::PrivateKey)),
+        Shape::UriEncoded => {
+            uri_password_encoded(text, anchor).map(|found| (found, Rule::UriPassword))
+        }
         Shape::Bearer => bearer(text, end).map(|found| (found, Rule::Authorization)),
-        Shape::Basic => basic(text, end).map(|found| (found, Rule::Authorization)),
         Shape::Uri => uri_password(text, anchor).map(|found| (found, Rule::UriPassword)),
         Shape::Jwt => jwt(text, start, memory).map(|found| (found, Rule::Jwt)),
         Shape::Pem => pem(text, anchor).map(|found| (found, Rule::PrivateKey)),
@@ -92,12 +99,15 @@ fn stripe(text: &[u8], anchor: usize, behind: usize) -> Option<Range<usize>> {
     secret.then(|| prefixed(text, start, behind, 10, u8::is_ascii_alphanumeric)).flatten()
 }
 
-fn bearer(text: &[u8], start: usize) -> Option<Range<usize>> {
-    let gap = scheme_gap(&text[start..]);
-    if gap == 0 {
-        return None;
-    }
-    let start = start + gap;
+/// The token behind `Bearer `, `Bearer%20`, `bearer: ` or `bearer="`.
+fn bearer(text: &[u8], behind: usize) -> Option<Range<usize>> {
+    let start = match text.get(behind..)? {
+        [b' ' | b'\t', ..] => skip_spaces(text, behind),
+        [b':' | b'=', ..] => skip_spaces(text, behind + 1),
+        [b'+', ..] => behind + 1,
+        rest => behind + (percent(rest)? == b' ').then_some(3)?,
+    };
+    let start = start + Quote::at(&text[start..]).map_or(0, Quote::len);
     let of_token = |byte: &u8| of_base64_url(byte) || b"._~+/=".contains(byte);
     let len = run(&text[start..], of_token);
     let token = &text[start..start + len];
@@ -105,51 +115,14 @@ fn bearer(text: &[u8], start: usize) -> Option<Range<usize>> {
     (len >= BEARER_BYTES_MIN && sure).then_some(start..start + len)
 }
 
-/// The base64 of `user:password`, with spaces before it.
-fn basic(text: &[u8], start: usize) -> Option<Range<usize>> {
-    let start = start + scheme_gap(&text[start..]);
-    let of_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=-_".contains(byte);
-    let len = run(&text[start..], of_base64);
-    let token = &text[start..start + len];
-    (len >= 4 && holds_colon(token)).then_some(start..start + len)
-}
-
-/// Whether base64 stands for printable text with a colon in it.
-fn holds_colon(base64: &[u8]) -> bool {
-    let mut bits = 0u32;
-    let mut count = 0;
-    let mut colon = false;
-    for byte in base64 {
-        let digit = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'+' | b'-' => 62,
-            b'/' | b'_' => 63,
-            _ => break,
-        };
-        bits = (bits << 6 | u32::from(digit)) & 0xffff;
-        count += 6;
-        if count >= 8 {
-            count -= 8;
-            let plain = (bits >> count) as u8;
-            if plain < b' ' || plain == 0x7f {
-                return false;
-            }
-            colon |= plain == b':';
-        }
-    }
-    colon
-}
-
-/// Three parts of base64url, joined by dots; only the first must not be empty.
+/// Three parts of base64url, joined by dots; or five, of which the second may be empty.
 fn jwt(text: &[u8], start: usize, memory: &mut Memory) -> Option<Range<usize>> {
     if start < memory.jwt_from || !text[start..].starts_with(b"eyJ") {
         return None;
     }
     let mut at = start;
     let mut first_end = None;
-    for (part, min) in [(0, 10), (1, 0), (2, 0)] {
+    for (part, min) in [(0, 10), (1, 0), (2, 1)] {
         let len = run(&text[at..], of_base64_url);
         first_end.get_or_insert(at + len);
         let dotted = part == 2 || text.get(at + len) == Some(&b'.');
@@ -160,6 +133,17 @@ fn jwt(text: &[u8], start: usize, memory: &mut Memory) -> Option<Range<usize>> {
         }
         at += len + usize::from(part < 2);
     }
+    let mut end = at;
+    for part in 0..2 {
+        let len = text[end..].strip_prefix(b".").map_or(0, |rest| run(rest, of_base64_url));
+        if len == 0 {
+            break;
+        }
+        end += 1 + len;
+        if part == 1 {
+            at = end;
+        }
+    }
     Some(start..at)
 }
 
@@ -167,21 +151,57 @@ fn jwt(text: &[u8], start: usize, memory: &mut Memory) -> Option<Range<usize>> {
 fn pem(text: &[u8], anchor: Range<usize>) -> Option<Range<usize>> {
     const DASHES: &[u8] = b"-----";
     let start = (anchor.start + 1).checked_sub(DASHES.len())?;
-    if !text[start..].starts_with(b"-----BEGIN ") {
+    if !text[start..].starts_with(b"-----BEGIN") {
         return None;
     }
     let head_end = text.len().min(anchor.end + PEM_HEAD_BYTES_MAX);
     let head = &text[anchor.end..head_end];
     let head = &head[..memchr::memmem::find(head, DASHES)?];
-    memchr::memmem::find(head, b"PRIVATE KEY")?;
+    // Between them is a space, or what stands for one in a URL.
+    let private = memchr::memmem::find(head, b"PRIVATE")?;
+    memchr::memmem::find(&head[private..], b"KEY")?;
     let rest = &text[anchor.end..];
-    let Some(last) = memchr::memmem::find(rest, b"-----END ") else {
+    let Some(last) = memchr::memmem::find(rest, b"-----END") else {
         return Some(start..text.len());
     };
     let tail = &rest[last + DASHES.len()..];
     let tail = &tail[..tail.len().min(PEM_HEAD_BYTES_MAX)];
-    let end = memchr::memmem::find(tail, DASHES).map_or(tail.len(), |dashes| dashes + DASHES.len());
+    // Not within a character.
+    let cut = || tail.iter().position(|byte| *byte >= 0x80).unwrap_or(tail.len());
+    let end = memchr::memmem::find(tail, DASHES).map_or_else(cut, |dashes| dashes + DASHES.len());
     Some(start..anchor.end + last + DASHES.len() + end)
+}
+
+/// The same in base64, as configurations of Kubernetes have it.
+fn pem_in_base64(text: &[u8], anchor: Range<usize>) -> Option<Range<usize>> {
+    /// `PRIVATE KEY`, by where it begins.
+    const PRIVATE: [&[u8]; 3] = [b"UFJJVkFURSBLRVk", b"QUklWQVRFIEtFW", b"BSSVZBVEUgS0VZ"];
+    let head = &text[anchor.end..text.len().min(anchor.end + PEM_HEAD_BYTES_MAX)];
+    PRIVATE.iter().find(|private| memchr::memmem::find(head, private).is_some())?;
+    let of_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=".contains(byte);
+    Some(anchor.start..anchor.end + run(&text[anchor.end..], of_base64))
+}
+
+/// The password of `scheme%3A%2F%2Fuser%3Apassword%40host`.
+fn uri_password_encoded(text: &[u8], anchor: Range<usize>) -> Option<Range<usize>> {
+    let rest = &text[anchor.end..];
+    let rest = &rest[..rest.len().min(URI_BYTES_MAX)];
+    let (mut colon, mut at) = (None, None);
+    for (place, byte) in rest.iter().enumerate() {
+        match byte {
+            b'%' => match percent(&rest[place..]) {
+                Some(b':') => colon = colon.or(Some(place + 3)),
+                Some(b'@') => at = Some(place),
+                Some(b'/' | b'?' | b'#' | b' ' | b'"') => break,
+                _ => {}
+            },
+            byte if byte.is_ascii_whitespace() || b"&\"'<>`\\".contains(byte) => break,
+            _ => {}
+        }
+    }
+    let (colon, at) = (colon?, at?);
+    let kept = colon >= at || marker::begins(&rest[colon..]);
+    (!kept).then(|| anchor.end + colon..anchor.end + at)
 }
 
 /// The password of `scheme://user:password@host`.
@@ -210,7 +230,6 @@ fn uri_password(text: &[u8], anchor: Range<usize>) -> Option<Range<usize>> {
         }
     };
     let password = rest.get(colon + 1..at)?;
-    // A marker that stands for the user has a colon too.
-    let kept = password.is_empty() || marker::begins(password) || marker::begins(rest);
+    let kept = password.is_empty() || marker::begins(password);
     (!kept).then(|| anchor.end + colon + 1..anchor.end + at)
 }
