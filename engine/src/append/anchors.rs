@@ -66,6 +66,8 @@ const ANCHORS: [(Shape, &[Rule], &[&str]); 13] = [
             "pikey",
             "sskey",
             "tekey",
+            "thkey",
+            "creds",
             "_key",
             "-key",
             "pi key",
