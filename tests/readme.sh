@@ -12,6 +12,7 @@ fail() { echo "readme: $*" >&2; cat "$dir/log" >&2; exit 1; }
 
 # Starts a server with the arguments; sets $server and $url.
 serve() {
+    : >"$dir/out"
     "$bin" serve --listen 127.0.0.1:0 "$@" >"$dir/out" 2>"$dir/log" &
     server=$!
     for _ in $(seq 600); do

@@ -2,73 +2,22 @@
 //! something else than the one before, so that nothing can answer from memory of the answer.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use logstrata_benches::{Generator, PHRASES, RARE_WORDS, SERVICES, START_NS, STEP_NS, WORDS};
-use logstrata_engine::query::{
-    Aggregate, Function, Order, SearchRequest, StatsRequest, TimeRange, parse,
+use logstrata_benches::{
+    EVENTS, Generator, PHRASES, RARE_WORDS, SERVICES, START_NS, STEP_NS, Store, WORDS,
 };
-use logstrata_engine::{Engine, Options, Timestamp};
+use logstrata_engine::Timestamp;
+use logstrata_engine::query::{Aggregate, Function, StatsRequest, TimeRange};
 use std::time::Duration;
 
-const EVENTS: usize = 200_000;
-const BATCH: usize = 5_000;
 const HOUR_NS: i64 = 3_600_000_000_000;
 const LEVELS: [&str; 5] = ["debug", "info", "warn", "error", "critical"];
-
-struct Store {
-    engine: Engine,
-    _dir: tempfile::TempDir,
-}
-
-impl Store {
-    fn new() -> Self {
-        let dir = tempfile::tempdir().expect("a temporary directory");
-        let engine = Engine::open(Options::new(dir.path())).expect("an empty store opens");
-        let mut events = Generator::default();
-        for _ in 0..EVENTS / BATCH {
-            engine.append(events.batch(BATCH)).expect("the disk has room");
-        }
-        engine.flush().expect("the disk has room");
-        Self { engine, _dir: dir }
-    }
-
-    /// The number of events of a page.
-    fn search(&self, query: &str, limit: usize) -> usize {
-        let filter = parse(query).expect("a query");
-        let request = SearchRequest {
-            query: query.to_owned(),
-            filter,
-            range: TimeRange::default(),
-            limit,
-            order: Order::NewestFirst,
-            cursor: None,
-        };
-        self.engine.search(&request).expect("a sound store answers").events.len()
-    }
-
-    fn stats(&self, query: &str) -> StatsRequest {
-        StatsRequest {
-            filter: parse(query).expect("a query"),
-            range: TimeRange::default(),
-            group_by: Vec::new(),
-            interval: None,
-            aggregates: Vec::new(),
-            top: None,
-        }
-    }
-
-    /// The number of events in the rows of a table.
-    fn count(&self, request: &StatsRequest) -> u64 {
-        let table = self.engine.stats(request).expect("a sound store answers");
-        table.rows.iter().map(|row| row.count).sum()
-    }
-}
 
 fn one_of<'a>(texts: &[&'a str], k: u64) -> &'a str {
     texts[k as usize % texts.len()]
 }
 
 fn searches(c: &mut Criterion) {
-    let store = Store::new();
+    let store = Store::default();
     let mut group = group(c, "search");
     let mut bench = |name: &str, found: bool, search: &dyn Fn(u64) -> usize| {
         assert_eq!(search(1) > 0, found, "{name}");
@@ -91,7 +40,7 @@ fn searches(c: &mut Criterion) {
 }
 
 fn tables(c: &mut Criterion) {
-    let store = Store::new();
+    let store = Store::default();
     let mut group = group(c, "stats");
     let mut bench = |name: &str, request: &dyn Fn(u64) -> StatsRequest| {
         assert!(store.count(&request(1)) > 0, "{name}");
@@ -119,6 +68,12 @@ fn tables(c: &mut Criterion) {
     });
     bench("phrase count", &|k| store.stats(&format!("\"{}\"", one_of(&PHRASES, k))));
     bench("regex count", &|k| store.stats(&format!("message:/blk_[0-9]+{:02}/", k % 100)));
+    bench("words that begin alike", &|k| store.stats(&format!("{}*", &one_of(&WORDS, k)[..4])));
+    bench("word with a gap", &|k| store.stats(&format!("message:blk_*{:02}", k % 100)));
+    bench("range of a number", &|k| store.stats(&format!("duration_ms:[{} TO 80}}", k % 50)));
+    bench("range with units", &|k| store.stats(&format!("duration_ms:>{}us", k % 50_000)));
+    bench("exact text", &|k| store.stats(&format!("service=={}", one_of(&SERVICES, k))));
+    bench("network", &|k| store.stats(&format!("ip:10.{}.0.0/12", k % 16)));
     bench("top 10 users of a level", &|k| StatsRequest {
         group_by: vec!["user_id".into()],
         top: Some(10),
@@ -127,7 +82,7 @@ fn tables(c: &mut Criterion) {
     bench("95th percentile by service", &|k| StatsRequest {
         group_by: vec!["service".into()],
         aggregates: vec![Aggregate {
-            function: Function::Percentile(95),
+            function: Function::Percentile(950_000),
             field: "duration_ms".into(),
         }],
         ..store.stats(&format!("duration_ms:>{}", k % 50))

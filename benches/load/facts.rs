@@ -1,5 +1,6 @@
 //! What a workload's `facts.json` says that queries must find: a JSON object with `events` and
-//! lists and maps of parameters and their answers, as the fields of [`Facts`] name them.
+//! lists and maps of parameters and their answers, as the fields of [`Facts`] name them. What is asked
+//! comes from here, what must be found is counted again (see truth.rs).
 
 use crate::Result;
 use serde::Deserialize;
@@ -18,17 +19,11 @@ pub(crate) struct Facts {
     pub(crate) words: BTreeMap<String, BTreeMap<String, u64>>,
     pub(crate) phrases: BTreeMap<String, u64>,
     pub(crate) regexes: BTreeMap<String, u64>,
-    pub(crate) by_service: BTreeMap<String, u64>,
-    /// `level service` and the number of events.
-    pub(crate) level_service: BTreeMap<String, u64>,
     pub(crate) windows: Vec<Window>,
     /// A level and the counts of its busiest users.
     pub(crate) top_users: BTreeMap<String, Vec<u64>>,
     /// A service and the 95th percentile of its durations.
     pub(crate) p95: BTreeMap<String, f64>,
-    /// Whether all of the workload was sent: only then the answers are known.
-    #[serde(skip)]
-    pub(crate) whole: bool,
 }
 
 /// A range of time and its events.
@@ -40,16 +35,14 @@ pub(crate) struct Window {
 }
 
 impl Facts {
-    /// The facts of a workload of which `sent` events were sent; `None` if it has none.
-    pub(crate) fn read(workload: &Path, sent: u64) -> Result<Option<Self>> {
+    /// The facts of a workload; `None` if it has none.
+    pub(crate) fn read(workload: &Path) -> Result<Option<Self>> {
         let path = workload.join("facts.json");
         let text = match std::fs::read(&path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             text => text?,
         };
-        let mut facts: Self =
-            serde_json::from_slice(&text).map_err(|e| format!("{}: {e}", path.display()))?;
-        facts.whole = facts.events == sent;
-        Ok(Some(facts))
+        let facts = serde_json::from_slice(&text);
+        Ok(Some(facts.map_err(|error| format!("{}: {error}", path.display()))?))
     }
 }

@@ -4,11 +4,13 @@
 //! ```text
 //! cargo run --release -p logstrata-benches --bin load -- --workload DIR [--events 1000000]
 //!     [--connections 2] [--batch 5000] [--server target/release/logstrata] [--repetitions 8]
+//!     [--overload-seconds 60 [--memory-mib 256]]
+//!     [--tail-rate 50000] [--exports] [--copies 10]
 //! ```
 //! `DIR` has events as `*.ndjson` and may have a `facts.json` that says what queries must find (see
 //! facts.rs). Sender and server share the machine. The sending loop is closed: a connection sends
 //! its next batch when the last one is acknowledged, so the waits are those of that many senders,
-//! not of a fixed rate.
+//! not of a fixed rate. With `--overload-seconds` nothing but overload is measured (see overload.rs).
 
 #![expect(
     clippy::disallowed_methods,
@@ -17,11 +19,15 @@
 )]
 
 mod disk;
+mod export;
 mod facts;
+mod overload;
 mod process;
 mod queries;
 mod report;
 mod send;
+mod tail;
+mod truth;
 
 use clap::Parser;
 use process::Server;
@@ -55,6 +61,21 @@ struct Arguments {
     /// How often each query is asked, with another parameter each time.
     #[arg(long, default_value_t = 8)]
     repetitions: usize,
+    /// Measures too many producers for so long, and nothing else.
+    #[arg(long)]
+    overload_seconds: Option<u64>,
+    /// The server's memory then, in MiB.
+    #[arg(long, default_value_t = 256)]
+    memory_mib: u64,
+    /// Events a second that are sent while they are followed; 0 for none.
+    #[arg(long, default_value_t = 50_000)]
+    tail_rate: u64,
+    /// Exports all that is stored, as each kind of file.
+    #[arg(long)]
+    exports: bool,
+    /// How often the workload is sent.
+    #[arg(long, default_value_t = 1)]
+    copies: usize,
     /// More arguments for `logstrata serve`.
     #[arg(last = true)]
     serve: Vec<String>,
@@ -66,27 +87,63 @@ fn main() -> Result<()> {
         return Err("connections, batch and repetitions are at least 1".into());
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    if let Some(seconds) = arguments.overload_seconds {
+        let report = runtime.block_on(overload(&arguments, Duration::from_secs(seconds)))?;
+        print!("{report}");
+        return if report.is_fine() { Ok(()) } else { Err("a promise was broken".into()) };
+    }
     let report = runtime.block_on(run(&arguments))?;
     print!("{report}");
-    let failed = report.queries.iter().any(|query| query.wrong.is_some());
+    let failed = report.queries.iter().any(|query| query.wrong.is_some())
+        || report.exports.iter().any(|export| export.wrong.is_some());
     if failed { Err("an answer is wrong".into()) } else { Ok(()) }
 }
 
-async fn run(arguments: &Arguments) -> Result<Report> {
-    let binary = match &arguments.server {
-        Some(binary) => binary.clone(),
-        None => std::env::current_exe()?.with_file_name("logstrata"),
-    };
-    let dir = match &arguments.dir {
-        Some(dir) => tempfile::tempdir_in(dir)?,
-        None => tempfile::tempdir()?,
-    };
-    let fdatasync = disk::fdatasync(dir.path())?;
-    let bodies = send::bodies(&arguments.workload, arguments.events, arguments.batch)?;
-    let events: u64 = bodies.iter().map(|body| body.events).sum();
-    if events == 0 {
-        return Err(format!("no events in {}", arguments.workload.display()).into());
+fn binary(arguments: &Arguments) -> Result<PathBuf> {
+    match &arguments.server {
+        Some(binary) => Ok(binary.clone()),
+        None => Ok(std::env::current_exe()?.with_file_name("logstrata")),
     }
+}
+
+fn folder(arguments: &Arguments) -> Result<tempfile::TempDir> {
+    match &arguments.dir {
+        Some(dir) => Ok(tempfile::tempdir_in(dir)?),
+        None => Ok(tempfile::tempdir()?),
+    }
+}
+
+fn bodies(arguments: &Arguments) -> Result<Vec<send::Body>> {
+    let bodies = send::bodies(&arguments.workload, arguments.events, arguments.batch)?;
+    match bodies.is_empty() {
+        true => Err(format!("no events in {}", arguments.workload.display()).into()),
+        false => Ok(std::iter::repeat_n(bodies, arguments.copies).flatten().collect()),
+    }
+}
+
+async fn overload(arguments: &Arguments, time: Duration) -> Result<overload::Report> {
+    let (binary, dir) = (binary(arguments)?, folder(arguments)?);
+    let plan = overload::Plan {
+        binary: &binary,
+        store: &dir.path().join("store"),
+        serve: &arguments.serve,
+        memory: arguments.memory_mib,
+        time,
+    };
+    overload::run(&plan, &bodies(arguments)?).await
+}
+
+async fn run(arguments: &Arguments) -> Result<Report> {
+    let (binary, dir) = (binary(arguments)?, folder(arguments)?);
+    let fdatasync = disk::fdatasync(dir.path())?;
+    let bodies = bodies(arguments)?;
+    let known = match facts::Facts::read(&arguments.workload)? {
+        Some(facts) => {
+            let truth = truth::Truth::count(&bodies, &facts)?;
+            Some((facts, truth))
+        }
+        None => None,
+    };
     let mut server = Server::start(&binary, &dir.path().join("store"), &arguments.serve)?;
     let client = logstrata_client::Client::new(server.url())?;
     let idle = server.cpu()?;
@@ -104,12 +161,36 @@ async fn run(arguments: &Arguments) -> Result<Report> {
     }
     let cpu = server.cpu()? - idle;
     let memory = server.peak_anonymous_bytes();
-    let facts = facts::Facts::read(&arguments.workload, events)?;
-    let queries = match facts {
-        Some(facts) => queries::measure(&client, &facts, arguments.repetitions).await?,
+    let queries = match &known {
+        Some((facts, truth)) => {
+            queries::measure(&client, facts, truth, arguments.repetitions).await?
+        }
         None => Vec::new(),
     };
     let peak_after_queries = server.peak_anonymous_bytes();
+    let exports = match arguments.exports {
+        true => export::measure(&client, &server, sent.events, arguments.repetitions).await?,
+        false => Vec::new(),
+    };
+    let followed = match arguments.tail_rate {
+        0 => None,
+        rate => {
+            let events = arguments.events.min(20 * rate);
+            let bodies = send::bodies(&arguments.workload, events, tail::BATCH)?;
+            Some(tail::measure(&client, &bodies, rate).await?)
+        }
+    };
     server.stop()?;
-    Ok(Report { fdatasync, sent, searchable, sizes, cpu, memory, peak_after_queries, queries })
+    Ok(Report {
+        fdatasync,
+        sent,
+        searchable,
+        sizes,
+        cpu,
+        memory,
+        peak_after_queries,
+        queries,
+        exports,
+        followed,
+    })
 }

@@ -30,7 +30,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts the binary on an empty store and waits until it listens.
+    /// Starts the binary on a store and waits until it listens.
     pub(crate) fn start(binary: &Path, store: &Path, more: &[String]) -> Result<Self> {
         let mut child = Command::new(binary)
             .args(["serve", "--listen", "127.0.0.1:0", "--data"])
@@ -79,6 +79,14 @@ impl Server {
         self.peak.load(Ordering::Relaxed)
     }
 
+    /// Begins anew to look for the most anonymous memory: what it has now is the least.
+    pub(crate) async fn forget_peak(&self) {
+        self.peak.store(0, Ordering::Relaxed);
+        while self.peak.load(Ordering::Relaxed) == 0 && !self.ended.load(Ordering::Relaxed) {
+            tokio::time::sleep(SAMPLE_EVERY).await;
+        }
+    }
+
     /// The bytes of the store, once background work has come to rest.
     pub(crate) async fn settled_bytes(&self) -> Result<u64> {
         let started = Instant::now();
@@ -91,6 +99,13 @@ impl Server {
                 return Ok(now);
             }
         }
+    }
+
+    /// Ends it as `kill -9` does.
+    pub(crate) fn kill(&mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
     }
 
     /// Ends it in order.

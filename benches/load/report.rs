@@ -1,6 +1,8 @@
 //! What was measured, for people.
 
+use crate::export::Exported;
 use crate::send::Sent;
+use crate::tail::Followed;
 use std::fmt;
 use std::time::Duration;
 
@@ -18,6 +20,9 @@ pub(crate) struct Report {
     pub(crate) memory: u64,
     pub(crate) peak_after_queries: u64,
     pub(crate) queries: Vec<QueryTimes>,
+    pub(crate) exports: Vec<Exported>,
+    /// Absent if it was not asked for.
+    pub(crate) followed: Option<Followed>,
 }
 
 /// A kind of query.
@@ -43,7 +48,7 @@ impl Waits {
     }
 
     /// The least wait that so many of a thousand do not exceed, in milliseconds.
-    fn per_mille(&self, rank: usize) -> f64 {
+    pub(crate) fn per_mille(&self, rank: usize) -> f64 {
         let mut sorted = self.0.clone();
         sorted.sort_unstable();
         let place = (sorted.len() * rank).div_ceil(1_000).saturating_sub(1);
@@ -92,6 +97,15 @@ impl fmt::Display for Report {
                 Some(wrong) => writeln!(f, "   WRONG: {wrong}")?,
                 None => writeln!(f)?,
             }
+        }
+        self.exports.iter().try_for_each(|exported| write!(f, "{exported}"))?;
+        if let Some(Followed { rate, waits, missed }) = &self.followed {
+            let [p50, p99, most] = [500, 990, 1_000].map(|rank| waits.per_mille(rank));
+            writeln!(
+                f,
+                "acknowledged to tail        p50 {p50:.1} ms, p99 {p99:.1} ms, worst {most:.1} ms at \
+                 {rate:.0} events/s, {missed} missed"
+            )?;
         }
         Ok(())
     }

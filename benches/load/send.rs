@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 #[derive(Debug, Clone)]
 pub(crate) struct Body {
     pub(crate) events: u64,
-    bytes: Bytes,
+    pub(crate) bytes: Bytes,
 }
 
 /// What was sent, and how that went.

@@ -1,6 +1,10 @@
 //! Synthetic events for the benches: a service's envelope around log sentences with numbers in
 //! them, the same for everyone. No files, no clock, no chance.
 
+mod store;
+
+pub use store::{EVENTS, Store};
+
 use logstrata_engine::{Batch, BatchBuilder, Kind, Level, Limits, Timestamp};
 use std::fmt::Write as _;
 

@@ -1,12 +1,26 @@
 //! [`Client`]: one method for each thing that a server can be asked.
 
+mod encryption;
+mod purge;
+mod retention;
+
 use crate::error::{Error, Refusal, Result};
+use crate::query_string::encode_segment;
+use crate::tail::Tail;
 use crate::wire::{
-    COMPACT_PATH, ErrorBody, ErrorDetail, ErrorKind, FLUSH_PATH, IDEMPOTENCY_KEY, IngestAnswer,
-    LOGS_PATH, NDJSON, READY_PATH, STATS_PATH, SearchAnswer, SearchQuery, StatsAnswer, StatsQuery,
+    COMPACT_PATH, EXPORT_PATH, ErrorBody, ErrorDetail, ErrorKind, ExportQuery, FLUSH_PATH,
+    IDEMPOTENCY_KEY, IngestAnswer, LOGS_PATH, NDJSON, PATTERNS_PATH, PatternsAnswer, PatternsQuery,
+    READY_PATH, STATS_PATH, SearchAnswer, SearchQuery, StatsAnswer, StatsQuery, TAIL_PATH,
+    TailQuery, WARNINGS,
+};
+use crate::wire::{
+    CONTEXT_PATH, ContextAnswer, ContextQuery, FACETS_PATH, FIELDS_PATH, FacetsAnswer, FacetsQuery,
+    FieldsAnswer, FieldsQuery, HISTOGRAM_PATH, HistogramAnswer, HistogramQuery, TRACE_PATH,
+    TimelineQuery, TraceAnswer, VALUES_PATH, ValuesAnswer,
 };
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
 use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_util::client::legacy::Client as Pool;
@@ -18,7 +32,7 @@ use std::time::Duration;
 /// A server, and the connections to it. Cheap to clone; clones share the connections.
 #[derive(Debug, Clone)]
 pub struct Client {
-    base: String,
+    pub(crate) base: String,
     pool: Pool<HttpConnector, Full<Bytes>>,
 }
 
@@ -117,12 +131,86 @@ impl Client {
         }
     }
 
+    /// Follows a query: the events that pass it, as they are stored.
+    ///
+    /// # Errors
+    /// [`Error::Server`] for a query that can't be followed, an id that is not of this store, and if
+    /// there are too many tails.
+    pub async fn tail(&self, query: &TailQuery) -> Result<Tail> {
+        let answer = self.answer(self.request(Method::GET, TAIL_PATH, &query.encode())?).await?;
+        if answer.status().is_success() {
+            return Ok(Tail::new(answer.into_body(), query.after.clone()));
+        }
+        let (head, body) = answer.into_parts();
+        let body = self.collected(body).await?;
+        Err(refused(&Response::from_parts(head, ()), &body))
+    }
+
     /// A table of figures.
     ///
     /// # Errors
     /// As [`Client::search`].
     pub async fn stats(&self, query: &StatsQuery) -> Result<StatsAnswer> {
         decode(&self.call(Method::GET, STATS_PATH, &query.encode()).await?)
+    }
+
+    /// Events counted by level and time.
+    ///
+    /// # Errors
+    /// As [`Client::search`].
+    pub async fn histogram(&self, query: &HistogramQuery) -> Result<HistogramAnswer> {
+        decode(&self.call(Method::GET, HISTOGRAM_PATH, &query.encode()).await?)
+    }
+
+    /// The fields of a result and their commonest values.
+    ///
+    /// # Errors
+    /// As [`Client::search`].
+    pub async fn facets(&self, query: &FacetsQuery) -> Result<FacetsAnswer> {
+        decode(&self.call(Method::GET, FACETS_PATH, &query.encode()).await?)
+    }
+
+    /// Names of fields.
+    ///
+    /// # Errors
+    /// As [`Client::search`].
+    pub async fn fields(&self, query: &FieldsQuery) -> Result<FieldsAnswer> {
+        decode(&self.call(Method::GET, FIELDS_PATH, &query.encode()).await?)
+    }
+
+    /// Values of a field.
+    ///
+    /// # Errors
+    /// As [`Client::search`].
+    pub async fn values(&self, field: &str, query: &FieldsQuery) -> Result<ValuesAnswer> {
+        let path = path_of(VALUES_PATH, field)?;
+        decode(&self.call(Method::GET, &path, &query.encode()).await?)
+    }
+
+    /// What stood around the event of this id.
+    ///
+    /// # Errors
+    /// [`Error::Server`] for an id of no event, among others.
+    pub async fn context(&self, id: &str, query: &ContextQuery) -> Result<ContextAnswer> {
+        let path = path_of(CONTEXT_PATH, id)?;
+        decode(&self.call(Method::GET, &path, &query.encode()).await?)
+    }
+
+    /// A page of the events of a trace.
+    ///
+    /// # Errors
+    /// As [`Client::search`].
+    pub async fn trace(&self, trace_id: &str, query: &TimelineQuery) -> Result<TraceAnswer> {
+        let path = path_of(TRACE_PATH, trace_id)?;
+        decode(&self.call(Method::GET, &path, &query.encode()).await?)
+    }
+
+    /// The sentences with holes behind a result.
+    ///
+    /// # Errors
+    /// As [`Client::search`].
+    pub async fn patterns(&self, query: &PatternsQuery) -> Result<PatternsAnswer> {
+        decode(&self.call(Method::GET, PATTERNS_PATH, &query.encode()).await?)
     }
 
     /// Makes the server write everything that it has in memory to files.
@@ -149,39 +237,115 @@ impl Client {
         self.call(Method::GET, READY_PATH, "").await.map(drop)
     }
 
-    async fn call(&self, method: Method, path: &str, query: &str) -> Result<Bytes> {
+    pub(crate) async fn call(&self, method: Method, path: &str, query: &str) -> Result<Bytes> {
+        self.send(self.request(method, path, query)?).await
+    }
+
+    fn request(&self, method: Method, path: &str, query: &str) -> Result<Request<Full<Bytes>>> {
         let mark = if query.is_empty() { "" } else { "?" };
-        let request = Request::builder()
+        Request::builder()
             .method(method)
             .uri(format!("{}{path}{mark}{query}", self.base))
             .body(Full::default())
-            .map_err(|error| Error::Address(error.to_string()))?;
-        self.send(request).await
+            .map_err(|error| Error::Address(error.to_string()))
     }
 
-    async fn send(&self, request: Request<Full<Bytes>>) -> Result<Bytes> {
-        let response = self.pool.request(request).await.map_err(|error| {
-            let connecting = error.is_connect();
-            let what = if connecting { "cannot reach" } else { "lost the connection to" };
-            Error::Transport {
-                connecting,
-                message: format!("{what} {}: {}", self.base, innermost(&error)),
-            }
-        })?;
+    /// All that a query answers, as a file, piece by piece. The query may be as long as a server
+    /// takes it: it is sent as a body.
+    ///
+    /// # Errors
+    /// As [`Client::search`].
+    pub async fn export(&self, query: &ExportQuery) -> Result<Download> {
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri(format!("{}{EXPORT_PATH}", self.base))
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(Full::new(query.encode().into()))
+            .map_err(|error| Error::Address(error.to_string()))?;
+        let response = self.answer(request).await?;
+        let base = self.base.clone();
+        if response.status().is_success() {
+            let warnings = response.headers().get(WARNINGS);
+            let warnings = warnings.and_then(|list| serde_json::from_slice(list.as_bytes()).ok());
+            let warnings = warnings.unwrap_or_default();
+            return Ok(Download { base, warnings, body: response.into_body() });
+        }
         let (head, body) = response.into_parts();
-        let body = body.collect().await.map_err(|error| Error::Transport {
-            connecting: false,
-            message: format!("lost the connection to {}: {}", self.base, innermost(&error)),
-        })?;
-        let body = body.to_bytes();
+        let body = self.collected(body).await?;
+        Err(refused(&Response::from_parts(head, ()), &body))
+    }
+
+    pub(crate) async fn send(&self, request: Request<Full<Bytes>>) -> Result<Bytes> {
+        let (head, body) = self.answer(request).await?.into_parts();
+        let body = self.collected(body).await?;
         if head.status.is_success() {
             return Ok(body);
         }
         Err(refused(&Response::from_parts(head, ()), &body))
     }
+
+    async fn answer(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>> {
+        self.pool.request(request).await.map_err(|error| match error.is_connect() {
+            true => Error::Transport {
+                connecting: true,
+                message: format!("cannot reach {}: {}", self.base, innermost(&error)),
+            },
+            false => lost(&self.base, &error),
+        })
+    }
+
+    async fn collected(&self, body: Incoming) -> Result<Bytes> {
+        let body = body.collect().await.map_err(|error| lost(&self.base, &error))?;
+        Ok(body.to_bytes())
+    }
 }
 
-fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
+/// A file on its way from the server.
+#[derive(Debug)]
+pub struct Download {
+    base: String,
+    warnings: Vec<String>,
+    body: Incoming,
+}
+
+impl Download {
+    /// What may surprise, for people.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// The next piece; `None` behind the last.
+    ///
+    /// # Errors
+    /// [`Error::Transport`] if the connection broke before the end of the file: what came is a part.
+    pub async fn next(&mut self) -> Result<Option<Bytes>> {
+        while let Some(frame) = self.body.frame().await {
+            let frame = frame.map_err(|error| lost(&self.base, &error))?;
+            if let Ok(piece) = frame.into_data() {
+                return Ok(Some(piece));
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn lost(base: &str, error: &dyn std::error::Error) -> Error {
+    let message = format!("lost the connection to {base}: {}", innermost(error));
+    Error::Transport { connecting: false, message }
+}
+
+/// The path with a text in the place of what it has in braces.
+fn path_of(template: &str, text: &str) -> Result<String> {
+    // What is a step of a path to others would end at another path.
+    if matches!(text, "" | "." | "..") {
+        return Err(Error::Address(format!("{text:?} can't be a part of a path")));
+    }
+    let (before, rest) = template.split_once('{').unwrap_or((template, ""));
+    let after = rest.split_once('}').map_or("", |(_, after)| after);
+    Ok(format!("{before}{}{after}", encode_segment(text)))
+}
+
+pub(crate) fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
     serde_json::from_slice(body)
         .map_err(|error| Error::Protocol(format!("the server's answer is not understood: {error}")))
 }
@@ -235,6 +399,14 @@ mod tests {
         for bad in ["", "localhost:7600", "https://localhost", "http://", "http://h/?q=1", "/x"] {
             assert!(matches!(Client::new(bad), Err(Error::Address(_))), "{bad}");
         }
+    }
+
+    #[test]
+    fn texts_become_parts_of_paths() {
+        let path = path_of(VALUES_PATH, "a/b c").expect("a path");
+        assert_eq!(path, "/api/v1/fields/a%2Fb%20c/values");
+        assert_eq!(path_of(TRACE_PATH, "7").expect("a path"), "/api/v1/logs/trace/7");
+        assert!(path_of(TRACE_PATH, "..").is_err());
     }
 
     #[test]

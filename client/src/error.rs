@@ -1,6 +1,6 @@
 //! What can go wrong with a call, told by who has to act.
 
-use crate::wire::{ErrorDetail, ErrorKind, IngestAnswer};
+use crate::wire::{ErrorBody, ErrorDetail, ErrorKind, IngestAnswer};
 use std::fmt;
 use std::time::Duration;
 
@@ -40,6 +40,12 @@ pub struct Refusal {
 }
 
 impl Error {
+    /// What a server said that had begun to answer.
+    pub(crate) fn refused(body: ErrorBody) -> Self {
+        let ErrorBody { error, ingest } = body;
+        Self::Server(Box::new(Refusal { status: 200, error, ingest, retry_after: None }))
+    }
+
     /// The server's kind, if it was the server that refused.
     pub fn kind(&self) -> Option<ErrorKind> {
         match self {

@@ -23,17 +23,22 @@
 //! Every call is one request; [`Retry`] repeats those that the server refused for the moment, and
 //! [`Batcher`] collects events into bodies of a good size.
 
+mod archive;
 mod batcher;
 mod client;
 mod error;
 mod query_string;
 mod retry;
+mod sse;
+mod tail;
 pub mod wire;
 
 pub use batcher::{Batcher, BatcherLimits, Body, run as run_batcher};
-pub use client::Client;
-pub use error::{Error, Result};
+pub use client::{Client, Download};
+pub use error::{Error, Refusal, Result};
 pub use query_string::{
-    BadQueryString, decode as decode_query_string, encode as encode_query_string,
+    BadQueryString, decode as decode_query_string, decode_segment, encode as encode_query_string,
+    encode_segment,
 };
 pub use retry::Retry;
+pub use tail::{Tail, Told};

@@ -14,8 +14,8 @@ pub enum BadQueryString {
 impl fmt::Display for BadQueryString {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Percent => "the query string has a % without two hexadecimal digits behind it",
-            Self::Utf8 => "the query string is not UTF-8",
+            Self::Percent => "the URL has a % without two hexadecimal digits behind it",
+            Self::Utf8 => "the URL is not UTF-8 behind its encoding",
         })
     }
 }
@@ -48,6 +48,22 @@ pub fn decode(text: &str) -> Result<Vec<(String, String)>, BadQueryString> {
             Ok((decoded(name)?, decoded(value)?))
         })
         .collect()
+}
+
+/// A text as one segment of a path.
+pub fn encode_segment(text: &str) -> String {
+    let mut out = String::new();
+    push_encoded(&mut out, text);
+    // In a path a plus is a plus.
+    out.replace('+', "%20")
+}
+
+/// The text of one segment of a path.
+///
+/// # Errors
+/// Text that is not of the encoding.
+pub fn decode_segment(segment: &str) -> Result<String, BadQueryString> {
+    decoded(&segment.replace('+', "%2B"))
 }
 
 fn push_encoded(out: &mut String, text: &str) {
@@ -113,6 +129,16 @@ mod tests {
                 ("flag".into(), String::new()),
             ])
         );
+    }
+
+    #[test]
+    fn segments_keep_every_character() {
+        let all: String = (0..0x250u32).filter_map(char::from_u32).collect();
+        let segment = encode_segment(&all);
+        assert!(!segment.contains(['/', '?', '#', '+']) && segment.is_ascii());
+        assert_eq!(decode_segment(&segment).as_deref(), Ok(&*all));
+        assert_eq!(decode_segment("a+b%2Fc").as_deref(), Ok("a+b/c"));
+        assert_eq!(decode_segment("%f"), Err(BadQueryString::Percent));
     }
 
     #[test]

@@ -13,11 +13,14 @@ pub struct Retry {
     pub tries_max: u32,
     /// The wait before the second try; each further one is twice as long.
     pub first_wait: Duration,
-    /// The longest wait.
+    /// The longest wait, unless the server asks for more: that is heeded up to a minute.
     pub wait_max: Duration,
     /// Whether requests have keys, and so may be repeated after a broken connection.
     pub has_keys: bool,
 }
+
+/// What a server can make a client wait, whatever its own longest wait is.
+const AFTER_MAX: Duration = Duration::from_secs(60);
 
 impl Default for Retry {
     fn default() -> Self {
@@ -48,7 +51,8 @@ impl Retry {
             return None;
         }
         let doubled = self.first_wait.saturating_mul(1 << tries.saturating_sub(1).min(16));
-        Some(doubled.max(after.unwrap_or_default()).min(self.wait_max))
+        let after = after.unwrap_or_default().min(AFTER_MAX);
+        Some(doubled.min(self.wait_max).max(after))
     }
 
     /// Calls until the answer is not "not now", or the tries are used up.
@@ -104,6 +108,11 @@ mod tests {
         assert_eq!(waits[8], None, "the tries are used up");
         let later = refusal(ErrorKind::Full, Some(Duration::from_millis(700)));
         assert_eq!(retry.wait(1, &later), Some(Duration::from_millis(700)));
+        // They were cut down to the longest wait of the client.
+        let much_later = refusal(ErrorKind::Full, Some(Duration::from_secs(30)));
+        assert_eq!(retry.wait(1, &much_later), Some(Duration::from_secs(30)));
+        let never = refusal(ErrorKind::Full, Some(Duration::from_secs(1_000_000)));
+        assert_eq!(retry.wait(1, &never), Some(AFTER_MAX));
     }
 
     #[test]

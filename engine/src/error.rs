@@ -1,7 +1,10 @@
 //! What can go wrong, told by what the caller can do about it.
 
+use crate::cold::{ColdAway, end_of_query};
+use crate::crypt::Refusal;
 use std::fmt;
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 /// The result of every fallible engine call.
@@ -28,6 +31,12 @@ pub enum ErrorKind {
     Deadline,
     /// The query was cancelled: nobody waits for its answer.
     Cancelled,
+    /// The query would take more memory than one may: narrow it.
+    Memory,
+    /// The archive has it, and can't give it now: retry later, or go without.
+    Away,
+    /// It is encrypted under a key that was not given: give it. Or it is plain, and may not be.
+    Locked,
 }
 
 /// An error of the engine: its kind, a message for people, and the cause if there is one.
@@ -35,6 +44,7 @@ pub enum ErrorKind {
 pub struct Error {
     kind: ErrorKind,
     message: String,
+    place: Option<Range<usize>>,
     corruption: Option<Box<Corruption>>,
     source: Option<io::Error>,
 }
@@ -70,7 +80,7 @@ impl fmt::Display for Corruption {
 
 impl Error {
     fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), corruption: None, source: None }
+        Self { kind, message: message.into(), place: None, corruption: None, source: None }
     }
 
     /// The request is wrong.
@@ -108,14 +118,33 @@ impl Error {
         Self::new(ErrorKind::Cancelled, message)
     }
 
-    /// A file operation failed. No space and quota become [`ErrorKind::Full`].
+    /// The query would take too much memory; `message` names the limit.
+    pub fn memory(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Memory, message)
+    }
+
+    /// It is encrypted under a key that was not given; `message` names it.
+    pub(crate) fn locked(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Locked, message)
+    }
+
+    /// A file operation failed. No space and quota become [`ErrorKind::Full`], an archive that can't be
+    /// reached [`ErrorKind::Away`]; what can't be decrypted [`ErrorKind::Locked`] or, if it is damaged,
+    /// [`ErrorKind::Corrupt`]; the end of a query that waited for it stays what it is.
     pub fn io(action: &str, path: &Path, source: io::Error) -> Self {
+        if let Some(end) = end_of_query(&source) {
+            return end.clone();
+        }
+        if let Some(refusal) = Refusal::of(&source) {
+            return refusal.clone().into_error(path);
+        }
         let kind = match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::Full,
+            _ if ColdAway::is_cause(&source) => ErrorKind::Away,
             _ => ErrorKind::Io,
         };
         let message = format!("cannot {action} {}: {source}", path.display());
-        Self { kind, message, corruption: None, source: Some(source) }
+        Self { kind, message, place: None, corruption: None, source: Some(source) }
     }
 
     /// A sync failed: what of it is on the disk is unknown, and no later sync will tell. No space
@@ -132,6 +161,22 @@ impl Error {
     /// What the caller can do.
     pub fn kind(&self) -> ErrorKind {
         self.kind
+    }
+
+    /// What is wrong, without its place.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The part of a query's text that is wrong, in bytes, if it is one.
+    pub fn place(&self) -> Option<&Range<usize>> {
+        self.place.as_ref()
+    }
+
+    /// The same of a part of the query's text.
+    pub(crate) fn at(mut self, place: Range<usize>) -> Self {
+        self.place = Some(place);
+        self
     }
 
     /// The same in other words.
@@ -151,6 +196,7 @@ impl From<Corruption> for Error {
         Self {
             kind: ErrorKind::Corrupt,
             message: corruption.to_string(),
+            place: None,
             corruption: Some(Box::new(corruption)),
             source: None,
         }
@@ -163,6 +209,7 @@ impl Clone for Error {
         Self {
             kind: self.kind,
             message: self.message.clone(),
+            place: self.place.clone(),
             corruption: self.corruption.clone(),
             source: self.source.as_ref().map(|e| io::Error::new(e.kind(), e.to_string())),
         }
@@ -171,7 +218,10 @@ impl Clone for Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+        match &self.place {
+            None => f.write_str(&self.message),
+            Some(place) => write!(f, "{} (at byte {})", self.message, place.start),
+        }
     }
 }
 

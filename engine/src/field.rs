@@ -103,6 +103,27 @@ pub fn display_name(name: &str) -> Cow<'_, str> {
     if name.contains('\\') { Cow::Owned(keys(name).join(".")) } else { Cow::Borrowed(name) }
 }
 
+/// The column name of a column below a name that people type: what is left of it behind that name, the
+/// repetition included. `None` if it is not below it, or is itself called so.
+pub fn below(column: &str, typed: &str) -> Option<String> {
+    let shown = display_name(column);
+    let left = shown.strip_prefix(typed)?.strip_prefix('.')?;
+    // The keys that are left, the first perhaps in part: a typed name may end within a key.
+    let mut length = 0;
+    let mut keys = keys(column);
+    let first = keys.iter().rposition(|key| {
+        length += key.len() + 1;
+        length > left.len()
+    })?;
+    let mut name = String::new();
+    for (depth, key) in keys.split_off(first).iter().enumerate() {
+        let cut = if depth == 0 { length - 1 - left.len() } else { 0 };
+        push_key(&mut name, &key[cut..], depth == 0);
+    }
+    name.push_str(&column[without_ordinal(column).len()..]);
+    Some(name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -116,6 +137,13 @@ mod tests {
         name
     }
 
+    #[test]
+    fn a_typed_name_may_end_within_a_key() {
+        assert_eq!(below("a\\.b.c", "a"), Some("b.c".into()));
+        assert_eq!(below("a\\.b\\.c.d\x001", "a.b"), Some("c.d\x001".into()));
+        assert_eq!(below("ab.c", "a"), None);
+    }
+
     proptest! {
         #[test]
         fn any_path_of_keys_comes_back(path in prop::collection::vec("[a.\\\\\0é]{0,4}", 1..5)) {
@@ -125,6 +153,19 @@ mod tests {
             let again = with_ordinal(&name, 3);
             prop_assert_eq!(keys(&again), path.clone());
             prop_assert_eq!(display_name(&name), path.join("."));
+        }
+
+        /// Typed names were compared with escaped ones, so that what is below a key with a dot was not.
+        #[test]
+        fn what_is_below_a_typed_name_keeps_its_keys(
+            path in prop::collection::vec("[a.\\\\\0é]{0,4}", 2..5),
+            at in any::<prop::sample::Index>(),
+        ) {
+            let (above, rest) = path.split_at(1 + at.index(path.len() - 1));
+            let name = with_ordinal(&name_of(&path), 2);
+            let found = below(&name, &above.join("."));
+            prop_assert_eq!(found, Some(with_ordinal(&name_of(rest), 2)));
+            prop_assert_eq!(below(&name, &path.join(".")), None);
         }
 
         #[test]

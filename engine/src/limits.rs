@@ -3,6 +3,7 @@
 use crate::idempotency::Bounds;
 use crate::index::SECTION_BLOCKS_MAX;
 use crate::pool::{Consumer, Pool};
+use crate::retention::Policy;
 use crate::scan::slots_of;
 
 /// Rows of a block at most: the unit of pruning and of packed columns.
@@ -35,12 +36,50 @@ pub(crate) const TOKEN_BYTES_MAX: usize = 64;
 pub(crate) const NEED_TERMS_MAX: usize = 1_024;
 /// Partitions of one batch at most: events of further days are filed under the day of arrival.
 pub(crate) const BATCH_PARTS_MAX: usize = 512;
+/// Classes of retention at most, those of the preset not counted.
+pub(crate) const CLASSES_MAX: usize = 64;
+/// The name of a class.
+pub(crate) const CLASS_NAME_BYTES_MAX: usize = 64;
+/// Classes whose rules the manifest keeps at most, those that are gone from the configuration among them.
+pub(crate) const CLASSES_KEPT_MAX: usize = 4_096;
+/// Legal holds at a time.
+pub(crate) const HOLDS_MAX: usize = 1_000;
+/// Holds that ended whose end is remembered.
+pub(crate) const RELEASED_KEPT_MAX: usize = 1_000;
+/// Owner, reason, class and tenant of a hold, each, and who releases it.
+pub(crate) const HOLD_TEXT_BYTES_MAX: usize = 1_024;
+/// The query of a hold.
+pub(crate) const HOLD_QUERY_BYTES_MAX: usize = 4_096;
+/// Sections that one edit of the manifest drops at most: others wait while it is written.
+pub(crate) const DROPPED_AT_ONCE_MAX: usize = 1_000;
 /// Column names that a memtable remembers at most, for warnings of misspelt ones.
 pub(crate) const MEMTABLE_NAMES_MAX: usize = 10_000;
-/// Groups of a `stats` answer at most.
-pub(crate) const GROUPS_MAX: usize = 100_000;
-/// Values that the `uniq` figures of one `stats` request remember at most.
-pub(crate) const DISTINCT_VALUES_MAX: usize = 4_000_000;
+/// Groups of a table at most; the events of all others are counted together.
+const GROUPS_MAX: usize = 100_000;
+const _: () =
+    assert!(HISTOGRAM_BUCKETS_MAX * 6 <= GROUPS_MAX, "a histogram has a group for each level");
+/// Fields of a result that are told at most.
+pub(crate) const FACET_FIELDS_MAX: usize = 1_000;
+/// What the fields of a result and their values take, for each thread that counts them.
+pub(crate) const FACETS_BYTES_MAX: usize = 32 << 20;
+/// Blocks, or slices of rows, that tell which fields there are at most: the newest.
+pub(crate) const FIELD_SOURCES_MAX: usize = 512;
+/// Fields of a block that are told although several of its columns have their name: each takes a look
+/// at every row.
+pub(crate) const TWICE_NAMED_MAX: usize = 16;
+/// Neighbours of an event on either side at most.
+pub(crate) const NEIGHBOURS_MAX: usize = 1_000;
+/// Spans of a trace that are told at most.
+pub(crate) const SPANS_MAX: usize = 10_000;
+/// Services of a span that are told at most.
+pub(crate) const SPAN_SERVICES_MAX: usize = 16;
+/// The name of a span, its parent's, or a service's; longer ones are left out.
+pub(crate) const SPAN_NAME_BYTES_MAX: usize = 256;
+/// Buckets of a histogram at most.
+pub(crate) const HISTOGRAM_BUCKETS_MAX: usize = 10_000;
+/// Values that the `uniq` figures of a table remember before they are estimated: they take 18 MB, for
+/// each thread that counts them.
+const DISTINCT_VALUES_MAX: usize = 1_000_000;
 /// What the groups and figures of one `stats` request take.
 pub(crate) const STATS_BYTES_MAX: usize = 256 << 20;
 /// Rows of one page of a search at most.
@@ -48,6 +87,8 @@ pub(crate) const PAGE_ROWS_MAX: usize = 10_000;
 /// A page of a search ends before its events take more, or an eighth of what queries can always have;
 /// one event alone may.
 pub(crate) const PAGE_BYTES_MAX: usize = 16 << 20;
+/// The same of a page of an export, which a slow reader may hold for hours.
+pub(crate) const EXPORT_PAGE_BYTES_MAX: usize = 2 << 20;
 /// Raw bytes of the blocks that a page's events are fetched from at once, unless one alone has
 /// more, and at most a quarter of what queries can always have: what a page may take for a moment
 /// before its own bound ends it.
@@ -65,12 +106,17 @@ pub(crate) const QUERY_NAME_BYTES_MAX: usize = 1_024;
 pub(crate) const QUERY_TERMS_MAX: usize = 1_024;
 /// Parentheses of a query nest at most this deep: it bounds the stack.
 pub(crate) const QUERY_DEPTH_MAX: usize = 64;
-/// Regular expressions of a query at most; each may take the two bounds below.
+/// Stages of a query at most.
+pub(crate) const QUERY_STAGES_MAX: usize = 32;
+/// Fields, figures, groups or keys of one stage at most.
+pub(crate) const QUERY_NAMES_MAX: usize = 64;
+/// Regular expressions of a query at most, those of `extract` included.
 pub(crate) const QUERY_REGEXES_MAX: usize = 32;
 /// A compiled regular expression.
 pub(crate) const REGEX_BYTES_MAX: usize = 1 << 20;
-/// What a regular expression may remember while it searches, on each thread.
-pub(crate) const REGEX_DFA_BYTES_MAX: usize = 8 << 20;
+/// What the first regular expression of a query may remember of the states that it meets, on each thread
+/// and in each direction. The `n`-th has an `n`-th of it, so that all of them have four times as much.
+pub(crate) const REGEX_DFA_BYTES_MAX: usize = 2 << 20;
 
 /// The bounds that differ between a real store and a test that wants to see them reached.
 #[derive(Debug, Clone)]
@@ -118,13 +164,34 @@ pub struct Limits {
     pub cache_bytes_max: u64,
     /// Anonymous memory of the store: the cache, and the pool that all else shares.
     pub memory_bytes_max: usize,
+    /// What one query reserves at a time.
+    pub query_bytes_max: usize,
     /// Blocks that are scanned at a time.
     pub scans_max: usize,
+    /// Groups of a table; the events of all others are counted together.
+    pub groups_max: usize,
+    /// Values that the `uniq` figures of a table remember; the number of more is estimated.
+    pub distinct_max: usize,
     /// Free bytes of the disk below which appends are refused as full; `None` for
     /// [`Limits::disk_reserve`]'s own rule.
     pub disk_reserve_bytes: Option<u64>,
+    /// What the store may take of the disk; appends are refused as full beyond this.
+    pub disk_budget: Option<DiskBudget>,
+    /// Whether it drops what is least worth keeping instead, before that is due.
+    pub evict: bool,
     /// What compaction does when.
     pub compaction: CompactionLimits,
+    /// How long each kind of event is kept.
+    pub retention: Policy,
+}
+
+/// What a store may take of its disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DiskBudget {
+    /// So many bytes.
+    Bytes(u64),
+    /// This part of the disk, in percent.
+    Percent(u8),
 }
 
 /// The bounds of compaction. Bytes unless said.
@@ -192,10 +259,17 @@ impl Limits {
             partitions_open_max: 4_096,
             cache_bytes_max: cache as u64,
             memory_bytes_max: bytes,
+            // What all queries can always have: one that wants more leaves nothing to others.
+            query_bytes_max: Pool::guaranteed(Consumer::Query, bytes.saturating_sub(cache)),
             // Heeds the processor limit of a container, too.
             scans_max: slots_of(std::thread::available_parallelism().map_or(1, usize::from)),
+            groups_max: GROUPS_MAX,
+            distinct_max: DISTINCT_VALUES_MAX,
             disk_reserve_bytes: None,
+            disk_budget: None,
+            evict: false,
             compaction: CompactionLimits::for_memory(bytes),
+            retention: Policy::default(),
         }
     }
 
@@ -208,6 +282,17 @@ impl Limits {
         }
     }
 
+    /// Raw rows that wait to be made into blocks while a store is opened: there is no queue and no body
+    /// yet, so they may have what ingest always has beside the memtables. Making blocks takes twice
+    /// as long as reading the log, so the more of it can wait, the sooner the store is open.
+    pub(crate) fn unsealed_bytes_max_at_open(&self) -> usize {
+        let cache = usize::try_from(self.cache_bytes_max).unwrap_or(usize::MAX);
+        let pool = self.memory_bytes_max.saturating_sub(cache);
+        let memtables = self.memtable_bytes_max.saturating_mul(2);
+        let left = Pool::guaranteed(Consumer::Ingest, pool).saturating_sub(memtables);
+        left.max(self.unsealed_bytes_max)
+    }
+
     /// What stays free on a disk of `total` bytes for what must not fail: the flush of what was
     /// acknowledged, and deleting. Appends and merges leave it alone. 1 GiB, or the log and two
     /// of the largest files if that is more; but at most a tenth of the disk.
@@ -217,6 +302,16 @@ impl Limits {
             let needed = files.saturating_add(self.wal_bytes_max).max(1 << 30);
             needed.min(total / 10)
         })
+    }
+
+    /// What stays free of what is cached of the archive: the reserve, and what may be accepted, flushed and
+    /// merged before that is told to make way.
+    pub(crate) fn cache_reserve(&self, total: u64) -> u64 {
+        let reserve = self.disk_reserve(total);
+        let memtables = (self.memtable_bytes_max as u64).saturating_mul(2);
+        let files = self.wal_file_bytes.saturating_add(self.compaction.segment_bytes_max);
+        let margin = memtables.saturating_add(files).min(total / 20);
+        reserve.saturating_add(margin)
     }
 
     /// Bounds so small that rollovers, cuts and blocks happen within a few events. Compaction waits
@@ -244,8 +339,13 @@ impl Limits {
             partitions_open_max: 64,
             cache_bytes_max: 1 << 20,
             memory_bytes_max: 128 << 20,
+            query_bytes_max: 31 << 20,
             scans_max: 2,
+            groups_max: GROUPS_MAX,
+            distinct_max: DISTINCT_VALUES_MAX,
             disk_reserve_bytes: None,
+            disk_budget: None,
+            evict: false,
             compaction: CompactionLimits {
                 is_automatic: false,
                 segment_bytes_min: 8 << 10,
@@ -255,6 +355,7 @@ impl Limits {
                 pack_bytes_max: 64 << 10,
                 ..CompactionLimits::default()
             },
+            retention: Policy::default(),
         }
     }
 }
@@ -335,6 +436,7 @@ mod tests {
             assert!(limits.body_bytes_max * 3 <= WAL_RECORD_BYTES_MAX);
             assert!(limits.wal_file_bytes <= limits.generation_bytes_max);
             assert!(limits.generation_bytes_max * 2 <= limits.wal_bytes_max);
+            let waiting = limits.unsealed_bytes_max_at_open();
             let compaction = limits.compaction;
             assert!(compaction.packed_bytes_max < compaction.segment_bytes_min);
             assert!(compaction.packed_bytes_max <= compaction.pack_bytes_max);
@@ -348,6 +450,9 @@ mod tests {
                 Pool::guaranteed(Consumer::Ingest, limits.memory_bytes_max.saturating_sub(cache))
             };
             assert!(memtables + limits.queue_bytes_max <= ingest);
+            // What waits while a store is opened, too.
+            assert!(waiting >= limits.unsealed_bytes_max);
+            assert!(2 * limits.memtable_bytes_max + waiting <= ingest);
         }
     }
 }

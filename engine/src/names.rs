@@ -33,6 +33,10 @@ pub(crate) enum Name {
     Segment(u64),
     /// `0000000000000001.pack`, in `segments/`.
     Pack(u64),
+    /// `RESTORING`: what is beside it is of a restore that has not ended.
+    Restoring,
+    /// `ERASING`: an exact purge took events that the archive may have still.
+    Erasing,
     /// The name of any of the others, with `.tmp` behind: not finished when the process ended.
     Temporary,
 }
@@ -62,6 +66,16 @@ pub(crate) fn segments_dir(dir: &Path) -> PathBuf {
 /// The lock of the store in `dir`.
 pub(crate) fn lock(dir: &Path) -> PathBuf {
     dir.join(Name::Lock.text())
+}
+
+/// The mark of a directory that a store is restored into.
+pub(crate) fn restoring(dir: &Path) -> PathBuf {
+    dir.join(Name::Restoring.text())
+}
+
+/// The mark of a store whose archive has to give up what an exact purge took.
+pub(crate) fn erasing(dir: &Path) -> PathBuf {
+    dir.join(Name::Erasing.text())
 }
 
 /// The manifest of this number.
@@ -109,6 +123,12 @@ pub(crate) fn pack(dir: &Path, number: u64) -> PathBuf {
     segments_dir(dir).join(Name::Pack(number).text())
 }
 
+/// A path within a store as one text, the same on every system.
+pub(crate) fn in_store(path: &Path) -> String {
+    let parts: Vec<_> = path.iter().map(|part| part.to_string_lossy()).collect();
+    parts.join("/")
+}
+
 /// The name of a file while it is written.
 pub(crate) fn temporary(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
@@ -121,6 +141,8 @@ impl Name {
     fn text(self) -> String {
         match self {
             Self::Lock => "LOCK".to_owned(),
+            Self::Restoring => "RESTORING".to_owned(),
+            Self::Erasing => "ERASING".to_owned(),
             Self::Manifest(number) => {
                 assert!(number <= MANIFEST_NUMBER_MAX, "a manifest number has ten digits");
                 format!("MANIFEST-{number:010}")
@@ -158,6 +180,10 @@ impl Name {
         let hex = |digits: &str| u64::from_str_radix(digits, 16).ok();
         if text == "LOCK" {
             Some(Self::Lock)
+        } else if text == "RESTORING" {
+            Some(Self::Restoring)
+        } else if text == "ERASING" {
+            Some(Self::Erasing)
         } else if let Some(number) = text.strip_prefix("MANIFEST-") {
             let number = number.parse().ok().filter(|number| *number <= MANIFEST_NUMBER_MAX)?;
             Some(Self::Manifest(number))

@@ -72,6 +72,30 @@ pub fn civil_from_days(days: i64) -> (i64, u32, u32) {
     (year, month, day)
 }
 
+impl Timestamp {
+    /// The point in time that is shown like this (see [`fmt::Display`]); `None` for every other text.
+    pub(crate) fn from_shown(text: &str) -> Option<Self> {
+        let number = |text: &str| -> Option<i64> {
+            let is_number = !text.is_empty() && text.len() <= 9;
+            let is_number = is_number && text.bytes().all(|byte| byte.is_ascii_digit());
+            is_number.then(|| text.parse().ok())?
+        };
+        let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
+        let parts = |text: &str, mark: char| -> Option<[i64; 3]> {
+            let parts: Option<Vec<i64>> = text.split(mark).map(number).collect();
+            parts?.try_into().ok()
+        };
+        let (time, fraction) = time.split_once('.').unwrap_or((time, "0"));
+        let ([year, month, day], [h, m, s]) = (parts(date, '-')?, parts(time, ':')?);
+        let nanos = number(&format!("{fraction:0<9}"))?;
+        let days = days_from_civil(year, u32::try_from(month).ok()?, u32::try_from(day).ok()?);
+        let seconds = i128::from(days) * 86_400 + i128::from(h * 3_600 + m * 60 + s);
+        let found = seconds * i128::from(NS_PER_SECOND) + i128::from(nanos);
+        let found = Self(i64::try_from(found).ok()?);
+        (found.to_string() == text).then_some(found)
+    }
+}
+
 /// RFC 3339 in UTC, with the fewest of 0, 3, 6 or 9 fractional digits that lose nothing.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -125,6 +149,25 @@ mod tests {
                 (y, m, d) => (y, m, d + 1),
             };
             day += 1;
+        }
+    }
+
+    #[test]
+    fn what_is_shown_is_read_back() {
+        for time in [0, -1, 1, 1_500_000_000, 1_000_001_000, i64::MAX, i64::MIN] {
+            let time = Timestamp(time);
+            assert_eq!(Timestamp::from_shown(&time.to_string()), Some(time));
+        }
+        for text in [
+            "",
+            "Z",
+            "T",
+            "2026-11-21",
+            "2026-13-01T00:00:00Z",
+            "9999-01-01T00:00:00Z",
+            "x-1-1T0:0:0Z",
+        ] {
+            assert_eq!(Timestamp::from_shown(text), None, "{text}");
         }
     }
 

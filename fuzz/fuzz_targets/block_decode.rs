@@ -1,4 +1,5 @@
-//! Any bytes as a block: an error or rows, never a panic.
+//! Any bytes as a block, its parts and encodings behind their checksums.
+
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| logstrata_engine::testing::block_decode(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| logstrata_tests::fuzz::run("block_decode", bytes));

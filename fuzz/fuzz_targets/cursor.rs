@@ -1,7 +1,5 @@
-//! Any text as a cursor: an error, or what its text was made from.
+//! Any bytes as a cursor.
 
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-
-fuzz_target!(|bytes: &[u8]| logstrata_engine::testing::cursor(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| logstrata_tests::fuzz::run("cursor", bytes));

@@ -1,7 +1,5 @@
-//! Any bytes are a filter that answers, or an error.
+//! Any bytes as a filter of a block.
 
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-
-fuzz_target!(|input: (u64, &[u8])| logstrata_engine::testing::filter_decode(input.1, input.0));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| logstrata_tests::fuzz::run("filter_decode", bytes));

@@ -1,7 +1,5 @@
-//! Any bytes as a file of idempotency keys: an error, or entries that are written as they were read.
+//! Any bytes as a file of idempotency keys.
 
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-
-fuzz_target!(|bytes: &[u8]| logstrata_engine::testing::keys(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| logstrata_tests::fuzz::run("keys", bytes));

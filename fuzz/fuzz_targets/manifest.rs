@@ -1,4 +1,5 @@
-//! Any bytes where a manifest is read: errors, never a panic.
+//! Any bytes as the body of an edit of every kind and version.
+
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| logstrata_engine::testing::manifest(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| logstrata_tests::fuzz::run("manifest", bytes));

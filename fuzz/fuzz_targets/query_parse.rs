@@ -1,12 +1,5 @@
-//! Any text is a query or a syntax error whose place is in the text.
+//! Any bytes as a query.
 
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use logstrata_engine::query::parse;
-
-fuzz_target!(|text: &str| {
-    if let Err(e) = parse(text) {
-        assert!(text.get(e.span.clone()).is_some(), "{e:?}");
-    }
-});
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| logstrata_tests::fuzz::run("query_parse", bytes));

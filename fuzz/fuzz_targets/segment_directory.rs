@@ -1,7 +1,5 @@
-//! Any bytes as a file of sections and as its footer: an error or a directory, never a panic.
+//! Any bytes as the footer of a file of sections, checksums made right.
 
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-
-fuzz_target!(|bytes: &[u8]| logstrata_engine::testing::segment_directory(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| logstrata_tests::fuzz::run("segment_directory", bytes));

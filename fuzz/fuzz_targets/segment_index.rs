@@ -1,7 +1,5 @@
-//! Any bytes are an index of a section that answers, or an error; damage of one loses no row.
+//! Any bytes as the index of a section.
 
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-
-fuzz_target!(|bytes: &[u8]| logstrata_engine::testing::segment_index(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| logstrata_tests::fuzz::run("segment_index", bytes));

@@ -1,4 +1,5 @@
-//! Any bytes where the log is read: errors, never a panic.
+//! Any bytes as a group and a record behind their checksums.
+
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| logstrata_engine::testing::wal_group(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| logstrata_tests::fuzz::run("wal_group", bytes));

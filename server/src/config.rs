@@ -1,10 +1,16 @@
 //! What an operator sets: flags override the environment, which overrides the TOML file, which
 //! overrides the defaults. Every value knows where it came from, so that a wrong one can be named.
 //!
-//! All settings stand in [`KEYS`]; a key of the file that is not there is an error.
+//! All settings stand in [`keys`]; a key of the file that is not there is an error.
 
+mod archive;
+mod keys;
+mod retention;
+
+use crate::keeper::Schedule;
 use crate::units::{format_bytes, format_duration, parse_bytes, parse_duration};
-use logstrata_engine::{Consumer, Limits, Pool, Rule, Rules};
+use keys::{KEYS, SWITCHES};
+use logstrata_engine::{Consumer, DiskBudget, Limits, Pool, Preset, RetentionRule, Rule, Rules};
 use std::collections::HashMap;
 use std::fmt::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -14,111 +20,6 @@ use std::time::Duration;
 /// A batch is one record of the log, and the engine takes records of at most 256 MiB; a batch can
 /// take three times the bytes of the body that it came in.
 const BODY_BYTES_MAX: u64 = 80 << 20;
-
-/// A setting.
-#[derive(Debug)]
-struct Key {
-    /// Section and name in the file.
-    name: &'static str,
-    /// The environment variable.
-    env: &'static str,
-    /// What it does, for `logstrata config`.
-    about: &'static str,
-}
-
-const fn key(name: &'static str, env: &'static str, about: &'static str) -> Key {
-    Key { name, env, about }
-}
-
-/// Every setting, in the order in which it is printed; the same sections lie together.
-const KEYS: [Key; 19] = [
-    key(
-        "server.listen",
-        "LOGSTRATA_LISTEN",
-        "Where the server listens. Loopback only: there is no authentication yet.",
-    ),
-    key(
-        "server.log",
-        "LOGSTRATA_LOG",
-        "The server's own log: off, error, warn, info, debug or trace, also for single targets.",
-    ),
-    key("storage.data", "LOGSTRATA_DATA", "The store's directory."),
-    key(
-        "storage.mmap",
-        "LOGSTRATA_MMAP",
-        "Whether directories and filters of files are mapped into memory; false: they are read.",
-    ),
-    key(
-        "storage.compaction",
-        "LOGSTRATA_COMPACTION",
-        "Whether files are merged by themselves; false: only when POST /api/v1/admin/compact asks.",
-    ),
-    key(
-        "redaction.enabled",
-        "LOGSTRATA_REDACTION_ENABLED",
-        "Whether secrets are replaced before events are stored: true or false.",
-    ),
-    key(
-        "redaction.disable",
-        "LOGSTRATA_REDACTION_DISABLE",
-        "Rules of redaction that are off, as a list or separated by commas.",
-    ),
-    key(
-        "ingest.dedup",
-        "LOGSTRATA_INGEST_DEDUP",
-        "Batches without an Idempotency-Key: off, or body to store equal ones once in ten minutes.",
-    ),
-    key("query.deadline", "LOGSTRATA_QUERY_DEADLINE", "What a query may take, at most."),
-    key(
-        "limits.memory",
-        "LOGSTRATA_MEMORY",
-        "Memory of the server; the bounds below that are in memory follow from it.",
-    ),
-    key(
-        "limits.disk_reserve",
-        "LOGSTRATA_DISK_RESERVE",
-        "Free space of the disk below which events are refused; auto is in proportion.",
-    ),
-    key(
-        "limits.body_bytes",
-        "LOGSTRATA_BODY_BYTES",
-        "A request's body after decompression, at most.",
-    ),
-    key("limits.event_bytes", "LOGSTRATA_EVENT_BYTES", "One event, at most."),
-    key(
-        "limits.memtable_bytes",
-        "LOGSTRATA_MEMTABLE_BYTES",
-        "Recent events in memory before they become a file.",
-    ),
-    key(
-        "limits.generation_bytes",
-        "LOGSTRATA_GENERATION_BYTES",
-        "Write-ahead log before recent events become a file.",
-    ),
-    key(
-        "limits.generation_age",
-        "LOGSTRATA_GENERATION_AGE",
-        "How long recent events stay out of files, at most.",
-    ),
-    key(
-        "limits.wal_bytes",
-        "LOGSTRATA_WAL_BYTES",
-        "The whole write-ahead log, at most; bounds the time of recovery.",
-    ),
-    key(
-        "limits.queue_bytes",
-        "LOGSTRATA_QUEUE_BYTES",
-        "Batches that wait for the log; beyond it, requests are answered 429.",
-    ),
-    key(
-        "limits.cache_bytes",
-        "LOGSTRATA_CACHE_BYTES",
-        "Memory for the directories and filters of files.",
-    ),
-];
-
-/// Those of them that are `true` or `false`.
-const SWITCHES: [&str; 3] = ["storage.mmap", "storage.compaction", "redaction.enabled"];
 
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -166,6 +67,10 @@ pub(crate) struct Config {
     pub(crate) mmap: bool,
     /// Whether files are merged by themselves.
     compacts: bool,
+    /// What the store may take of the disk.
+    disk_budget: Option<DiskBudget>,
+    /// Whether it drops then what is least worth keeping.
+    evict: bool,
     /// Whether secrets are replaced.
     redacts: bool,
     /// Rules that are off.
@@ -174,8 +79,21 @@ pub(crate) struct Config {
     pub(crate) limits: Limits,
     /// Whether batches without a key are known by their bodies.
     pub(crate) dedup_bodies: bool,
+    /// The rules of retention behind the configured ones.
+    preset: Preset,
+    /// Those, in their order.
+    classes: Vec<RetentionRule>,
+    /// When the keeper reports.
+    pub(crate) report: Schedule,
     /// What a query may take at most.
     pub(crate) query_deadline: Duration,
+    /// From here on a query is slow.
+    pub(crate) query_slow: Option<Duration>,
+    /// The file of the keys that the store is encrypted under.
+    pub(crate) key_file: Option<PathBuf>,
+    /// Whether nothing plain is read where it could be encrypted.
+    pub(crate) requires_encryption: bool,
+    archive: archive::ArchiveKeys,
     origins: HashMap<&'static str, Origin>,
 }
 
@@ -198,11 +116,20 @@ impl Config {
             data: "logstrata-data".into(),
             mmap: true,
             compacts: true,
+            disk_budget: None,
+            evict: false,
             redacts: true,
             redaction_disabled: Vec::new(),
             limits: memory.map_or_else(Limits::default, Limits::for_memory),
             dedup_bodies: false,
+            preset: Preset::default(),
+            classes: Vec::new(),
+            report: Schedule::default(),
             query_deadline: Duration::from_secs(60),
+            query_slow: Some(Duration::from_secs(1)),
+            key_file: None,
+            requires_encryption: false,
+            archive: archive::ArchiveKeys::default(),
             origins: HashMap::new(),
         }
     }
@@ -214,6 +141,9 @@ impl Config {
             None => HashMap::new(),
         };
         let mut config = Self::initial(sources.memory);
+        if let Some((path, text)) = &sources.file {
+            config.classes = retention::classes(path, text)?;
+        }
         for key in &KEYS {
             let flag = sources.flags.iter().find(|(name, _, _)| *name == key.name);
             let (value, origin) = if let Some((_, flag, value)) = flag {
@@ -231,6 +161,8 @@ impl Config {
             config.origins.insert(key.name, origin);
         }
         config.limits.compaction.is_automatic = config.compacts;
+        (config.limits.disk_budget, config.limits.evict) = (config.disk_budget, config.evict);
+        config.limits.retention = retention::policy(config.preset, &config.classes)?;
         config.validate()?;
         Ok(config)
     }
@@ -252,6 +184,11 @@ impl Config {
                 self.compacts =
                     value.parse().map_err(|_| format!("{value:?} is not true or false"))?;
             }
+            "disk.budget" => self.disk_budget = parse_budget(value)?,
+            "disk.evict" => {
+                self.evict =
+                    value.parse().map_err(|_| format!("{value:?} is not true or false"))?;
+            }
             "redaction.enabled" => {
                 self.redacts = value.parse().map_err(|_| "true or false is wanted".to_owned())?;
             }
@@ -263,7 +200,14 @@ impl Config {
                     _ => return Err(format!("{value:?} is not body or off")),
                 }
             }
+            "retention.preset" => {
+                self.preset = Preset::from_name(value)
+                    .ok_or_else(|| format!("{value:?} is not levels or audit"))?;
+            }
+            "retention.report" => self.report = Schedule::new(value)?,
             "query.deadline" => self.query_deadline = parse_duration(value)?,
+            "query.slow" if value == "off" => self.query_slow = None,
+            "query.slow" => self.query_slow = Some(parse_duration(value)?),
             // It is the first of the limits in `KEYS`: the others change what follows from it.
             "limits.memory" => self.limits = Limits::for_memory(memory()?),
             "limits.disk_reserve" if value == "auto" => self.limits.disk_reserve_bytes = None,
@@ -278,10 +222,31 @@ impl Config {
             }
             "limits.wal_bytes" => self.limits.wal_bytes_max = bytes()?,
             "limits.queue_bytes" => self.limits.queue_bytes_max = memory()?,
+            "limits.query_bytes" => self.limits.query_bytes_max = memory()?,
             "limits.cache_bytes" => self.limits.cache_bytes_max = bytes()?,
-            other => unreachable!("{other} is in KEYS, but nothing sets it"),
+            "encryption.key_file" => {
+                self.key_file = Some(value.into()).filter(|_| !value.is_empty())
+            }
+            "encryption.require" => {
+                self.requires_encryption =
+                    value.parse().map_err(|_| format!("{value:?} is not true or false"))?;
+            }
+            other => match other.strip_prefix("archive.") {
+                Some(name) => self.archive.set(name, value)?,
+                None => unreachable!("{other} is in KEYS, but nothing sets it"),
+            },
         }
         Ok(())
+    }
+
+    /// Where sealed files are copied to, if they are.
+    pub(crate) fn archive(&self) -> Option<&logstrata_archive::Settings> {
+        self.archive.settings()
+    }
+
+    /// How days are exported there, and when, if they are.
+    pub(crate) fn export(&self) -> Option<(logstrata_archive::ExportSettings, Schedule)> {
+        self.archive.export()
     }
 
     /// The rules of redaction that are on.
@@ -303,12 +268,21 @@ impl Config {
             "storage.data" => self.data.display().to_string(),
             "storage.mmap" => self.mmap.to_string(),
             "storage.compaction" => self.compacts.to_string(),
+            "disk.budget" => match self.disk_budget {
+                None => "off".into(),
+                Some(DiskBudget::Bytes(bytes)) => format_bytes(bytes),
+                Some(DiskBudget::Percent(percent)) => format!("{percent}%"),
+            },
+            "disk.evict" => self.evict.to_string(),
             "redaction.enabled" => self.redacts.to_string(),
             "redaction.disable" => {
                 self.redaction_disabled.iter().map(|rule| rule.name()).collect::<Vec<_>>().join(",")
             }
             "ingest.dedup" => if self.dedup_bodies { "body" } else { "off" }.into(),
+            "retention.preset" => self.preset.name().to_owned(),
+            "retention.report" => self.report.to_string(),
             "query.deadline" => format_duration(self.query_deadline),
+            "query.slow" => self.query_slow.map_or_else(|| "off".into(), format_duration),
             "limits.memory" => format_bytes(limits.memory_bytes_max as u64),
             "limits.disk_reserve" => {
                 limits.disk_reserve_bytes.map_or_else(|| "auto".into(), format_bytes)
@@ -322,8 +296,16 @@ impl Config {
             }
             "limits.wal_bytes" => format_bytes(limits.wal_bytes_max),
             "limits.queue_bytes" => format_bytes(limits.queue_bytes_max as u64),
+            "limits.query_bytes" => format_bytes(limits.query_bytes_max as u64),
             "limits.cache_bytes" => format_bytes(limits.cache_bytes_max),
-            other => unreachable!("{other} is in KEYS, but nothing shows it"),
+            "encryption.key_file" => {
+                self.key_file.as_ref().map_or_else(String::new, |file| file.display().to_string())
+            }
+            "encryption.require" => self.requires_encryption.to_string(),
+            other => match other.strip_prefix("archive.") {
+                Some(name) => self.archive.text(name),
+                None => unreachable!("{other} is in KEYS, but nothing shows it"),
+            },
         }
     }
 
@@ -357,6 +339,7 @@ impl Config {
             ),
             (limits.generation_age_ms_max >= 1_000, "limits.generation_age has to be at least 1s"),
             (limits.queue_bytes_max >= 1 << 20, "limits.queue_bytes has to be at least 1MiB"),
+            (limits.query_bytes_max >= 1 << 20, "limits.query_bytes has to be at least 1MiB"),
             (limits.cache_bytes_max >= 1 << 20, "limits.cache_bytes has to be at least 1MiB"),
             (
                 limits.cache_bytes_max <= limits.memory_bytes_max as u64 / 2,
@@ -375,6 +358,8 @@ impl Config {
                  ingest's share, 40% of limits.memory without limits.cache_bytes",
             ),
         ];
+        self.archive.check().map_err(ConfigError)?;
+        retention::check_exports(&self.classes, self.export().is_some())?;
         match rules.into_iter().find(|(holds, _)| !holds) {
             Some((_, why)) => Err(ConfigError(why.into())),
             None => Ok(()),
@@ -403,6 +388,7 @@ impl Config {
                 .and_then(|()| writeln!(out, "{name} = {value} # {origin}"))
                 .expect("a string takes everything");
         }
+        retention::write(&self.classes, &mut out);
         out
     }
 }
@@ -419,7 +405,8 @@ fn file_values(path: &Path, text: &str) -> Result<HashMap<&'static str, String>,
     for (section, content) in root {
         let names = || KEYS.iter().filter_map(|key| key.name.strip_prefix(&format!("{section}.")));
         if names().next().is_none() {
-            let known = "server, storage, ingest, query, redaction and limits";
+            let known = "server, storage, disk, ingest, query, redaction, retention, limits, encryption and \
+                 archive";
             return Err(wrong(format!("unknown section or key {section:?}; sections: {known}")));
         }
         let toml::Value::Table(content) = content else {
@@ -427,6 +414,9 @@ fn file_values(path: &Path, text: &str) -> Result<HashMap<&'static str, String>,
         };
         for (name, value) in content {
             let full = format!("{section}.{name}");
+            if full == retention::CLASSES {
+                continue; // A list of tables: it is read by itself.
+            }
             let Some(key) = KEYS.iter().find(|key| key.name == full) else {
                 let known = names().collect::<Vec<_>>().join(", ");
                 return Err(wrong(format!("unknown key {full:?}; [{section}] knows: {known}")));
@@ -435,6 +425,9 @@ fn file_values(path: &Path, text: &str) -> Result<HashMap<&'static str, String>,
                 toml::Value::String(text) => text,
                 toml::Value::Integer(number) => number.to_string(),
                 toml::Value::Boolean(value) if SWITCHES.contains(&key.name) => value.to_string(),
+                toml::Value::Boolean(value) if key.name == "archive.path_style" => {
+                    value.to_string()
+                }
                 _ if SWITCHES.contains(&key.name) => {
                     return Err(wrong(format!("{full} has to be true or false")));
                 }
@@ -449,6 +442,26 @@ fn file_values(path: &Path, text: &str) -> Result<HashMap<&'static str, String>,
         }
     }
     Ok(values)
+}
+
+/// A size, or a part of the disk like `80%`; `off` is none.
+fn parse_budget(text: &str) -> Result<Option<DiskBudget>, String> {
+    if text == "off" {
+        return Ok(None);
+    }
+    let Some(percent) = text.strip_suffix('%') else {
+        let bytes =
+            parse_bytes(text).map_err(|why| format!("{why}; or a part like 80%; or off"))?;
+        let enough = bytes >= 1 << 30;
+        return match enough {
+            true => Ok(Some(DiskBudget::Bytes(bytes))),
+            false => Err("a budget is at least 1GiB: the log alone may take that".into()),
+        };
+    };
+    match percent.trim().parse() {
+        Ok(percent @ 1..=100) => Ok(Some(DiskBudget::Percent(percent))),
+        _ => Err(format!("{text:?} is no part of a disk: 1% to 100%")),
+    }
 }
 
 /// Names of rules, separated by commas.

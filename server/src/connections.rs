@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use prometheus_client::metrics::counter::Counter;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
@@ -38,12 +38,14 @@ pub(crate) struct Place {
     /// Its number among the idle ones.
     idle: Mutex<Option<u64>>,
     requests: AtomicU64,
+    /// Whether an answer is sent that is still being made.
+    streams: AtomicBool,
     _permit: OwnedSemaphorePermit,
 }
 
-/// A request in flight.
+/// A request in flight, or an answer that is still being made.
 #[derive(Debug)]
-pub(crate) struct Busy<'a>(&'a Place);
+pub(crate) struct Busy(Arc<Place>);
 
 impl Connections {
     /// So many places. Counts the connections that had to leave.
@@ -56,7 +58,7 @@ impl Connections {
     }
 
     /// A place, as soon as there is one.
-    pub(crate) async fn place(self: &Arc<Self>) -> Place {
+    pub(crate) async fn place(self: &Arc<Self>) -> Arc<Place> {
         let permit = loop {
             if let Ok(permit) = Arc::clone(&self.places).try_acquire_owned() {
                 break permit;
@@ -71,13 +73,14 @@ impl Connections {
                 break permit.expect("the semaphore is never closed");
             }
         };
-        let place = Place {
+        let place = Arc::new(Place {
             all: Arc::clone(self),
             bell: Arc::default(),
             idle: Mutex::default(),
             requests: AtomicU64::new(0),
+            streams: AtomicBool::new(false),
             _permit: permit,
-        };
+        });
         place.becomes_idle();
         place
     }
@@ -90,17 +93,17 @@ impl Place {
     }
 
     /// The connection is not idle as long as this lives.
-    pub(crate) fn request(&self) -> Busy<'_> {
+    pub(crate) fn request(self: &Arc<Self>) -> Busy {
         if let Some(number) = self.idle.lock().take() {
             self.all.idle.lock().bells.remove(&number);
         }
         self.requests.fetch_add(1, Relaxed);
-        Busy(self)
+        Busy(Arc::clone(self))
     }
 
-    /// Whether a request is in flight.
+    /// Whether a request is in flight that has no answer yet.
     pub(crate) fn is_busy(&self) -> bool {
-        self.idle.lock().is_none()
+        self.idle.lock().is_none() && !self.streams.load(Relaxed)
     }
 
     /// Whether there never was a request.
@@ -118,8 +121,17 @@ impl Place {
     }
 }
 
-impl Drop for Busy<'_> {
+impl Busy {
+    /// There is an answer, which is still being made: the connection need not make room, but it keeps
+    /// nobody from leaving at the end.
+    pub(crate) fn streams(&self) {
+        self.0.streams.store(true, Relaxed);
+    }
+}
+
+impl Drop for Busy {
     fn drop(&mut self) {
+        self.0.streams.store(false, Relaxed);
         self.0.becomes_idle();
     }
 }
@@ -136,7 +148,7 @@ impl Drop for Place {
 mod tests {
     use super::*;
 
-    async fn is_asked(place: &Place) -> bool {
+    async fn is_asked(place: &Arc<Place>) -> bool {
         timeout(Duration::from_millis(1), place.asked_to_leave()).await.is_ok()
     }
 

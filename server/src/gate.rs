@@ -4,6 +4,7 @@
 
 use crate::status::ApiError;
 use logstrata_client::wire::ErrorKind;
+use logstrata_engine::Cancel;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -29,6 +30,16 @@ struct Waiting<'a>(&'a AtomicUsize);
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Ends work that nobody waits for any more: whoever waits holds it.
+#[derive(Debug)]
+pub(crate) struct CancelsWhenDropped(pub(crate) Cancel);
+
+impl Drop for CancelsWhenDropped {
+    fn drop(&mut self) {
+        self.0.cancel();
     }
 }
 
@@ -76,23 +87,26 @@ impl Gate {
 }
 
 impl Slot {
-    /// Runs `work` on a thread of its own.
+    /// Runs `work` on a thread of its own: from now on, whether the future is polled or not.
     ///
     /// # Errors
     /// `Internal` if the work panicked.
-    pub(crate) async fn run<T: Send + 'static>(
+    pub(crate) fn run<T: Send + 'static>(
         self,
         work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, ApiError> {
+    ) -> impl Future<Output = Result<T, ApiError>> + Send {
         let done = tokio::task::spawn_blocking(move || {
             let result = work();
             drop(self);
             result
         });
-        done.await.map_err(|panic| {
-            tracing::error!(%panic, "a request failed by a defect of the server");
-            ApiError::new(ErrorKind::Internal, "a defect of the server: its log says more")
-        })
+        async move {
+            // The panic itself is in the log already; its message may quote what was sent.
+            done.await.map_err(|_| {
+                tracing::error!("a request failed by a defect of the server");
+                ApiError::new(ErrorKind::Internal, "a defect of the server: its log says more")
+            })
+        }
     }
 }
 

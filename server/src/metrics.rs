@@ -1,5 +1,8 @@
 //! What `/metrics` tells. Counters are since the process began.
 
+mod archive;
+
+use logstrata_archive::{Archive, ColdStore};
 use logstrata_engine::{Engine, Status};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, text};
@@ -19,6 +22,9 @@ pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0
 /// Upper bounds of latency in seconds: a needle takes 0.2 ms, a cold scan seconds.
 const SECONDS: [f64; 14] =
     [0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
+
+/// The same without its parameters.
+pub(crate) const MEDIA_TYPE: &str = "application/openmetrics-text";
 
 /// The labels of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -48,6 +54,17 @@ pub(crate) struct Metrics {
     pub(crate) ingest_bytes: Counter,
     /// Queries whose client left before they were answered.
     pub(crate) queries_cancelled: Counter,
+    /// Exports that are on their way, behind the request's answer.
+    pub(crate) exports_in_flight: Gauge,
+    query_durations: Histogram,
+    /// Queries that took long.
+    pub(crate) queries_slow: Counter,
+    /// Tails that are being followed.
+    pub(crate) tail_readers: Gauge,
+    /// Events that tails have told.
+    pub(crate) tail_events: Counter,
+    /// Events that tails have left out because their readers were slow.
+    pub(crate) tail_missed: Counter,
 }
 
 impl Metrics {
@@ -65,6 +82,12 @@ impl Metrics {
             ingest_rejected: Counter::default(),
             ingest_bytes: Counter::default(),
             queries_cancelled: Counter::default(),
+            exports_in_flight: Gauge::default(),
+            query_durations: Histogram::new(SECONDS),
+            queries_slow: Counter::default(),
+            tail_readers: Gauge::default(),
+            tail_events: Counter::default(),
+            tail_missed: Counter::default(),
         };
         metrics.registered(engine)
     }
@@ -100,6 +123,29 @@ impl Metrics {
             "Queries whose client left before they were answered.",
             self.queries_cancelled.clone(),
         );
+        registry.register(
+            "exports_in_flight",
+            "Exports being sent, whose requests are answered.",
+            self.exports_in_flight.clone(),
+        );
+        registry.register_with_unit(
+            "query_duration",
+            "Time of queries, with what they wait for others.",
+            Unit::Seconds,
+            self.query_durations.clone(),
+        );
+        registry.register(
+            "queries_slow",
+            "Queries that took longer than query.slow.",
+            self.queries_slow.clone(),
+        );
+        registry.register("tail_readers", "Tails being followed.", self.tail_readers.clone());
+        registry.register("tail_events", "Events sent to tails.", self.tail_events.clone());
+        registry.register(
+            "tail_missed_events",
+            "Events that tails left out because their readers were slow.",
+            self.tail_missed.clone(),
+        );
         registry.register_with_unit(
             "ingest_body",
             "Bytes of ingested bodies after decompression.",
@@ -108,6 +154,18 @@ impl Metrics {
         );
         // Weak: the registry must not keep the engine from being closed.
         registry.register_collector(Box::new(EngineCollector(Arc::downgrade(engine))));
+        self
+    }
+
+    /// Tells of an archive, too.
+    pub(crate) fn with_archive(
+        mut self,
+        archive: &Arc<Archive>,
+        cold: Option<Arc<ColdStore>>,
+    ) -> Self {
+        let archive = Arc::downgrade(archive);
+        let collector = archive::ArchiveCollector { archive, cold };
+        self.registry.register_collector(Box::new(collector));
         self
     }
 
@@ -122,6 +180,11 @@ impl Metrics {
         let labels = RequestLabels { method, route, status };
         self.requests.get_or_create(&labels).inc();
         self.durations.get_or_create(&labels).observe(took.as_secs_f64());
+    }
+
+    /// Counts a query, whatever it came to.
+    pub(crate) fn query_took(&self, took: Duration) {
+        self.query_durations.observe(took.as_secs_f64());
     }
 
     /// All figures as OpenMetrics text.
@@ -191,6 +254,15 @@ fn encode_status(mut encoder: DescriptorEncoder<'_>, status: &Status) -> fmt::Re
             None,
             status.index_faults,
         ),
+        (
+            "expired_on_arrival",
+            "Events that were due when they came.",
+            None,
+            status.expired_on_arrival,
+        ),
+        ("sections_dropped", "Sections dropped by retention.", None, status.sections_dropped),
+        ("events_dropped", "Events dropped by retention.", None, status.events_dropped),
+        ("dropped", "Bytes of files dropped by retention.", bytes(), status.bytes_dropped),
         ("memory_refused_ingest", "Batches refused for want of memory.", None, refused_ingest),
         ("memory_refused_queries", "Queries refused for want of memory.", None, refused_queries),
     ];
@@ -216,9 +288,22 @@ fn encode_status(mut encoder: DescriptorEncoder<'_>, status: &Status) -> fmt::Re
             compaction_failing,
         ),
         ("engine_writable", "1 if events can be appended, else 0.", None, writable),
+        (
+            "drops_suspended",
+            "1 if nothing is dropped because the clock is not trusted, else 0.",
+            None,
+            u64::from(status.drops_suspended.is_some()),
+        ),
+        ("holds", "Legal holds.", None, status.holds),
         ("wal_size", "Bytes of the log's files.", Some(Unit::Bytes), status.wal_bytes),
         ("segment_size", "Bytes of segment files.", Some(Unit::Bytes), status.segment_bytes),
         ("segment_files", "Level-0 files, segments and packs.", None, status.segment_files),
+        (
+            "evicted_files",
+            "Those of them that are in the archive only.",
+            None,
+            status.archive_files,
+        ),
         ("level_zero_files", "Level-0 files.", None, status.level_zero_files),
         ("pack_files", "Packs.", None, status.pack_files),
         ("sections", "Live sections.", None, status.sections),

@@ -1,5 +1,6 @@
 //! The table of paths and methods, and how a request finds its row.
 
+use crate::openapi::Operation;
 use crate::status::ApiError;
 use hyper::Method;
 use logstrata_client::wire::ErrorKind;
@@ -9,10 +10,12 @@ use logstrata_client::wire::ErrorKind;
 pub(crate) struct Route<H> {
     /// The method; `GET` answers `HEAD` too.
     pub(crate) method: &'static str,
-    /// The path; `{id}` stands for one segment.
+    /// The path; what is in braces, once at most, stands for one segment.
     pub(crate) path: &'static str,
     /// What answers.
     pub(crate) handler: H,
+    /// What it is, for callers.
+    pub(crate) operation: &'static Operation,
 }
 
 /// The table, ready to be searched.
@@ -22,13 +25,15 @@ pub(crate) struct Router<H> {
 }
 
 /// The row of a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) struct Matched<H> {
     /// The row's path: a label of bounded variety.
     pub(crate) path: &'static str,
     /// What answers.
     pub(crate) handler: H,
-    /// The segment that stands for `{id}`, percent-encoded as it came.
+    /// What it is, for callers.
+    pub(crate) operation: &'static Operation,
+    /// The segment that stands for what is in braces, percent-encoded as it came.
     pub(crate) id: Option<String>,
 }
 
@@ -59,8 +64,9 @@ impl<H: Copy> Router<H> {
         let Some(route) = found.value.iter().find(|route| route.method == wanted) else {
             return Err(ApiError::method_not_allowed(allow(found.value)));
         };
-        let id = found.params.get("id").map(str::to_owned);
-        Ok(Matched { path: route.path, handler: route.handler, id })
+        let id = found.params.iter().next().map(|(_, segment)| segment.to_owned());
+        let Route { path, handler, operation, .. } = *route;
+        Ok(Matched { path, handler, operation, id })
     }
 }
 
@@ -79,12 +85,15 @@ mod tests {
     use hyper::StatusCode;
 
     fn router() -> Router<&'static str> {
-        let route = |method, path, handler| Route { method, path, handler };
+        let operation = &Operation::PLAIN;
+        let route = |method, path, handler| Route { method, path, handler, operation };
         Router::new(&[
             route("POST", "/logs", "ingest"),
             route("GET", "/logs", "search"),
             route("GET", "/logs/stats", "stats"),
             route("GET", "/logs/{id}", "event"),
+            route("GET", "/logs/{id}/context", "context"),
+            route("GET", "/logs/trace/{trace_id}", "trace"),
         ])
     }
 
@@ -101,6 +110,11 @@ mod tests {
         assert_eq!(find(Method::GET, "/logs/stats"), ("stats", "/logs/stats", None));
         let event = ("event", "/logs/{id}", Some("01ABC".to_owned()));
         assert_eq!(find(Method::GET, "/logs/01ABC"), event);
+        let context = ("context", "/logs/{id}/context", Some("trac".to_owned()));
+        assert_eq!(find(Method::GET, "/logs/trac/context"), context);
+        let trace = |id: &str| ("trace", "/logs/trace/{trace_id}", Some(id.to_owned()));
+        assert_eq!(find(Method::GET, "/logs/trace/a%2Fb"), trace("a%2Fb"));
+        assert_eq!(find(Method::GET, "/logs/trace/context"), trace("context"));
     }
 
     #[test]

@@ -1,13 +1,18 @@
 //! Errors become HTTP answers here, and nowhere else.
 
 use bytes::Bytes;
-use http_body_util::Full;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full};
 use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::{Response, StatusCode};
 use logstrata_client::wire::{ErrorBody, ErrorDetail, ErrorKind, IngestAnswer, JSON, Position};
+use std::convert::Infallible;
 
-/// An answer with its whole body.
-pub(crate) type Answer = Response<Full<Bytes>>;
+/// The body of an answer: whole, or made while it is sent. An error ends the connection before the
+/// end of the body, so that the receiver can tell.
+pub(crate) type Body = UnsyncBoxBody<Bytes, Box<dyn std::error::Error + Send + Sync>>;
+/// An answer.
+pub(crate) type Answer = Response<Body>;
 
 /// Why a request is refused.
 #[derive(Debug, Clone)]
@@ -37,9 +42,15 @@ impl ApiError {
     }
 
     /// A part of the query text is wrong.
-    pub(crate) fn at(mut self, position: Position, excerpt: String) -> Self {
+    pub(crate) fn at(mut self, position: Position) -> Self {
         self.body.error.position = Some(position);
-        self.body.error.excerpt = Some(excerpt);
+        self
+    }
+
+    /// Shows the part of this query that is wrong, if it is one.
+    pub(crate) fn in_query(mut self, text: &str) -> Self {
+        let error = &mut self.body.error;
+        error.excerpt = error.position.map(|position| excerpt(text, position));
         self
     }
 
@@ -78,15 +89,35 @@ impl ApiError {
     }
 }
 
+/// The line of the error, and below it carets under the error.
+fn excerpt(text: &str, position: Position) -> String {
+    let at = |offset: usize| text.floor_char_boundary(offset.min(text.len()));
+    let (start, end) = (at(position.start), at(position.end));
+    let line_start = text[..start].rfind('\n').map_or(0, |newline| newline + 1);
+    let line_end = text[start..].find('\n').map_or(text.len(), |newline| start + newline);
+    let line: String =
+        text[line_start..line_end].chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let before = text[line_start..start].chars().count();
+    let carets = text[start..end.clamp(start, line_end)].chars().count().max(1);
+    format!("{line}\n{}{}", " ".repeat(before), "^".repeat(carets))
+}
+
 impl From<logstrata_engine::Error> for ApiError {
     fn from(error: logstrata_engine::Error) -> Self {
-        Self::new(kind_of(error.kind()), error.to_string())
+        let mut refused = Self::new(kind_of(error.kind()), error.message());
+        if error.kind() == logstrata_engine::ErrorKind::Away {
+            // Neither the request nor this server is wrong, and a later try may work.
+            refused = refused.unavailable();
+        }
+        let place = error.place().map(|place| Position { start: place.start, end: place.end });
+        refused.body.error.position = place;
+        refused
     }
 }
 
 /// Seconds after which another try makes sense, for what may pass: a queue empties at once, a disk
 /// when somebody frees space, a closed store when it is started again.
-fn retry_after(kind: ErrorKind, status: StatusCode) -> Option<&'static str> {
+pub(crate) fn retry_after(kind: ErrorKind, status: StatusCode) -> Option<&'static str> {
     match (kind, status) {
         (ErrorKind::Busy, _) => Some("1"),
         (ErrorKind::Full, _) => Some("5"),
@@ -107,7 +138,21 @@ pub(crate) fn json_of(body: Bytes) -> Answer {
 
 /// A success with a body of this type.
 pub(crate) fn with_type(content_type: &'static str, body: impl Into<Bytes>) -> Answer {
-    let mut answer = Response::new(Full::new(body.into()));
+    let whole = Full::new(body.into()).map_err(|never| match never {});
+    answer_of(content_type, whole.boxed_unsync())
+}
+
+/// The same with a body that may not be there yet, and never fails.
+pub(crate) fn streamed<B>(content_type: &'static str, body: B) -> Answer
+where
+    B: hyper::body::Body<Data = Bytes, Error = Infallible> + Send + 'static,
+{
+    answer_of(content_type, body.map_err(|never| match never {}).boxed_unsync())
+}
+
+/// A success with a body of this type that is made while it is sent.
+pub(crate) fn answer_of(content_type: &'static str, body: Body) -> Answer {
+    let mut answer = Response::new(body);
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     // Logs are nothing for caches, and never a page.
@@ -124,17 +169,19 @@ fn kind_of(kind: logstrata_engine::ErrorKind) -> ErrorKind {
         Engine::Full => ErrorKind::Full,
         Engine::Unsupported => ErrorKind::Unsupported,
         Engine::Corrupt => ErrorKind::Corrupt,
-        Engine::Io => ErrorKind::Io,
+        Engine::Io | Engine::Away | Engine::Locked => ErrorKind::Io,
         Engine::Closed => ErrorKind::Closed,
         Engine::Deadline => ErrorKind::Deadline,
+        Engine::Memory => ErrorKind::Memory,
         // Only for those who have gone.
         Engine::Cancelled => ErrorKind::Timeout,
     }
 }
 
-fn status_of(kind: ErrorKind) -> StatusCode {
+/// The status of a refusal.
+pub(crate) fn status_of(kind: ErrorKind) -> StatusCode {
     match kind {
-        ErrorKind::Invalid => StatusCode::BAD_REQUEST,
+        ErrorKind::Invalid | ErrorKind::Memory => StatusCode::BAD_REQUEST,
         ErrorKind::NotFound => StatusCode::NOT_FOUND,
         ErrorKind::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         ErrorKind::Conflict => StatusCode::UNPROCESSABLE_ENTITY,
@@ -167,6 +214,7 @@ mod tests {
             (Error::unsupported("x"), 500),
             (Error::closed("x"), 503),
             (Error::deadline("x"), 504),
+            (Error::memory("x"), 400),
             (Error::cancelled("x"), 408),
             (Error::io("read", "f".as_ref(), std::io::Error::other("x")), 500),
         ] {
@@ -183,5 +231,24 @@ mod tests {
         let answer = ApiError::method_not_allowed("GET, HEAD".into()).into_answer();
         assert_eq!(answer.status(), StatusCode::METHOD_NOT_ALLOWED);
         assert_eq!(answer.headers()[ALLOW], "GET, HEAD");
+    }
+
+    fn shown(text: &str, span: std::ops::Range<usize>) -> String {
+        excerpt(text, Position { start: span.start, end: span.end })
+    }
+
+    #[test]
+    fn carets_stand_under_the_error() {
+        assert_eq!(shown("level:(", 6..7), "level:(\n      ^");
+        assert_eq!(shown("größe:> x", 8..9), "größe:> x\n      ^", "characters, not bytes");
+        assert_eq!(shown("abc", 3..3), "abc\n   ^", "the end of the text has a caret, too");
+        assert_eq!(shown("a\nb\tcc d\ne", 4..6), "b cc d\n  ^^", "only its own line");
+        assert_eq!(shown("ab\ncd", 1..4), "ab\n ^");
+    }
+
+    #[test]
+    fn spans_outside_the_text_do_no_harm() {
+        assert_eq!(shown("é", 1..9), "é\n^");
+        assert_eq!(shown("", 5..9), "\n^");
     }
 }

@@ -58,6 +58,17 @@ fn files_are_ingested_and_found_with_and_without_a_server() {
             table,
             "level  count  max(order.id)\nerror      3              7\ninfo       2              -\n"
         );
+        // The query means the same with and without a server, and so does what is wrong with it.
+        let query = "| extract \"card <x>\" | where x:declined";
+        let table = with(&["stats", query, "--group-by", "level"]);
+        assert_eq!(table, "level  count\nerror      2\n");
+        let refused = run(&[&["stats", "card | top 3 level"][..], &target].concat());
+        assert!(!refused.status.success());
+        let told = String::from_utf8_lossy(&refused.stderr);
+        assert!(
+            told.contains("a search takes all\n    card | top 3 level\n           ^^^"),
+            "{told}"
+        );
         let rows = with(&["stats", "--group-by", "level", "--top", "1", "--json"]);
         assert_eq!(rows, "{\"level\":\"error\",\"count\":3}\n");
     }

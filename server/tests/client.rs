@@ -3,8 +3,9 @@
 mod common;
 
 use common::{Server, dir};
-use logstrata_client::wire::{ErrorKind, SearchQuery, StatsQuery};
+use logstrata_client::wire::{ErrorKind, SearchQuery, StatsQuery, TailQuery};
 use logstrata_client::{BatcherLimits, Client, Error, Retry, run_batcher};
+use std::io::{Read as _, Write as _};
 use std::time::Duration;
 use tokio::sync::mpsc;
 
@@ -31,7 +32,7 @@ async fn every_call_is_answered() {
 
     let query = StatsQuery { agg: Some("sum(n)".into()), ..StatsQuery::default() };
     let table = client.stats(&query).await.expect("is answered");
-    assert_eq!(table.rows[0]["sum(n)"].get(), "7");
+    assert_eq!(table.rows[0].get("sum(n)").map(|value| value.get()), Some("7"));
 }
 
 #[tokio::test]
@@ -85,4 +86,33 @@ async fn a_batcher_sends_what_is_full_and_what_is_old() {
     assert_eq!(answered.recv().await, Some((1, Some(1))), "the end");
     running.await.expect("ends");
     assert_eq!(server.messages("").len(), 4);
+}
+
+/// A server that was cut off, not ended, closes no connection: a tail of it waited for ever.
+#[tokio::test]
+async fn a_tail_of_a_server_that_is_silent_breaks() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("is free");
+    let address = listener.local_addr().expect("has one");
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("comes");
+        // An answer to no request is an error of its own.
+        let mut asked = Vec::new();
+        while !asked.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).expect("is asked");
+            asked.push(byte[0]);
+        }
+        let head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+        stream.write_all(head).expect("is sent");
+        // Silent until the client leaves.
+        let _ = std::io::copy(&mut stream, &mut std::io::sink());
+    });
+    let client = Client::new(&format!("http://{address}")).expect("is an address");
+    let mut tail = client.tail(&TailQuery::default()).await.expect("begins");
+    // From here on no time passes but the client's waiting.
+    tokio::time::pause();
+    let began = tokio::time::Instant::now();
+    let error = tail.next().await.expect_err("nothing comes");
+    assert!(matches!(error, Error::Transport { connecting: false, .. }), "{error:?}");
+    assert_eq!(began.elapsed().as_secs(), 45);
 }

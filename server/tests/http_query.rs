@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Server, dir};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::fmt::Write as _;
 
 fn events(count: usize) -> String {
@@ -190,6 +190,9 @@ fn an_event_comes_back_as_it_was_sent() {
             assert_eq!(back, sent, "{text}");
         }
         let shown = server.get(&format!("/api/v1/logs/{}", ids[0])).text();
+        // An id was the only segment of a path that was not decoded.
+        let escaped = format!("%{:02x}{}", ids[0].as_bytes()[0], &ids[0][1..]);
+        assert_eq!(server.get(&format!("/api/v1/logs/{escaped}")).text(), shown);
         assert!(shown.contains("\"level_text\":\"WARNING\""), "{shown}");
         // What is kept for this is not found by a search for words.
         assert!(server.messages("q=severity").is_empty());
@@ -200,4 +203,32 @@ fn an_event_comes_back_as_it_was_sent() {
     check(&server);
     server.stop();
     check(&Server::start(dir.path()));
+}
+
+/// Line breaks between the tokens of a value made several lines of an event, none of which was JSON.
+#[test]
+fn an_event_with_an_array_over_several_lines_is_one_line() {
+    let dir = dir();
+    let server = Server::start(dir.path());
+    let tags = "[1,\r\n  {\"a b\":\n [2, \"c\\n\"]}\n]";
+    let body =
+        format!("[{{\"message\":\"x\",\"tags\":{tags},\"none\":{{\n}}}},\n{{\"message\":\"y\"}}]");
+    let stored = server.post("application/json", body.as_bytes()).json();
+    let file = server.get("/api/v1/logs/export?order=asc").text();
+    let lines: Vec<Value> =
+        file.lines().map(|line| serde_json::from_str(line).expect("is JSON")).collect();
+    assert_eq!(lines.len(), 2, "{file}");
+    let sent: Value = serde_json::from_str(tags).expect("is JSON");
+    assert_eq!((&lines[0]["tags"], &lines[0]["none"]), (&sent, &json!({})));
+    assert_eq!(server.get("/api/v1/logs").text().lines().count(), 1);
+
+    // What was exported can be sent again.
+    let again = common::dir();
+    let second = Server::start(again.path());
+    assert_eq!(second.post_lines(&file).status, 200);
+    assert_eq!(second.get("/api/v1/logs").json()["logs"][1]["tags"], sent);
+
+    let id = stored["first_id"].as_str().expect("is stored");
+    let raw = server.get(&format!("/api/v1/logs/{id}?raw")).text();
+    assert!(raw.contains(tags), "as it was sent: {raw}");
 }

@@ -4,6 +4,8 @@
 
 mod common;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use common::{Server, dir, logstrata};
 use std::path::Path;
 
@@ -35,15 +37,31 @@ fn lines() -> String {
         format!("\"list\":[{{\"client_secret\":\"{c}\"}},\"token={c}\",[[\"http://a:{c}@b\"]]]"),
         format!("\"p\\u0061ssword\":\"{c}\",\"token\":[1,\"{c}\"],\"msg\":\"secret: {c}\""),
         format!("\"severity\":\"token={c}\",\"time\":\"password={c}\""),
+        format!("\"sessions\":{{\"{jwt}\":{{\"age\":1}}}},\"l\":[{{\"{jwt}\":1}}]"),
+        format!("\"env\":[{{\"name\":\"DB_PASSWORD\",\"value\":\"{c}\"}}]"),
     ] {
         lines.push_str(&format!("{{\"message\":\"m\",{attributes}}}\n"));
     }
+    // Two ids: how it was sent is kept as a whole.
+    lines.push_str(&format!(
+        "{{\"message\":\"password={c} \u{fffd}\",\"message_base64\":\"{}\",\"id\":1,\"_id\":2}}\n",
+        canary_in_base64()
+    ));
     lines
+}
+
+fn canary_in_base64() -> String {
+    STANDARD.encode([b"password=", CANARY.as_bytes(), b" \xff"].concat())
 }
 
 /// Whether any file below `dir` holds the canary, in whatever is zstd or plain there.
 fn is_in_files(dir: &Path) -> bool {
-    let found = |bytes: &[u8]| memchr::memmem::find(bytes, CANARY.as_bytes()).is_some();
+    let in_base64 = canary_in_base64();
+    let found = |bytes: &[u8]| {
+        [CANARY, in_base64.as_str()]
+            .iter()
+            .any(|text| memchr::memmem::find(bytes, text.as_bytes()).is_some())
+    };
     let frames = |bytes: &[u8]| {
         let starts = memchr::memmem::find_iter(bytes, b"\x28\xb5\x2f\xfd");
         starts.into_iter().any(|start| {
@@ -70,13 +88,18 @@ fn secrets_are_nowhere() {
     let dir = dir();
     let server = Server::start(dir.path());
     let answer = server.post_lines(&lines());
-    assert_eq!(answer.json()["accepted"], 15, "{}", answer.text());
+    assert_eq!(answer.json()["accepted"], 18, "{}", answer.text());
     let all = server.get("/api/v1/logs?limit=100").text();
     assert!(all.contains("[redacted:password]") && all.contains("[redacted:jwt]"));
     assert!(!all.contains(CANARY), "{all}");
+    for event in server.get("/api/v1/logs?limit=100").json()["logs"].as_array().expect("a list") {
+        let id = event["id"].as_str().expect("an id");
+        let sent = server.get(&format!("/api/v1/logs/{id}?raw=true")).text();
+        assert!(!sent.contains(CANARY) && !sent.contains(&canary_in_base64()), "{sent}");
+    }
     assert_eq!(server.messages(&format!("q=*{CANARY}*")), [""; 0]);
     let metrics = server.get("/metrics").text();
-    assert!(metrics.contains("logstrata_redactions_total{rule=\"jwt\"} 1"), "{metrics}");
+    assert!(metrics.contains("logstrata_redactions_total{rule=\"jwt\"} 3"), "{metrics}");
     assert!(!is_in_files(dir.path()), "in the log");
     server.request("POST", "/api/v1/flush", &[], b"");
     assert!(!is_in_files(dir.path()), "in the files");
@@ -92,7 +115,7 @@ fn without_redaction_the_same_search_finds_them() {
             .arg(dir.path())
             .env("LOGSTRATA_REDACTION_ENABLED", "false"),
     );
-    assert_eq!(server.post_lines(&lines()).json()["accepted"], 15);
+    assert_eq!(server.post_lines(&lines()).json()["accepted"], 18);
     assert!(is_in_files(dir.path()));
 }
 

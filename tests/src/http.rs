@@ -39,21 +39,57 @@ pub fn request_with(
     headers: &[(&str, &str)],
     body: &[u8],
 ) -> io::Result<Response> {
-    let headers: String =
-        headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-    let mut stream = TcpStream::connect(address)?;
-    stream.set_nodelay(true)?;
-    let head = format!(
-        "{method} {target} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\
-         {headers}Content-Length: {}\r\n\r\n",
-        body.len()
-    );
-    let mut message = head.into_bytes();
-    message.extend_from_slice(body);
-    stream.write_all(&message)?;
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer)?;
-    parse(&answer).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+    let mut sending = Sending::begin(address, method, target, headers, body.len())?;
+    sending.send(body);
+    sending.answer()
+}
+
+/// A request whose body is on its way.
+#[derive(Debug)]
+pub struct Sending(TcpStream);
+
+impl Sending {
+    /// Sends the head of a request whose body will have so many bytes.
+    ///
+    /// # Errors
+    /// No connection.
+    pub fn begin(
+        address: SocketAddr,
+        method: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+        length: usize,
+    ) -> io::Result<Self> {
+        let headers: String =
+            headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let mut stream = TcpStream::connect(address)?;
+        stream.set_nodelay(true)?;
+        let head = format!(
+            "{method} {target} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\
+             {headers}Content-Length: {length}\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes())?;
+        Ok(Self(stream))
+    }
+
+    /// Sends a part of the body. That it is not taken is no error: a server may answer before it
+    /// has all of it, and hang up.
+    pub fn send(&mut self, part: &[u8]) {
+        let _ = self.0.write_all(part);
+    }
+
+    /// Reads the answer.
+    ///
+    /// # Errors
+    /// The connection broke before the answer was whole.
+    pub fn answer(mut self) -> io::Result<Response> {
+        let mut answer = Vec::new();
+        let read = self.0.read_to_end(&mut answer);
+        match parse(&answer) {
+            Some(answer) => Ok(answer),
+            None => Err(read.err().unwrap_or_else(|| io::ErrorKind::UnexpectedEof.into())),
+        }
+    }
 }
 
 /// The answer; `None` if it is not whole.

@@ -25,6 +25,16 @@ impl Server {
 
     /// The same with settings, by environment variable.
     pub fn start_with(dir: &Path, settings: &[(&str, &str)]) -> Self {
+        Self::try_start(dir, settings).unwrap_or_else(|(status, said)| {
+            panic!("the server ended ({status}) before it listened:\n{said}")
+        })
+    }
+
+    /// The same, for a store that may be refused.
+    ///
+    /// # Errors
+    /// How the process ended before it listened, and what it said.
+    pub fn try_start(dir: &Path, settings: &[(&str, &str)]) -> Result<Self, (ExitStatus, String)> {
         let mut command = logstrata();
         command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(dir);
         command.envs(settings.iter().copied());
@@ -34,12 +44,16 @@ impl Server {
         let (sender, addresses) = channel();
         listen_to(child.stdout.take().expect("piped"), Arc::clone(&said), sender.clone());
         listen_to(child.stderr.take().expect("piped"), Arc::clone(&said), sender);
-        // Fails when both streams end without an address.
-        let Ok(address) = addresses.recv() else {
-            let status = child.wait();
-            panic!("the server ended ({status:?}) before it listened:\n{}", text_of(&said));
-        };
-        Self { child, address, said }
+        // Fails when both streams have ended, and all that was said is there.
+        match addresses.recv() {
+            Ok(address) => Ok(Self { child, address, said }),
+            Err(_) => Err((child.wait().expect("ended"), text_of(&said))),
+        }
+    }
+
+    /// The process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Where it listens.
@@ -159,8 +173,15 @@ pub fn run(arguments: &[&str]) -> Output {
     logstrata().args(arguments).stdin(Stdio::null()).output().expect("the binary runs")
 }
 
+/// Starts the binary with these arguments; what it says can be read from it.
+pub fn spawn(arguments: &[&str]) -> Child {
+    let mut command = logstrata();
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn().expect("the binary runs")
+}
+
 /// The binary with no arguments, and no settings of whoever runs the tests.
-fn logstrata() -> Command {
+pub fn logstrata() -> Command {
     let mut command = Command::new(binary());
     for (name, _) in std::env::vars_os() {
         if name.to_str().is_some_and(|name| name.starts_with("LOGSTRATA_")) {
@@ -171,7 +192,7 @@ fn logstrata() -> Command {
 }
 
 /// The binary: that of `LOGSTRATA_BIN`, or the one that cargo builds.
-fn binary() -> &'static Path {
+pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| match std::env::var_os("LOGSTRATA_BIN") {
         Some(path) => path.into(),

@@ -1,9 +1,11 @@
 //! A store in memory beside its model: what is done to the one is done to the other, and they
 //! must agree.
 
+use crate::at_rest::{keyed, keys_of};
 use crate::dice::Dice;
 use crate::model::{Model, by_name};
 use crate::workload::{self, Draft, Drafts, MARK, START};
+use logstrata_engine::crypt::Keyring;
 use logstrata_engine::io::{Clock, Io, ManualClock, MemoryStorage, SeededEntropy};
 use logstrata_engine::query::ast::Filter;
 use logstrata_engine::query::{EventRecord, Order, SearchRequest, TimeRange};
@@ -25,6 +27,8 @@ pub struct World {
     keyed: BTreeMap<u64, (usize, (EventId, EventId))>,
     keys_used: u64,
     limits: Limits,
+    /// The store is encrypted under these.
+    keys: Option<Arc<Keyring>>,
     disk: MemoryStorage,
     clock: Arc<ManualClock>,
     /// `None` only between two openings.
@@ -68,6 +72,7 @@ impl World {
             keyed: BTreeMap::new(),
             keys_used: 0,
             limits: limits(seed),
+            keys: keys_of(seed),
             disk: MemoryStorage::new(),
             clock: Arc::new(ManualClock::new(START)),
             engine: None,
@@ -83,7 +88,7 @@ impl World {
 
     fn open(&mut self) {
         let io = Io {
-            storage: Arc::new(self.disk.clone()),
+            storage: keyed(Arc::new(self.disk.clone()), self.keys.as_ref()),
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
             entropy: Arc::new(SeededEntropy::new(self.dice.roll())),
         };

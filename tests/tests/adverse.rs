@@ -88,7 +88,7 @@ impl Store {
         };
         let all: Vec<_> = self.model.events().iter().filter(|e| matches(&filter, e)).collect();
         let expected: Vec<_> = all.iter().copied().filter(in_range).collect();
-        let order = if dice.chance(50) { Order::NewestFirst } else { Order::OldestFirst };
+        let order = [Order::NewestFirst, Order::OldestFirst, Order::Arrival][dice.below(3)];
         let limit = [10_000, 10_000, 7, 50][dice.below(4)];
         let search = SearchRequest {
             query: query.clone(),
@@ -118,7 +118,10 @@ impl Store {
 
     fn check_search(&self, mut request: SearchRequest, expected: &[&EventRecord]) {
         let mut expected = expected.to_vec();
-        expected.sort_by_key(|event| (event.timestamp, event.id.seq()));
+        match request.order {
+            Order::Arrival => expected.sort_by_key(|event| event.id.seq()),
+            _ => expected.sort_by_key(|event| (event.timestamp, event.id.seq())),
+        }
         if request.order == Order::NewestFirst {
             expected.reverse();
         }

@@ -87,7 +87,7 @@ impl Store {
         let query = workload::sentence_filter(&mut self.dice, self.model.events());
         let filter = parse(&query).unwrap_or_else(|error| panic!("{query}: {error}"));
         let range = self.range();
-        let order = if self.dice.chance(50) { Order::NewestFirst } else { Order::OldestFirst };
+        let order = [Order::NewestFirst, Order::OldestFirst, Order::Arrival][self.dice.below(3)];
         let limit = [3, 10, 1_000_000][self.dice.below(3)];
         let expected = self.model.search(&filter, range, order, u64::MAX);
         let request = SearchRequest {

@@ -1,5 +1,6 @@
 //! `kill -9` under load, again and again: what was acknowledged is there, once; and so is what was
-//! sent again under its key.
+//! sent again under its key. `KILL_CYCLES=200 cargo test -p logstrata-tests --test kill -- --nocapture`
+//! kills more often, and tells how much was acknowledged.
 
 use logstrata_tests::dice::Dice;
 use logstrata_tests::server::Server;
@@ -9,10 +10,46 @@ use std::net::SocketAddr;
 use std::sync::{Condvar, Mutex};
 
 const CYCLES: usize = 10;
+/// After so many kills a new store is begun: every check reads all of a store.
+const CYCLES_OF_A_STORE: usize = 20;
 const SENDERS: usize = 4;
 /// Events become files often, so that kills meet cuts and flushes too.
 const SETTINGS: [(&str, &str); 2] =
     [("LOGSTRATA_MEMTABLE_BYTES", "1MiB"), ("LOGSTRATA_GENERATION_AGE", "1s")];
+
+/// How often the server of each store is killed.
+fn stores() -> Vec<usize> {
+    let all = std::env::var("KILL_CYCLES").map_or(CYCLES, |text| text.parse().expect("a number"));
+    (0..all).step_by(CYCLES_OF_A_STORE).map(|first| CYCLES_OF_A_STORE.min(all - first)).collect()
+}
+
+/// What a test has seen.
+#[derive(Default)]
+struct Figures {
+    cycles: usize,
+    sent: usize,
+    acknowledged: usize,
+    /// Batches with keys that were stored before they were sent again.
+    resumed: usize,
+}
+
+impl Figures {
+    fn add(&mut self, cycles: usize, progress: &Progress) {
+        let counts = progress.counts.lock().expect("not poisoned");
+        self.cycles += cycles;
+        self.sent += counts.sent.len();
+        self.acknowledged += counts.acknowledged.len();
+    }
+
+    /// A test that gets here has found nothing lost and nothing doubled.
+    fn tell(&self) {
+        let Self { cycles, sent, acknowledged, resumed } = self;
+        eprintln!(
+            "{cycles} kills, {sent} events sent, {acknowledged} acknowledged, 0 lost, 0 doubled, \
+             {resumed} batches sent again that were stored"
+        );
+    }
+}
 
 #[derive(Default)]
 struct Progress {
@@ -49,10 +86,18 @@ impl Progress {
 
 #[test]
 fn acknowledged_events_survive_kill_9_once() {
-    let dir = tempfile::tempdir().expect("a directory");
     let mut dice = Dice::new(1);
+    let mut figures = Figures::default();
+    for cycles in stores() {
+        figures.add(cycles, &killed_again_and_again(cycles, &mut dice));
+    }
+    figures.tell();
+}
+
+fn killed_again_and_again(cycles: usize, dice: &mut Dice) -> Progress {
+    let dir = tempfile::tempdir().expect("a directory");
     let progress = Progress::default();
-    for cycle in 0..CYCLES {
+    for cycle in 0..cycles {
         // Both ways of reading files, turn by turn.
         let mmap = ("LOGSTRATA_MMAP", if cycle % 2 == 0 { "true" } else { "false" });
         let server = Server::start_with(dir.path(), &[&SETTINGS[..], &[mmap]].concat());
@@ -75,6 +120,7 @@ fn acknowledged_events_survive_kill_9_once() {
     check(&server, &progress);
     let (status, said) = server.stop();
     assert!(status.success(), "{status}\n{said}");
+    progress
 }
 
 /// Sends batches until the server is gone.
@@ -214,12 +260,23 @@ fn is_replay(answer: &http::Response) -> bool {
 /// what was on its way when a server died is sent again and is there once.
 #[test]
 fn batches_with_keys_are_stored_once_over_kill_9() {
-    let dir = tempfile::tempdir().expect("a directory");
     let mut dice = Dice::new(2);
+    let mut figures = Figures::default();
+    for cycles in stores() {
+        let (progress, resumed) = killed_with_keys(cycles, &mut dice);
+        figures.add(cycles, &progress);
+        figures.resumed += resumed;
+    }
+    assert!(figures.resumed > 0, "no batch was sent again");
+    figures.tell();
+}
+
+fn killed_with_keys(cycles: usize, dice: &mut Dice) -> (Progress, usize) {
+    let dir = tempfile::tempdir().expect("a directory");
     let progress = Progress::default();
     let new = |sender| Keyed::new(format!("sender{sender}"), dice.roll());
     let mut senders: Vec<Keyed> = (0..SENDERS).map(new).collect();
-    for _ in 0..CYCLES {
+    for _ in 0..cycles {
         let server = Server::start_with(dir.path(), &SETTINGS);
         let address = server.address();
         check(&server, &progress);
@@ -251,8 +308,8 @@ fn batches_with_keys_are_stored_once_over_kill_9() {
     check(&server, &progress);
     let counts = progress.counts.lock().expect("not poisoned");
     assert_eq!(counts.sent, counts.acknowledged);
-    let resumed: usize = senders.iter().map(|sender| sender.resumed).sum();
-    assert!(resumed > 0, "no batch was sent again");
+    drop(counts);
+    (progress, senders.iter().map(|sender| sender.resumed).sum())
 }
 
 /// Asks for flushes and compactions until the server is gone.

@@ -50,6 +50,26 @@ impl Redactor {
         self.hits[rule as usize].fetch_add(1, Relaxed);
     }
 
+    /// A text without its secrets. Nothing is counted: it is no event's.
+    pub(crate) fn text(&self, text: &str) -> String {
+        if self.rules.is_none() {
+            return text.to_owned();
+        }
+        let redacted = SCRATCH.with_borrow_mut(|scratch| {
+            text::redact(text.as_bytes(), &self.anchors, self.rules, scratch, |_| {})
+        });
+        redacted
+            .map_or_else(|| text.to_owned(), |bytes| String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// What stands in the place of a value whose key says that it is a secret; `None` if it does not.
+    pub(crate) fn marker_of_key(&self, name: &str) -> Option<String> {
+        let rule = KeyState::of(name.as_bytes()).rule().filter(|rule| self.rules.is_on(*rule))?;
+        let mut out = Vec::new();
+        marker::push(rule, &mut out);
+        Some(String::from_utf8_lossy(&out).into_owned())
+    }
+
     /// Replaces the secrets of a column.
     pub(super) fn column(&self, column: &mut RowColumn) {
         if self.rules.is_none() {

@@ -7,7 +7,8 @@ use crate::error::{Error, Result};
 use crate::event::{Kind, Level, Value};
 use crate::field;
 use crate::limits::{BATCH_PARTS_MAX, Limits};
-use crate::partition::{DEFAULT_TENANT, PartitionKey, class_of, partition_day};
+use crate::partition::{Arrival, DEFAULT_TENANT, PartitionKey};
+use crate::retention::{ClassClock, ClassIndex, Policy};
 use crate::timestamp::{Day, Timestamp};
 use std::collections::HashMap;
 use std::ops::Range;
@@ -17,12 +18,13 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct BatchBuilder {
     tenant: Arc<str>,
-    arrival: Timestamp,
+    arrival: Arrival,
     event_bytes_max: usize,
+    policy: Policy,
     rows: u32,
     columns: usize,
     parts: Vec<PartBuilder>,
-    part_places: HashMap<(Day, &'static str), usize>,
+    part_places: HashMap<(Day, ClassIndex), usize>,
     last_part: usize,
     staged: Staged,
 }
@@ -33,6 +35,8 @@ struct Staged {
     fields: Vec<StagedField>,
     names: String,
     bytes: Vec<u8>,
+    /// Whether a rule of retention looks at any of the fields.
+    is_looked_at: bool,
 }
 
 #[derive(Debug)]
@@ -45,6 +49,7 @@ struct StagedField {
 #[derive(Debug)]
 struct PartBuilder {
     key: PartitionKey,
+    class: ClassIndex,
     rows: Rows,
     places: HashMap<Arc<str>, usize>,
     /// The column that followed each column in the last event: events of one sender have the same
@@ -67,11 +72,12 @@ pub struct EventBuilder<'a> {
 
 impl BatchBuilder {
     /// An empty batch of the default tenant. `arrival` is when its bytes came in.
-    pub fn new(limits: &Limits, arrival: Timestamp) -> Self {
+    pub fn new(limits: &Limits, arrival: impl Into<Arrival>) -> Self {
         Self {
             tenant: DEFAULT_TENANT.into(),
-            arrival,
+            arrival: arrival.into(),
             event_bytes_max: limits.event_bytes_max,
+            policy: limits.retention.clone(),
             rows: 0,
             columns: 0,
             parts: Vec::new(),
@@ -86,7 +92,8 @@ impl BatchBuilder {
         self.staged.fields.clear();
         self.staged.names.clear();
         self.staged.bytes.clear();
-        let timestamp = self.arrival;
+        self.staged.is_looked_at = false;
+        let timestamp = self.arrival.at;
         EventBuilder { batch: self, timestamp, level: Level::default() }
     }
 
@@ -126,20 +133,36 @@ impl BatchBuilder {
         Batch { rows: self.rows, parts, claim: None }
     }
 
-    fn part(&mut self, level: Level, timestamp: Timestamp) -> &mut PartBuilder {
-        let mut day = partition_day(timestamp, self.arrival);
-        let class = class_of(level);
-        let is_new = !self.part_places.contains_key(&(day, class));
-        if self.parts.len() >= BATCH_PARTS_MAX && is_new {
-            // A sender of random dates must not open a partition for each.
-            day = self.arrival.day();
+    /// The class of the event that is under construction (see [`crate::retention`]).
+    fn class(&self, level: Level, staged: &Staged) -> ClassIndex {
+        let classifier = self.policy.classifier();
+        if !staged.is_looked_at {
+            return classifier.plain(level);
         }
-        let is_it = |part: &PartBuilder| part.key.day == day && &*part.key.class == class;
+        classifier.class(level, || {
+            staged.fields.iter().map(|field| {
+                let text = &staged.bytes[field.value.clone()];
+                (&staged.names[field.name.clone()], Value { kind: field.kind, text })
+            })
+        })
+    }
+
+    fn part(&mut self, class: ClassIndex, timestamp: Timestamp) -> &mut PartBuilder {
+        let mut day = match self.policy.class(class.into()).clock {
+            ClassClock::Event => self.arrival.partition_day(timestamp),
+            ClassClock::Arrival => self.arrival.day,
+        };
+        let is_many = self.parts.len() >= BATCH_PARTS_MAX;
+        if is_many && !self.part_places.contains_key(&(day, class)) {
+            // A sender of random dates must not open a partition for each.
+            day = self.arrival.day;
+        }
+        let is_it = |part: &PartBuilder| part.key.day == day && part.class == class;
         if !self.parts.get(self.last_part).is_some_and(is_it) {
             self.last_part = *self.part_places.entry((day, class)).or_insert_with(|| {
-                let key =
-                    PartitionKey { tenant: Arc::clone(&self.tenant), class: class.into(), day };
-                self.parts.push(PartBuilder::new(key));
+                let name = Arc::clone(self.policy.classifier().name(class));
+                let key = PartitionKey { tenant: Arc::clone(&self.tenant), class: name, day };
+                self.parts.push(PartBuilder::new(key, class));
                 self.parts.len() - 1
             });
         }
@@ -154,6 +177,7 @@ impl EventBuilder<'_> {
         let staged = &mut self.batch.staged;
         let start = staged.names.len();
         staged.names.push_str(name);
+        staged.is_looked_at |= self.batch.policy.classifier().looks_at(name);
         let value = staged.bytes.len();
         staged.bytes.extend_from_slice(text);
         staged.fields.push(StagedField {
@@ -179,7 +203,8 @@ impl EventBuilder<'_> {
         }
         let offset = batch.rows;
         let staged = std::mem::take(&mut batch.staged);
-        let part = batch.part(self.level, self.timestamp);
+        let class = batch.class(self.level, &staged);
+        let part = batch.part(class, self.timestamp);
         let row = part.rows.len() as u32;
         part.rows.seq_offsets.push(offset);
         part.rows.timestamps.push(self.timestamp.0);
@@ -200,10 +225,11 @@ impl EventBuilder<'_> {
 }
 
 impl PartBuilder {
-    fn new(key: PartitionKey) -> Self {
+    fn new(key: PartitionKey, class: ClassIndex) -> Self {
         let rows = Rows::default();
         Self {
             key,
+            class,
             rows,
             places: HashMap::new(),
             followers: Vec::new(),

@@ -9,6 +9,7 @@ use crate::batch::{RowColumn, Rows};
 use crate::codec::packed;
 use crate::codec::region::read_region;
 use crate::codec::slice::Slice;
+use crate::cold;
 use crate::error::{Corruption, Error, Result};
 use crate::event::{Level, Value};
 use crate::io::File;
@@ -78,11 +79,14 @@ impl Block {
         if let Some(expected) = meta.fault() {
             return Err(source.not_the_block(expected.to_owned(), format!("{meta:?}")));
         }
-        let bytes = source.read(0, meta.header_len)?;
-        let header = Header::decode(&bytes, source.offset(), source.path())?;
-        if header.meta != *meta {
-            return Err(source.not_the_block(format!("{meta:?}"), format!("{:?}", header.meta)));
-        }
+        let header = source.verified(|| {
+            let bytes = source.read(0, meta.header_len)?;
+            let header = Header::decode(&bytes, source.offset(), source.path())?;
+            if header.meta != *meta {
+                return Err(source.not_the_block(format!("{meta:?}"), format!("{:?}", header.meta)));
+            }
+            Ok(header)
+        })?;
         Ok(Self { source, header: Arc::new(header), outlines: Arc::default() })
     }
 
@@ -149,20 +153,20 @@ impl Block {
     }
 
     /// Runs `work` on the index bytes that the block was given, verified.
-    pub(crate) fn filter<T>(&self, work: impl FnOnce(&[u8]) -> Result<T>) -> Result<T> {
+    pub(crate) fn filter<T>(&self, work: impl Fn(&[u8]) -> Result<T>) -> Result<T> {
         let entry = self.header.filter;
         let at = self.source.offset().saturating_add(u64::from(entry.offset));
         let work = |bytes: &[u8]| {
             check_crc(&Slice::new(bytes, at, FILTER, self.source.path()), bytes, entry.crc)?;
             work(bytes)
         };
-        match &self.source {
+        self.source.verified(|| match &self.source {
             Source::Memory(_) => work(&self.source.read(entry.offset, entry.len)?),
             Source::File { file, path, .. } => {
                 let range = at..at.saturating_add(u64::from(entry.len));
                 read_region(&**file, path, range, FILTER, work)
             }
-        }
+        })
     }
 
     /// Whether it has a filter of its own, and not its section an index for all.
@@ -249,11 +253,13 @@ impl Block {
     }
 
     fn part(&self, entry: PartEntry, what: &'static str) -> Result<Part> {
-        let bytes = self.source.read(entry.offset, entry.len)?;
-        let offset = self.source.offset() + u64::from(entry.offset);
-        let part = Part { bytes, offset, file: self.source.shared_path(), what };
-        check_crc(&part.slice(), &part.bytes, entry.crc)?;
-        Ok(part)
+        self.source.verified(|| {
+            let bytes = self.source.read(entry.offset, entry.len)?;
+            let offset = self.source.offset() + u64::from(entry.offset);
+            let part = Part { bytes, offset, file: self.source.shared_path(), what };
+            check_crc(&part.slice(), &part.bytes, entry.crc)?;
+            Ok(part)
+        })
     }
 }
 
@@ -350,6 +356,17 @@ impl Source {
         match self {
             Self::Memory(_) => 0,
             Self::File { offset, .. } => *offset,
+        }
+    }
+
+    /// Reads and verifies something of the block (`C4` of [`crate::cold`]).
+    fn verified<T>(&self, read: impl FnMut() -> Result<T>) -> Result<T> {
+        match self {
+            Self::Memory(_) => {
+                let mut read = read;
+                read()
+            }
+            Self::File { file, .. } => cold::verified(&**file, read),
         }
     }
 

@@ -3,9 +3,11 @@
 pub(crate) mod bitpack;
 pub(crate) mod copy;
 pub(crate) mod crc;
-#[cfg(test)]
+#[cfg(any(test, feature = "testing"))]
 pub(crate) mod dump;
 pub(crate) mod packed;
+#[cfg(any(test, feature = "testing"))]
+pub(crate) mod pieces;
 pub(crate) mod region;
 pub(crate) mod slice;
 pub(crate) mod varint;

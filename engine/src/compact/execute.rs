@@ -5,7 +5,7 @@ use super::plan::Job;
 use crate::error::{Corruption, Error, Result};
 use crate::io::Io;
 use crate::limits::Limits;
-use crate::manifest::{FileId, FileMeta, SectionMeta};
+use crate::manifest::{FileId, FileMeta, Run, SectionMeta};
 use crate::partition::PartitionKey;
 use crate::pool::Reservation;
 use crate::segment::{BlockCache, BlockPlace, Header, SegmentFile, Writer, Written};
@@ -65,13 +65,85 @@ pub(crate) fn execute(
     let seqs = sources.iter().map(|source| (source.meta.min_seq, source.meta.max_seq + 1));
     let seqs = seqs.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))).expect("a job has sections");
     let header = Header { store: place.store, incarnation: place.incarnation, id, seqs };
-    let mut writer = Writer::begin(place.io, place.dir, &header).map_err(Failure::Output)?;
-    match copy(place, &mut writer, sources, memory, proceed) {
-        Ok(names) => {
-            let written = Written { at: place.io.clock.now().0, times: job.writes };
-            writer.finish(names, written).map_err(|error| {
+    write(place, &header, job.writes, memory, proceed, |work, writer| {
+        let mut partitions: BTreeMap<&PartitionKey, Vec<&SourceSection>> = BTreeMap::new();
+        for source in sources {
+            partitions.entry(&source.meta.partition).or_default().push(source);
+        }
+        for (partition, sources) in partitions {
+            let mut inputs = Vec::new();
+            for source in &sources {
+                let blocks = blocks_of(source, place.cache);
+                inputs.extend(blocks.map_err(|e| Failure::Source(partition.clone(), e))?);
+            }
+            let runs = sources.iter().flat_map(|source| source.meta.runs.iter().cloned());
+            let runs = runs.collect();
+            work.section(writer, Part { partition: partition.clone(), inputs, runs })?;
+        }
+        Ok(())
+    })
+}
+
+/// A section to be written.
+#[derive(Debug)]
+pub(crate) struct Part {
+    pub(crate) partition: PartitionKey,
+    /// Its blocks.
+    pub(crate) inputs: Vec<Input>,
+    /// Its runs.
+    pub(crate) runs: Vec<Run>,
+}
+
+impl Part {
+    /// The same, to be written another time.
+    pub(crate) fn again(&self) -> Self {
+        let Self { partition, inputs, runs } = self;
+        let input = |input: &Input| Input {
+            file: Arc::clone(&input.file),
+            place: input.place.clone(),
+            takes: input.takes.clone(),
+        };
+        let inputs = inputs.iter().map(input).collect();
+        Self { partition: partition.clone(), inputs, runs: runs.clone() }
+    }
+}
+
+/// Writes a file of these sections, in which each block is copied whole or in part. It is durable under
+/// its name when this returns, and counts once the manifest says so. `times` is how often its bytes are
+/// written since the log, this time included. `proceed` is asked before each block.
+pub(crate) fn rewrite(
+    place: &Place<'_>,
+    (is_pack, times): (bool, u8),
+    parts: Vec<Part>,
+    memory: &mut Reservation,
+    proceed: &mut dyn FnMut() -> Result<()>,
+) -> Result<FileMeta, Failure> {
+    let id = if is_pack { FileId::Pack(place.number) } else { FileId::Segment(place.number) };
+    let seqs = parts.iter().flat_map(|part| &part.runs).map(|run| (run.seqs.start, run.seqs.end));
+    let seqs = seqs.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))).expect("a section has runs");
+    let header = Header { store: place.store, incarnation: place.incarnation, id, seqs };
+    write(place, &header, times, memory, proceed, |work, writer| {
+        parts.into_iter().try_for_each(|part| work.section(writer, part))
+    })
+}
+
+/// Begins a file, lets `fill` write its sections, and gives it its name.
+fn write(
+    place: &Place<'_>,
+    header: &Header,
+    times: u8,
+    memory: &mut Reservation,
+    proceed: &mut dyn FnMut() -> Result<()>,
+    fill: impl FnOnce(&mut Work<'_>, &mut Writer<'_>) -> Result<(), Failure>,
+) -> Result<FileMeta, Failure> {
+    let mut writer = Writer::begin(place.io, place.dir, header).map_err(Failure::Output)?;
+    let mut work = Work { place, memory, proceed, names: BTreeSet::new() };
+    match fill(&mut work, &mut writer) {
+        Ok(()) => {
+            let written = Written { at: place.io.clock.now().0, times };
+            writer.finish(work.names, written).map_err(|error| {
                 // Whatever it is called by now, no edit names it.
-                remove(place, id);
+                remove(place, header.id);
                 Failure::Output(error)
             })
         }
@@ -91,46 +163,38 @@ pub(crate) fn remove(place: &Place<'_>, id: FileId) {
     }
 }
 
-fn copy(
-    place: &Place<'_>,
-    writer: &mut Writer<'_>,
-    sources: &[SourceSection],
-    memory: &mut Reservation,
-    proceed: &mut dyn FnMut() -> Result<()>,
-) -> Result<impl IntoIterator<Item = String> + use<>, Failure> {
-    let mut partitions: BTreeMap<&PartitionKey, Vec<&SourceSection>> = BTreeMap::new();
-    for source in sources {
-        partitions.entry(&source.meta.partition).or_default().push(source);
-    }
-    let mut names = BTreeSet::new();
-    for (partition, sources) in partitions {
-        let damaged = |error: Error| Failure::Source(partition.clone(), error);
-        let mut inputs = Vec::new();
-        for source in &sources {
-            inputs.extend(blocks_of(source, place.cache).map_err(damaged)?);
-        }
+/// The work on one output.
+struct Work<'a> {
+    place: &'a Place<'a>,
+    memory: &'a mut Reservation,
+    proceed: &'a mut dyn FnMut() -> Result<()>,
+    /// Names of columns, as people type them.
+    names: BTreeSet<String>,
+}
+
+impl Work<'_> {
+    fn section(&mut self, writer: &mut Writer<'_>, part: Part) -> Result<(), Failure> {
+        let Part { partition, inputs, mut runs } = part;
         writer.begin_section(partition.clone());
-        let mut merge = Merge::new(writer, place.limits, place.indexes, memory, proceed);
-        std::mem::swap(&mut merge.names, &mut names);
+        let Place { limits, indexes, .. } = *self.place;
+        let mut merge = Merge::new(writer, limits, indexes, self.memory, self.proceed);
+        std::mem::swap(&mut merge.names, &mut self.names);
         let finished = merge.section(inputs);
-        std::mem::swap(&mut merge.names, &mut names);
+        std::mem::swap(&mut merge.names, &mut self.names);
         let fault = merge.fault;
         let index = finished.map_err(|error| match fault {
-            Fault::Source => damaged(error),
+            Fault::Source => Failure::Source(partition, error),
             Fault::Index => Failure::Index(error),
             Fault::Stopped => Failure::Stopped(error),
             Fault::Output => Failure::Output(error),
         })?;
-        let mut runs: Vec<_> =
-            sources.iter().flat_map(|source| source.meta.runs.iter().cloned()).collect();
         runs.sort_unstable();
-        writer.end_section(runs, index).map_err(Failure::Output)?;
+        writer.end_section(runs, index).map_err(Failure::Output)
     }
-    Ok(names)
 }
 
 /// The blocks of a section, as its file's directory says, if that is what the manifest says.
-fn blocks_of(source: &SourceSection, cache: &BlockCache) -> Result<Vec<Input>> {
+pub(crate) fn blocks_of(source: &SourceSection, cache: &BlockCache) -> Result<Vec<Input>> {
     let SectionMeta { offset, rows, partition, min_seq, max_seq, blocks, .. } = &source.meta;
     let sections = source.file.sections(cache)?;
     let is_it = |blocks: &[BlockPlace]| blocks.first().is_some_and(|first| first.offset == *offset);
@@ -157,6 +221,10 @@ fn blocks_of(source: &SourceSection, cache: &BlockCache) -> Result<Vec<Input>> {
         }
         .into());
     };
-    let input = |place: &BlockPlace| Input { file: Arc::clone(&source.file), place: place.clone() };
+    let input = |place: &BlockPlace| Input {
+        file: Arc::clone(&source.file),
+        place: place.clone(),
+        takes: None,
+    };
     Ok(section.blocks.iter().map(input).collect())
 }

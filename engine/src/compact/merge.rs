@@ -2,11 +2,12 @@
 //! are; small ones are gathered with what stands beside them.
 
 use crate::batch::{RowColumn, Rows, gather};
-use crate::block::{self, Block, BlockMeta};
+use crate::block::{self, Block, BlockMeta, Source};
 use crate::error::{Corruption, Error, Result};
 use crate::field;
 use crate::index::{SegmentIndexBuilder, Split};
 use crate::limits::{Limits, MEMTABLE_NAMES_MAX};
+use crate::manifest::Range64;
 use crate::pool::Reservation;
 use crate::segment::{BlockPlace, INDEX_KIND, INDEX_VERSION, IndexPart, SegmentFile, Writer};
 use std::borrow::Borrow;
@@ -28,9 +29,12 @@ pub(crate) fn memory_base(limits: &Limits) -> usize {
 
 /// A block to copy.
 #[derive(Debug)]
-pub(super) struct Input {
-    pub(super) file: Arc<SegmentFile>,
-    pub(super) place: BlockPlace,
+pub(crate) struct Input {
+    pub(crate) file: Arc<SegmentFile>,
+    pub(crate) place: BlockPlace,
+    /// Of a block that is not copied as it is: the sequence numbers of the rows that are taken. Its
+    /// filter may be damaged, which is made anew.
+    pub(crate) takes: Option<Arc<[Range64]>>,
 }
 
 /// What an error of a merge is about.
@@ -122,7 +126,8 @@ impl<'a, 'w> Merge<'a, 'w> {
     fn block(&mut self, input: &Input) -> Result<()> {
         let (bytes, block) = self.verified(input)?;
         let meta = block.meta();
-        if is_full_enough(meta.rows as usize, meta.raw_bytes as usize, self.limits) {
+        let is_full = is_full_enough(meta.rows as usize, meta.raw_bytes as usize, self.limits);
+        if is_full && input.takes.is_none() {
             if self.pending.is_empty() || self.pending_is_full_enough() {
                 self.flush()?;
                 return self.whole(input, &bytes, &block);
@@ -195,14 +200,25 @@ impl<'a, 'w> Merge<'a, 'w> {
 
     fn decoded(&mut self, block: &Block, input: &Input) -> Result<Rows> {
         let rows = block::decode(block).inspect_err(|_| self.fault = Fault::Source);
-        rows.map_err(|error| error.placed(input.file.path(), input.place.offset))
+        let rows = rows.map_err(|error| error.placed(input.file.path(), input.place.offset))?;
+        let Some(seqs) = &input.takes else { return Ok(rows) };
+        let rows = within(&rows, seqs);
+        // Columns that only the others had are in the output no more.
+        self.note(rows.columns.iter().map(|column| &*column.name));
+        Ok(rows)
     }
 
     fn read(&mut self, input: &Input) -> Result<(Arc<[u8]>, Block)> {
         let bytes: Arc<[u8]> = input.file.block_bytes(&input.place)?.into();
         let BlockPlace { offset, meta } = &input.place;
-        let block = block::verify(&bytes, meta, *offset, input.file.path())?;
-        self.note_names(&block, input)?;
+        let block = match input.takes {
+            Some(_) => Block::open(Source::Memory(Arc::clone(&bytes)), meta)
+                .map_err(|error| error.placed(input.file.path(), *offset))?,
+            None => block::verify(&bytes, meta, *offset, input.file.path())?,
+        };
+        if input.takes.is_none() {
+            self.note_names(&block, input)?;
+        }
         Ok((bytes, block))
     }
 
@@ -210,7 +226,12 @@ impl<'a, 'w> Merge<'a, 'w> {
         let rest = block.rest().map_err(|e| e.placed(input.file.path(), input.place.offset))?;
         let own = block.columns().iter().map(|column| &*column.name);
         let others = rest.iter().flat_map(|rest| rest.names()).map(|name| &**name);
-        for name in own.chain(others).filter(|name| !field::is_hidden(name)) {
+        self.note(own.chain(others));
+        Ok(())
+    }
+
+    fn note<'n>(&mut self, names: impl Iterator<Item = &'n str>) {
+        for name in names.filter(|name| !field::is_hidden(name)) {
             if self.names.len() >= MEMTABLE_NAMES_MAX {
                 break;
             }
@@ -219,11 +240,13 @@ impl<'a, 'w> Merge<'a, 'w> {
                 self.names.insert(name.into_owned());
             }
         }
-        Ok(())
     }
 
     /// Lets rows wait, which come behind all that do. More than a block becomes blocks.
     fn add(&mut self, rows: Rows) -> Result<()> {
+        if rows.is_empty() {
+            return Ok(());
+        }
         let first = self.pending.first().map(|first| first.seq(0).0);
         let last = rows.seq(rows.len() - 1).0;
         // The numbers of a block lie within 2^32.
@@ -327,6 +350,16 @@ fn overlapping(inputs: &[Input]) -> usize {
 /// Whether a block of this size is kept as it is.
 fn is_full_enough(rows: usize, bytes: usize, limits: &Limits) -> bool {
     rows >= limits.block_rows_max / 2 || bytes >= limits.block_bytes_max / 2
+}
+
+/// The rows whose sequence numbers lie in one of the ranges, which rise.
+fn within(rows: &Rows, seqs: &[Range64]) -> Rows {
+    let ranges = seqs.iter().map(|seqs| {
+        let before =
+            |seq: u64| rows.seq_offsets.partition_point(|at| rows.base_seq + u64::from(*at) < seq);
+        (rows, before(seqs.start)..before(seqs.end))
+    });
+    gather(ranges.filter(|(_, range)| !range.is_empty()))
 }
 
 /// Two blocks say that they hold the same event.

@@ -18,6 +18,8 @@ mod simulation;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use execute::{Failure, Place, SourceSection, execute, remove};
-pub(crate) use merge::memory_base;
+pub(crate) use execute::{
+    Failure, Part, Place, SourceSection, blocks_of, execute, remove, rewrite,
+};
+pub(crate) use merge::{Input, memory_base};
 pub(crate) use plan::{Job, Situation, next_job};

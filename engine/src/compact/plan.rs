@@ -312,6 +312,13 @@ fn ms(millis: u64) -> i64 {
 }
 
 impl Job {
+    /// Writes a file again as it is; it counts as not written again, so that merges stay as planned.
+    pub(crate) fn again(file: &FileMeta) -> Self {
+        let mut job = Self::new(matches!(file.id, FileId::Pack(_)), file.writes);
+        file.sections.iter().for_each(|section| job.add(file.id, section));
+        job
+    }
+
     fn new(is_pack: bool, writes: u8) -> Self {
         Self { is_pack, writes, sections: BTreeMap::new(), bytes: 0, blocks: 0 }
     }

@@ -14,7 +14,7 @@ use super::state::{LiveFile, Shared};
 use crate::compact::{self, Failure, Job, Place, Situation, SourceSection, next_job};
 use crate::error::{Error, ErrorKind, Result};
 use crate::io;
-use crate::manifest::{Edit, FileId, FileMeta};
+use crate::manifest::{Edit, FileId, FileMeta, SectionMeta};
 use crate::partition::PartitionKey;
 use crate::pool::Consumer;
 use parking_lot::{Condvar, Mutex};
@@ -30,6 +30,8 @@ const LOOK_AFTER: Duration = Duration::from_secs(60);
 /// How long after a failure nothing is tried that nobody asked for: a job that fails at its end has
 /// written all of its output, and each flush would begin it anew.
 const REST: Duration = Duration::from_secs(30);
+/// How often work goes on at once although something of a job was dropped before its end.
+const RACES_MAX: u32 = 16;
 
 /// Tells the compactor thread when to look for work.
 #[derive(Debug, Clone)]
@@ -206,9 +208,11 @@ impl Compactor<'_> {
     /// Does all there is to do. What could not be read is told once the rest is done.
     fn work_off(&mut self, ignore_ages: bool) -> Result<()> {
         let mut unreadable = None;
+        let mut races = 0;
         // Those that can't be read now may be the next time: handles and memory come back.
         let mut blocked = self.damaged.clone();
         loop {
+            let _rewriting = self.shared.retention.rewriting.lock();
             let files = Arc::clone(&self.shared.state().files);
             let Some(job) = self.next(&files, &blocked, ignore_ages) else { break };
             match self.compact(&job, &files) {
@@ -232,6 +236,12 @@ impl Compactor<'_> {
                     }
                     blocked.insert(partition);
                     unreadable.get_or_insert(error);
+                }
+                // Something of it was dropped meanwhile: what is left is another job.
+                Err(Failure::Output(error))
+                    if error.kind() == ErrorKind::Busy && races < RACES_MAX =>
+                {
+                    races += 1;
                 }
                 Err(Failure::Output(error) | Failure::Index(error)) => {
                     self.note(&error);
@@ -267,30 +277,41 @@ impl Compactor<'_> {
         blocked: &BTreeSet<PartitionKey>,
         ignore_ages: bool,
     ) -> Option<Job> {
-        let files: Vec<_> = files.iter().map(|file| Arc::clone(&file.meta)).collect();
-        next_job(&Situation {
-            files: &files,
+        // E4: what left the disk stays as it is.
+        let local = files.iter().filter(|file| !file.file.is_evicted());
+        let metas: Vec<_> = local.clone().map(|file| Arc::clone(&file.meta)).collect();
+        let job = next_job(&Situation {
+            files: &metas,
             blocked,
             now: self.shared.io.clock.now(),
             limits: &self.shared.limits.compaction,
             ignore_ages,
-        })
+        });
+        // Only if somebody asks: who gives another key says when the disk may be busy with it.
+        job.or_else(|| ignore_ages.then(|| self.under_other_keys(local, blocked)).flatten())
+    }
+
+    /// A file that is not encrypted as it would be now, to be written again as it is.
+    fn under_other_keys<'a>(
+        &self,
+        files: impl Iterator<Item = &'a LiveFile>,
+        blocked: &BTreeSet<PartitionKey>,
+    ) -> Option<Job> {
+        let active = self.shared.io.storage.keys()?.active();
+        let is_blocked = |section: &SectionMeta| blocked.contains(&section.partition);
+        let mut others = files.filter(|file| {
+            // One whose key can't be read is none that has the right one: its job fails, and tells why.
+            let is_other = !file.file.key_id().is_ok_and(|id| id == Some(active));
+            is_other && !file.meta.id.is_level_zero() && !file.meta.sections.iter().any(is_blocked)
+        });
+        others.next().map(|file| Job::again(&file.meta))
     }
 
     fn compact(&self, job: &Job, files: &[LiveFile]) -> Result<(), Failure> {
         let shared = self.shared;
         check_room(shared, job.output_bytes_max()).map_err(Failure::Stopped)?;
         let number = shared.manifest().state().next_file;
-        let place = Place {
-            io: &shared.io,
-            dir: &shared.dir,
-            limits: &shared.limits,
-            cache: &shared.cache,
-            store: shared.store,
-            incarnation: shared.incarnation,
-            number,
-            indexes: true,
-        };
+        let place = shared.place(number);
         let sources = sources(job, files);
         let base = compact::memory_base(&shared.limits);
         let memory = shared.pool.reserve(Consumer::Compaction, base);

@@ -154,7 +154,7 @@ fn flush(shared: &Shared, keys: &KeyFiles) -> Result<u64> {
     write_keys(shared, id.number(), keys)?;
     let mut manifest = shared.manifest();
     shared.state().check_open()?;
-    let clock_high_water = manifest.state().clock_high_water.max(shared.io.clock.now().0);
+    let clock_high_water = shared.retention.clock_high_water(&*shared.io.clock, manifest.state());
     manifest.commit(Edit::AddFile { file: meta, clock_high_water })?;
     let live = shared.live_file(&manifest.state().files[&id]);
     shared.counters.flushed_bytes.fetch_add(live.meta.len, Relaxed);
@@ -167,9 +167,10 @@ fn flush(shared: &Shared, keys: &KeyFiles) -> Result<u64> {
     state.flush_error = None;
     drop(state);
     drop(manifest);
-    // Thousands of blocks: nobody should wait while they are freed.
-    drop(flushed);
+    flushed.memtable.lease.hold(&shared.pool, flushed.memtable.bytes());
     shared.state().account();
+    // Thousands of blocks: nobody should wait while they are freed. Queries may have them still.
+    drop(flushed);
     Ok(id.number())
 }
 

@@ -1,22 +1,39 @@
 //! The engine: opens a store, wires the stages, decides nothing.
 
 mod activity;
+mod budget;
+mod checkpoint;
 mod compactor;
+mod drops;
+mod encryption;
+mod evict;
+mod explore;
+mod exports;
 mod flush;
+mod holds;
 mod open;
+mod purge;
+mod queries;
 mod queue;
+mod retention;
 mod sealer;
 mod space;
 mod state;
+mod tail;
 #[cfg(test)]
 mod tests;
 mod writer;
 
-pub(crate) use open::lock;
+pub use checkpoint::{ChainPlace, Checkpoint, SealedFile, SealedSection};
+pub use encryption::{EncryptionStatus, KeyUse};
+pub use evict::{ArchivedFile, LeftDisk};
+pub use exports::{Losses, SealedPartition, SealedPiece, WaitingDay};
+pub(crate) use open::{lock, lock_to_read};
 pub(crate) use state::{LiveFile, Shared, Snapshot};
 
 use crate::append::{Redacted, Redactor, Rule};
 use crate::batch::Batch;
+use crate::cold::{ColdFiles, NoArchive};
 use crate::error::{Error, Result};
 use crate::event::EventId;
 use crate::idempotency::{BatchKey, BodyHash, Claim, Ticket};
@@ -24,8 +41,6 @@ use crate::io::Lock;
 use crate::manifest::FileId;
 use crate::options::Options;
 use crate::pool::{Consumer, Pool, PoolStatus, Reservation};
-use crate::query::{self, EventRecord, SearchPage, SearchRequest, StatsRequest, StatsTable};
-use crate::scan::Control;
 use crate::wal::EncodedRecord;
 use activity::Activity;
 use compactor::CompactQueue;
@@ -54,6 +69,8 @@ pub struct Engine {
     /// Help queries.
     scanners: Vec<JoinHandle<()>>,
     keys_lost: Vec<Error>,
+    /// How it was encrypted when it was opened.
+    found: encryption::Found,
     _lock: Box<dyn Lock>,
 }
 
@@ -87,6 +104,10 @@ pub struct Status {
     pub segment_bytes: u64,
     /// Level-0 files, segments and packs now.
     pub segment_files: u64,
+    /// Bytes of files that are in the archive only, now; they are among the others, too.
+    pub archive_bytes: u64,
+    /// Files that are in the archive only, now.
+    pub archive_files: u64,
     /// Level-0 files now.
     pub level_zero_files: u64,
     /// Packs now. The other files are segments.
@@ -129,6 +150,18 @@ pub struct Status {
     pub compaction_failing: Option<String>,
     /// How many values, or parts of values, each rule has replaced.
     pub redactions: Vec<(Rule, u64)>,
+    /// Events that were due when they came.
+    pub expired_on_arrival: u64,
+    /// Sections dropped because they were due, or the disk full.
+    pub sections_dropped: u64,
+    /// Their events.
+    pub events_dropped: u64,
+    /// Their bytes.
+    pub bytes_dropped: u64,
+    /// Why nothing is dropped although it may be due, if so.
+    pub drops_suspended: Option<String>,
+    /// Holds.
+    pub holds: u64,
     /// The memory that is reserved.
     pub pool: PoolStatus,
 }
@@ -148,7 +181,15 @@ impl Engine {
     /// # Errors
     /// [`crate::ErrorKind::Busy`] if another process has it open, `Corrupt`, `Unsupported`, `Io`.
     pub fn open(options: Options) -> Result<Self> {
-        open::open(options)
+        Self::open_with(options, Arc::new(NoArchive))
+    }
+
+    /// The same of a store of which files may be in an archive only, which `cold` reads.
+    ///
+    /// # Errors
+    /// As [`Engine::open`].
+    pub fn open_with(options: Options, cold: Arc<dyn ColdFiles>) -> Result<Self> {
+        open::open(options, cold)
     }
 
     /// Stores a batch without its secrets (see [`Rule`]). Returns once every event is synced and visible to queries.
@@ -218,6 +259,7 @@ impl Engine {
             }
         };
         let raw_bytes = redacted.batch().raw_bytes();
+        let done = self.counting_expired(redacted.batch(), done);
         let encoded = self.admit(raw_bytes).and_then(|mut memory| {
             let record = EncodedRecord::new(&redacted)?;
             memory.grow(record.len())?;
@@ -231,7 +273,6 @@ impl Engine {
             }
         };
         let batch = redacted.into_batch();
-        let done = Box::new(done);
         let submission = Submission { batch, record, raw_bytes, ticket, memory, done };
         if let Err(refused) = self.queue.push(submission) {
             let (submission, error) = *refused;
@@ -243,54 +284,6 @@ impl Engine {
     fn admit(&self, bytes: usize) -> Result<Reservation> {
         self.shared.room.check(&self.shared, bytes)?;
         Ok(self.shared.pool.reserve(Consumer::Ingest, bytes)?)
-    }
-
-    /// A page of events.
-    ///
-    /// # Errors
-    /// `Invalid` for a cursor that is not of this query, `Corrupt`, `Io`.
-    pub fn search(&self, request: &SearchRequest) -> Result<SearchPage> {
-        self.search_with(request, &Control::default())
-    }
-
-    /// A page of events, within bounds.
-    ///
-    /// # Errors
-    /// As [`Engine::search`]; `Busy` without memory for it, `Deadline`, `Cancelled`.
-    pub fn search_with(&self, request: &SearchRequest, control: &Control) -> Result<SearchPage> {
-        query::search(&self.shared, request, control)
-    }
-
-    /// The event of this id.
-    ///
-    /// # Errors
-    /// `Corrupt`, `Io`.
-    pub fn get(&self, id: EventId) -> Result<Option<EventRecord>> {
-        self.get_with(id, &Control::default())
-    }
-
-    /// The event of this id, within bounds.
-    ///
-    /// # Errors
-    /// As [`Engine::get`]; `Busy` without memory for it, `Deadline`, `Cancelled`.
-    pub fn get_with(&self, id: EventId, control: &Control) -> Result<Option<EventRecord>> {
-        query::get(&self.shared, id, control)
-    }
-
-    /// A table of figures.
-    ///
-    /// # Errors
-    /// `Invalid` for too many groups, `Corrupt`, `Io`.
-    pub fn stats(&self, request: &StatsRequest) -> Result<StatsTable> {
-        self.stats_with(request, &Control::default())
-    }
-
-    /// A table of figures, within bounds.
-    ///
-    /// # Errors
-    /// As [`Engine::stats`]; `Busy` without memory for it, `Deadline`, `Cancelled`.
-    pub fn stats_with(&self, request: &StatsRequest, control: &Control) -> Result<StatsTable> {
-        query::stats(&self.shared, request, control)
     }
 
     /// The memory that the store and its users share.
@@ -342,6 +335,11 @@ impl Engine {
         self.compactions.close();
     }
 
+    /// Ends a run of drops that looks up what is held, until the store is opened again.
+    pub fn stop_drops(&self) {
+        self.shared.retention.cancel.cancel();
+    }
+
     /// Whether queries leave out what statistics and filters rule out, as they do unless told
     /// otherwise here. No answer depends on it: that is what tests switch it off for.
     #[cfg(feature = "testing")]
@@ -383,6 +381,7 @@ impl Engine {
         let not_writable = state.check_open().err().or_else(|| failed.cloned()).or(full);
         // A hundred thousand sections: nobody should wait while they are counted.
         drop(state);
+        let evicted = || files.iter().filter(|file| file.file.is_evicted());
         let sections = || files.iter().flat_map(|file| &file.meta.sections);
         let count = |is_kind: fn(FileId) -> bool| {
             files.iter().filter(|file| is_kind(file.meta.id)).count() as u64
@@ -397,6 +396,8 @@ impl Engine {
             wal_bytes,
             segment_bytes: files.iter().map(|file| file.meta.len).sum(),
             segment_files: files.len() as u64,
+            archive_bytes: evicted().map(|file| file.meta.len).sum(),
+            archive_files: evicted().count() as u64,
             level_zero_files: count(FileId::is_level_zero),
             pack_files: count(|id| matches!(id, FileId::Pack(_))),
             sections: sections().count() as u64,
@@ -417,6 +418,12 @@ impl Engine {
             compacted_bytes_out: counters.compacted_bytes_out.load(Relaxed),
             compaction_failing,
             redactions: self.redactor.hits(),
+            expired_on_arrival: counters.expired_on_arrival.load(Relaxed),
+            sections_dropped: counters.sections_dropped.load(Relaxed),
+            events_dropped: counters.events_dropped.load(Relaxed),
+            bytes_dropped: counters.bytes_dropped.load(Relaxed),
+            drops_suspended: self.shared.retention.look(&*self.shared.io.clock).1,
+            holds: self.shared.retention.holds.load(Relaxed),
             pool: self.shared.pool.status(),
         }
     }

@@ -9,7 +9,11 @@ use crate::pool::Reservation;
 use crate::wal::EncodedRecord;
 use parking_lot::{Condvar, Mutex};
 use std::collections::VecDeque;
+use std::sync::mpsc::Sender;
 use std::time::Duration;
+
+/// A generation, and what takes whether the log has nothing up to it (see [`crate::wal::Wal::scrub`]).
+pub(crate) type Scrubbed = (u64, Sender<Result<bool>>);
 
 /// Batches and orders waiting for the writer thread.
 #[derive(Debug)]
@@ -28,6 +32,8 @@ struct Inner {
     bytes: usize,
     cut: bool,
     retire: Vec<u64>,
+    /// Who waits until the log has nothing of generations.
+    scrubs: Vec<Scrubbed>,
     /// Whether the writer is to do as if nothing had come for long.
     idle: bool,
     closing: bool,
@@ -61,6 +67,8 @@ pub(crate) enum Work {
     Group(Vec<Submission>),
     /// These generations are flushed: their log goes.
     Retire(Vec<u64>),
+    /// Remove what is left of retired generations, and tell these.
+    Scrub(Vec<Scrubbed>),
     /// Cut the generation.
     Cut,
     /// Nothing came for as long as the writer was ready to wait.
@@ -130,6 +138,15 @@ impl Queue {
         self.wake(&mut inner);
     }
 
+    /// Orders that nothing up to a generation be left. Who waits is told nothing if the writer ends.
+    pub(crate) fn order_scrub(&self, wanted: Scrubbed) {
+        let mut inner = self.inner.lock();
+        if !inner.abandoned {
+            inner.scrubs.push(wanted);
+        }
+        self.wake(&mut inner);
+    }
+
     /// Orders what the writer does when nothing comes.
     #[cfg(feature = "testing")]
     pub(crate) fn order_idle(&self) {
@@ -155,6 +172,7 @@ impl Queue {
         (inner.closing, inner.abandoned) = (true, true);
         inner.busy = None;
         inner.bytes = 0;
+        inner.scrubs.clear();
         std::mem::take(&mut inner.waiting)
     }
 
@@ -164,6 +182,9 @@ impl Queue {
         loop {
             if !inner.retire.is_empty() {
                 return Work::Retire(std::mem::take(&mut inner.retire));
+            }
+            if !inner.scrubs.is_empty() {
+                return Work::Scrub(std::mem::take(&mut inner.scrubs));
             }
             if std::mem::take(&mut inner.cut) {
                 return Work::Cut;

@@ -1,4 +1,6 @@
 //! The sealer thread: turns rows that left a tail into finished blocks, in order.
+//!
+//! While a store is opened nobody else wants the cores, so several blocks are encoded at a time.
 
 use super::activity::{Activity, Busy};
 use super::flush::FlushQueue;
@@ -6,11 +8,19 @@ use super::state::Shared;
 use crate::batch::Rows;
 use crate::block;
 use crate::error::Result;
-use crate::memtable::{MemBlock, SealJob};
+use crate::memtable::{MemBlock, PendingBlock, SealJob};
 use crate::proof::Runs;
+use std::collections::VecDeque;
+use std::panic::resume_unwind;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+
+/// Blocks that are encoded at the same time while a store is opened: reading the log is a third of the
+/// work, and one thread's.
+pub(crate) const SEALERS_AT_OPEN: usize = 3;
 
 /// What the sealer thread is to do.
 #[derive(Debug)]
@@ -44,28 +54,74 @@ impl SealQueue {
     }
 }
 
+/// A block that another thread encodes.
+struct Ahead {
+    job: SealJob,
+    thread: JoinHandle<(Rows, MemBlock)>,
+    _busy: Busy,
+}
+
 /// Works until every [`SealQueue`] is gone.
 pub(crate) fn run(shared: &Shared, tasks: &Receiver<(Task, Busy)>, flushes: &FlushQueue) {
     let mut runs = Runs::default();
-    while let Ok((task, _busy)) = tasks.recv() {
+    // Digests and memtables see blocks in the order of their jobs.
+    let mut ahead: VecDeque<Ahead> = VecDeque::new();
+    let finish_first = |ahead: &mut VecDeque<Ahead>, runs: &mut Runs| {
+        let Some(Ahead { job, thread, _busy }) = ahead.pop_front() else { return false };
+        let (rows, block) = thread.join().unwrap_or_else(|panic| resume_unwind(panic));
+        finish(shared, runs, &job, &rows, block);
+        true
+    };
+    loop {
+        let sealers = shared.sealers.load(Relaxed);
+        let task = match ahead.len() {
+            0 => match tasks.recv() {
+                Ok(task) => Some(task),
+                Err(_) => return,
+            },
+            working if working < sealers => tasks.try_recv().ok(),
+            _ => None,
+        };
         match task {
-            Task::Seal(job) => {
-                let rows = job.pending.gather();
-                runs.push(&job.key, &rows);
-                let block = seal(&rows).expect("what was just encoded can be read");
-                let mut state = shared.state();
-                let memtable = state.memtable(job.memtable);
-                memtable.expect("a memtable is flushed after its blocks").sealed(&job, block);
-                state.account();
-                drop(state);
-                shared.notify();
+            None => {
+                finish_first(&mut ahead, &mut runs);
             }
-            Task::Flush => {
-                finish_runs(shared, &mut runs);
-                flushes.push();
+            Some((Task::Seal(job), busy)) if sealers > 1 => {
+                let pending = Arc::clone(&job.pending);
+                let thread = std::thread::spawn(move || encode(&pending));
+                ahead.push_back(Ahead { job, thread, _busy: busy });
+            }
+            Some((task, _busy)) => {
+                while finish_first(&mut ahead, &mut runs) {}
+                match task {
+                    Task::Seal(job) => {
+                        let (rows, block) = encode(&job.pending);
+                        finish(shared, &mut runs, &job, &rows, block);
+                    }
+                    Task::Flush => {
+                        finish_runs(shared, &mut runs);
+                        flushes.push();
+                    }
+                }
             }
         }
     }
+}
+
+fn encode(pending: &PendingBlock) -> (Rows, MemBlock) {
+    let rows = pending.gather();
+    let block = seal(&rows).expect("what was just encoded can be read");
+    (rows, block)
+}
+
+fn finish(shared: &Shared, runs: &mut Runs, job: &SealJob, rows: &Rows, block: MemBlock) {
+    runs.push(&job.key, rows);
+    let mut state = shared.state();
+    let memtable = state.memtable(job.memtable);
+    memtable.expect("a memtable is flushed after its blocks").sealed(job, block);
+    state.account();
+    drop(state);
+    shared.notify();
 }
 
 /// Leaves the digests of a generation's runs with its memtable. The jobs of the next generation

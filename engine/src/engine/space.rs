@@ -4,7 +4,10 @@
 //! - `I1` appends are refused before the reserve is touched, and with it the room for the file that
 //!   the memtables become: what is accepted between two looks is far less.
 //! - `I2` nothing but time and a look at the disk is needed to accept again.
+//! - `I3` nothing is refused, and no merge waits, for the sake of what is cached of the archive: that goes
+//!   first, with or without a budget.
 
+use super::budget;
 use super::state::Shared;
 use crate::error::{Error, Result};
 use parking_lot::Mutex;
@@ -44,6 +47,7 @@ impl Room {
             known.looked_at = Some(now);
             let unflushed = shared.state().memory.bytes() as u64;
             (known.bytes, known.full) = look(shared, unflushed);
+            known.full = known.full.take().or_else(|| budget::refusal(shared));
             self.accepted.store(0, Relaxed);
         }
         match &known.full {
@@ -69,9 +73,15 @@ pub(crate) fn check_room(shared: &Shared, bytes: u64) -> Result<()> {
 /// How many bytes may be accepted before the next look, and why nothing more fits on the disk, if
 /// so: `needed` bytes have to be free besides the reserve. A disk that does not tell is not full.
 fn look(shared: &Shared, needed: u64) -> (u64, Option<String>) {
-    let Ok(space) = shared.io.storage.space(&shared.dir) else { return (LOOK_AFTER_BYTES, None) };
+    let look = || shared.io.storage.space(&shared.dir);
+    let Ok(mut space) = look() else { return (LOOK_AFTER_BYTES, None) };
     let reserve = shared.limits.disk_reserve(space.total);
     let kept = reserve.saturating_add(needed);
+    let lacking = kept.saturating_sub(space.free);
+    // `I3`
+    if lacking > 0 && shared.handles.free_cold(lacking) > 0 {
+        space = look().unwrap_or(space);
+    }
     let full = (space.free < kept).then(|| {
         format!(
             "the disk of {} is full: {} MiB are free, and {} MiB are needed, most of them kept for \

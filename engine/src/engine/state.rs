@@ -1,24 +1,30 @@
 //! What the threads of an engine share, and the snapshots that queries read.
 
+use super::evict::Archived;
+use super::purge::Owed;
+use super::retention::Retention;
 use super::space::Room;
+use super::tail::Visible;
 use crate::batch::Batch;
+use crate::cold::ColdFiles;
+use crate::compact::Place;
 use crate::error::{Error, Result};
 use crate::event::Seq;
 use crate::idempotency::{Claims, Range};
 use crate::io::Io;
 use crate::limits::Limits;
-use crate::manifest::{FileMeta, Manifest};
-use crate::memtable::{MemPartition, Memtable, SealJob};
+use crate::manifest::{FileMeta, Manifest, SectionMeta};
+use crate::memtable::{Lease, MemPartition, Memtable, SealJob};
 use crate::partition::PartitionKey;
 use crate::pool::{Consumer, Pool, Reservation};
-use crate::scan::Scans;
+use crate::scan::{Control, Scans};
 use crate::segment::{BlockCache, Handles, SegmentFile};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use std::time::Duration;
 
 /// What the threads of an engine share.
@@ -37,6 +43,16 @@ pub(crate) struct Shared {
     pub(crate) pool: Arc<Pool>,
     /// The room on the disk.
     pub(crate) room: Room,
+    /// How long what is kept.
+    pub(crate) retention: Retention,
+    /// What may leave the disk.
+    pub(crate) archived: Archived,
+    /// What the archive has to give up.
+    pub(super) owed: Owed,
+    /// Who waits for further events.
+    pub(crate) visible: Visible,
+    /// Blocks that are encoded at the same time: one while others want the cores.
+    pub(crate) sealers: AtomicUsize,
     /// The turns of queries.
     pub(crate) scans: Arc<Scans>,
     /// Whether queries leave out what statistics and filters rule out. Always, but for tests.
@@ -63,6 +79,10 @@ pub(crate) struct Counters {
     pub(crate) compactions_failed: AtomicU64,
     pub(crate) compacted_bytes_in: AtomicU64,
     pub(crate) compacted_bytes_out: AtomicU64,
+    pub(crate) expired_on_arrival: AtomicU64,
+    pub(crate) sections_dropped: AtomicU64,
+    pub(crate) events_dropped: AtomicU64,
+    pub(crate) bytes_dropped: AtomicU64,
 }
 
 /// What there is to read, and how far it has come.
@@ -116,23 +136,46 @@ pub(crate) struct Snapshot {
     pub(crate) memtables: Vec<(PartitionKey, Arc<MemPartition>)>,
     pub(crate) files: Arc<Vec<LiveFile>>,
     pub(crate) memtable_names: Vec<Arc<BTreeSet<Arc<str>>>>,
+    /// The memory of the memtables, if they are flushed meanwhile.
+    _leases: Vec<Arc<Lease>>,
 }
 
 impl Shared {
+    /// Where a segment or pack of this number is written, with indexes.
+    pub(super) fn place(&self, number: u64) -> Place<'_> {
+        Place {
+            io: &self.io,
+            dir: &self.dir,
+            limits: &self.limits,
+            cache: &self.cache,
+            store: self.store,
+            incarnation: self.incarnation,
+            number,
+            indexes: true,
+        }
+    }
+
     pub(crate) fn new(
         dir: PathBuf,
         io: Io,
+        cold: Arc<dyn ColdFiles>,
         limits: Limits,
         manifest: Manifest,
         pool: Arc<Pool>,
         state: State,
     ) -> Self {
         let cache = BlockCache::new(limits.cache_bytes_max);
+        // A disk that does not tell its size has no reserve.
+        if let Ok(space) = io.storage.space(&dir) {
+            cold.keep_free(limits.cache_reserve(space.total));
+        }
         let keys_memory = pool.reserve(Consumer::Ingest, 0).expect("0 bytes are always given");
         let claims = Claims::new(limits.key_bounds(), Arc::clone(&io.clock), keys_memory);
-        let handles = Handles::new(Arc::clone(&io.storage), limits.files_open_max);
+        let handles = Handles::with_cold(Arc::clone(&io.storage), cold, limits.files_open_max);
         let (store, incarnation) = (manifest.state().store_uuid, manifest.state().incarnation);
+        let retention = Retention::new(&*io.clock, &limits, manifest.state());
         let scans = Scans::new(limits.scans_max, Arc::clone(&io.clock));
+        let owed = Owed::open(&io, &dir);
         Self {
             dir,
             io,
@@ -145,6 +188,11 @@ impl Shared {
             counters: Counters::default(),
             pool,
             room: Room::default(),
+            retention,
+            archived: Archived::default(),
+            owed,
+            visible: Visible::default(),
+            sealers: AtomicUsize::new(1),
             scans: Arc::new(scans),
             prunes: AtomicBool::new(true),
             manifest: Mutex::new(manifest),
@@ -158,6 +206,11 @@ impl Shared {
         self.prunes.load(Relaxed)
     }
 
+    /// The memory that a query may take.
+    pub(crate) fn pool_of(&self, control: &Control) -> Arc<Pool> {
+        self.pool.of_query(control.account.usage(), self.limits.query_bytes_max)
+    }
+
     pub(crate) fn manifest(&self) -> MutexGuard<'_, Manifest> {
         self.manifest.lock()
     }
@@ -166,6 +219,13 @@ impl Shared {
     pub(crate) fn live_file(&self, meta: &Arc<FileMeta>) -> LiveFile {
         let path = meta.id.path(&self.dir);
         let file = Arc::new(SegmentFile::new(&self.handles, &path, self.store, meta));
+        LiveFile { meta: Arc::clone(meta), file }
+    }
+
+    /// The same of a file that is in the archive only.
+    pub(crate) fn evicted_file(&self, meta: &Arc<FileMeta>) -> LiveFile {
+        let path = meta.id.path(&self.dir);
+        let file = Arc::new(SegmentFile::evicted(&self.handles, &path, self.store, meta));
         LiveFile { meta: Arc::clone(meta), file }
     }
 
@@ -194,26 +254,90 @@ impl Shared {
         self.notify();
     }
 
+    /// What a query sees that may want only what is on this machine.
+    pub(crate) fn snapshot_for(&self, control: &Control) -> Snapshot {
+        let mut snapshot = self.snapshot();
+        if !snapshot.files.iter().any(|file| file.file.is_evicted()) {
+            return snapshot;
+        }
+        if control.is_hot {
+            let local = snapshot.files.iter().filter(|file| !file.file.is_evicted());
+            snapshot.files = Arc::new(local.cloned().collect());
+            control.account.leaves_archive();
+        } else {
+            control.account.will_read_archive();
+        }
+        snapshot
+    }
+
     pub(crate) fn snapshot(&self) -> Snapshot {
         let state = self.state();
         let tables = state.frozen.iter().map(|frozen| &frozen.memtable).chain([&state.active]);
         let mut memtables = Vec::new();
-        let mut memtable_names = Vec::new();
+        let (mut memtable_names, mut leases) = (Vec::new(), Vec::new());
         for table in tables {
             let partitions = table.partitions.iter();
             memtables.extend(partitions.map(|(key, part)| (key.clone(), Arc::clone(part))));
             memtable_names.push(Arc::clone(&table.names));
+            leases.push(table.lease.share(table.bytes()));
         }
         Snapshot {
-            as_of: Seq(state.active.seqs.1 - 1),
+            as_of: state.last_seq(),
             memtables,
             files: Arc::clone(&state.files),
             memtable_names,
+            _leases: leases,
+        }
+    }
+}
+
+impl Snapshot {
+    /// One section of a file, and nothing else.
+    pub(crate) fn of_section(file: &LiveFile, section: &SectionMeta) -> Self {
+        let is_it = |other: &SectionMeta| other.offset == section.offset;
+        Self::of_sections(std::slice::from_ref(file), is_it, Seq(section.max_seq))
+    }
+
+    /// One of its partitions in memory, by place, and nothing else.
+    pub(super) fn of_memtable(&self, place: usize) -> Self {
+        Self {
+            as_of: self.as_of,
+            memtables: self.memtables.get(place).cloned().into_iter().collect(),
+            files: Arc::default(),
+            memtable_names: Vec::new(),
+            _leases: self._leases.clone(),
+        }
+    }
+
+    /// Some sections of some files, up to a sequence number, and nothing else.
+    pub(crate) fn of_sections(
+        files: &[LiveFile],
+        is_wanted: impl Fn(&SectionMeta) -> bool,
+        as_of: Seq,
+    ) -> Self {
+        let of_file = |file: &LiveFile| {
+            let sections = file.meta.sections.iter().filter(|section| is_wanted(section));
+            let sections: Vec<_> = sections.cloned().collect();
+            let meta = (!sections.is_empty())
+                .then(|| FileMeta { sections, ..FileMeta::clone(&file.meta) })?;
+            Some(LiveFile { meta: Arc::new(meta), file: Arc::clone(&file.file) })
+        };
+        Self {
+            as_of,
+            memtables: Vec::new(),
+            files: Arc::new(files.iter().filter_map(of_file).collect()),
+            memtable_names: Vec::new(),
+            _leases: Vec::new(),
         }
     }
 }
 
 impl State {
+    /// The last visible event, or the number before the first.
+    pub(crate) fn last_seq(&self) -> Seq {
+        Seq(self.active.seqs.1 - 1)
+    }
+
     /// Takes in a numbered batch that is durable, and its key. Returns what is to be encoded now.
     pub(crate) fn apply(&mut self, shared: &Shared, batch: Batch) -> Vec<SealJob> {
         if let Some(entry) = batch.entry(shared.incarnation) {

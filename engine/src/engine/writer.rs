@@ -6,10 +6,11 @@
 
 use super::Appended;
 use super::activity::{Activity, Busy};
-use super::queue::{Queue, Submission, Work};
+use super::queue::{Queue, Scrubbed, Submission, Work};
 use super::sealer::{SealQueue, Task};
 use super::state::{Frozen, Shared};
 use crate::error::{Error, Result};
+use crate::event::Seq;
 use crate::memtable::Memtable;
 use crate::wal::Wal;
 use std::collections::HashMap;
@@ -62,6 +63,7 @@ impl Writer {
             match self.queue.next(self.shared.limits.group_bytes_max, self.patience()) {
                 Work::Group(group) => self.append(group),
                 Work::Retire(generations) => self.retire(&generations),
+                Work::Scrub(waiting) => self.scrub(&waiting),
                 // Ordered cuts are done above, as soon as the generation before is flushed.
                 Work::Cut => {}
                 Work::Idle => self.idle(),
@@ -166,6 +168,7 @@ impl Writer {
             drop(ticket);
             done(Ok(appended));
         }
+        self.shared.visible.advanced(Seq(next - 1));
     }
 
     /// Waits until memory and log have room for another group. Returns its sequence number.
@@ -210,6 +213,14 @@ impl Writer {
             if self.wal.retire(*generation).is_err() {
                 self.close_if_poisoned();
             }
+        }
+    }
+
+    fn scrub(&mut self, waiting: &[Scrubbed]) {
+        for (generation, done) in waiting {
+            let scrubbed = self.wal.scrub(*generation).inspect_err(|_| self.close_if_poisoned());
+            // Who has gone does not wait.
+            let _ = done.send(scrubbed);
         }
     }
 

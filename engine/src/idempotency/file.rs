@@ -5,9 +5,11 @@
 
 use super::claims::Claims;
 use super::format::{self, KeysFile};
+use super::record::Entry;
 use super::table::{Mark, Range};
+use crate::crypt::{self, Output};
 use crate::error::{Corruption, Error, ErrorKind, Result};
-use crate::io::{File, Io};
+use crate::io::Io;
 use crate::names::{self, Name};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
@@ -96,30 +98,10 @@ impl KeyFiles {
         if entries.is_empty() && (claims.is_empty() || !notes_time) {
             return Ok(());
         }
-        let path = names::keys(&self.dir, generation);
-        let temporary = names::temporary(&path);
-        let storage = &self.io.storage;
-        // Left by a flush that failed or was cut off.
-        match storage.remove(&temporary) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                return Err(Error::io("remove", &temporary, e));
-            }
-            _ => {}
-        }
-        let file = storage.create(&temporary).map_err(|e| Error::io("create", &temporary, e))?;
-        let mut out = Output { file: &*file, path: &temporary, len: 0 };
-        out.put(&format::header(self.store, generation, now_ms))?;
-        let mut total = 0;
-        while !entries.is_empty() {
-            out.put(&format::chunk(&entries))?;
-            total += entries.len() as u64;
-            entries = claims.take(&mut left, CHUNK_ENTRIES);
-        }
-        out.put(&format::end(total))?;
-        file.sync_data().map_err(|e| Error::sync(&temporary, e))?;
-        storage.rename(&temporary, &path).map_err(|e| Error::io("rename", &temporary, e))?;
-        let keys = names::keys_dir(&self.dir);
-        storage.sync_dir(&keys).map_err(|e| Error::sync(&keys, e))?;
+        write_file(&self.io, &self.dir, self.store, generation, now_ms, || {
+            let next = claims.take(&mut left, CHUNK_ENTRIES);
+            std::mem::replace(&mut entries, next)
+        })?;
         let mut inner = self.inner.lock();
         // A flush that failed after this is tried again.
         inner.files.retain(|(other, _)| *other != generation);
@@ -142,6 +124,67 @@ impl KeyFiles {
             }
         }
     }
+}
+
+/// Writes the file of a generation, durable under its name when it returns. `next` gives the entries,
+/// in chunks; an empty one is the last.
+///
+/// # Errors
+/// `Full`, `Io`; `Closed` after a failed sync.
+pub(crate) fn write_file(
+    io: &Io,
+    dir: &Path,
+    store: [u8; 16],
+    generation: u64,
+    clock_ms: i64,
+    mut next: impl FnMut() -> Vec<Entry>,
+) -> Result<()> {
+    let path = names::keys(dir, generation);
+    let temporary = names::temporary(&path);
+    let storage = &io.storage;
+    // Left by a flush that failed or was cut off.
+    match storage.remove(&temporary) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+            return Err(Error::io("remove", &temporary, e));
+        }
+        _ => {}
+    }
+    let file = storage.create(&temporary).map_err(|e| Error::io("create", &temporary, e))?;
+    let failed = |e| Error::io("write", &temporary, e);
+    let keys = storage.keys().map(|keys| &**keys);
+    let mut out = Output::begin(file, keys, &*io.entropy).map_err(failed)?;
+    out.put(&format::header(store, generation, clock_ms)).map_err(failed)?;
+    let mut total = 0;
+    loop {
+        let entries = next();
+        if entries.is_empty() {
+            break;
+        }
+        out.put(&format::chunk(&entries)).map_err(failed)?;
+        total += entries.len() as u64;
+    }
+    out.put(&format::end(total)).and_then(|()| out.finish()).map_err(failed)?;
+    out.file().sync_data().map_err(|e| Error::sync(&temporary, e))?;
+    storage.rename(&temporary, &path).map_err(|e| Error::io("rename", &temporary, e))?;
+    let keys = names::keys_dir(dir);
+    storage.sync_dir(&keys).map_err(|e| Error::sync(&keys, e))
+}
+
+/// Writes a file of these entries, which are those of a generation.
+///
+/// # Errors
+/// Those of [`write_file`].
+pub(crate) fn write_entries(
+    io: &Io,
+    dir: &Path,
+    store: [u8; 16],
+    generation: u64,
+    clock_ms: i64,
+    entries: &[Entry],
+) -> Result<()> {
+    let mut chunks = entries.chunks(CHUNK_ENTRIES);
+    let next = || chunks.next().map(<[Entry]>::to_vec).unwrap_or_default();
+    write_file(io, dir, store, generation, clock_ms, next)
 }
 
 /// Removes what a flush that was cut off left behind. Not before the log is read: until then a file
@@ -176,7 +219,7 @@ pub(crate) fn read(
     generation: u64,
 ) -> Result<KeysFile> {
     let failed = |e| Error::io("read", path, e);
-    let file = io.storage.open(path).map_err(failed)?;
+    let file = crypt::open_file(&*io.storage, path).map_err(failed)?;
     let len = file.len().map_err(failed)?;
     let expected = format!("at most {FILE_BYTES_MAX} bytes");
     let len = usize::try_from(len).ok().filter(|_| len <= FILE_BYTES_MAX).ok_or_else(|| {
@@ -185,6 +228,7 @@ pub(crate) fn read(
     })?;
     let mut bytes = vec![0; len];
     file.read_exact_at(&mut bytes, 0).map_err(failed)?;
+    crypt::refuse_encrypted(&bytes, path)?;
     format::decode(&bytes, store, generation, path)
 }
 
@@ -208,18 +252,4 @@ fn list(io: &Io, dir: &Path) -> Result<Vec<u64>> {
     let mut generations: Vec<u64> = names.iter().filter_map(generation).collect();
     generations.sort_unstable();
     Ok(generations)
-}
-
-struct Output<'a> {
-    file: &'a dyn File,
-    path: &'a Path,
-    len: u64,
-}
-
-impl Output<'_> {
-    fn put(&mut self, bytes: &[u8]) -> Result<()> {
-        self.file.write_all_at(bytes, self.len).map_err(|e| Error::io("write", self.path, e))?;
-        self.len += bytes.len() as u64;
-        Ok(())
-    }
 }

@@ -27,7 +27,7 @@ mod tests;
 
 pub(crate) use claims::Claims;
 pub use claims::{Claim, Stored, Ticket};
-pub(crate) use file::{KeyFiles, check, read, remove_orphans};
+pub(crate) use file::{KeyFiles, check, read, remove_orphans, write_entries};
 pub(crate) use format::KeysFile;
 #[cfg(feature = "testing")]
 pub(crate) use fuzzing::fuzz;

@@ -27,12 +27,12 @@ pub(crate) use phrase::{Phrase, joins_after, joins_before};
 #[cfg(feature = "testing")]
 pub(crate) use segment::fuzz as fuzz_segment_index;
 pub(crate) use segment::{
-    BlockIndex, EVERY_FRAME, FrameMask, IndexFaults, SECTION_BLOCKS_MAX, SectionCheck, SectionHits,
-    SegmentIndex, SegmentIndexBuilder,
+    BlockIndex, EVERY_FRAME, FrameMask, IndexFaults, Kept, SECTION_BLOCKS_MAX, SectionCheck,
+    SectionHits, SegmentIndex, SegmentIndexBuilder,
 };
 pub(crate) use split::{SLOT, Split, Variable};
 pub(crate) use term::Term;
-pub(crate) use tokens::{fold_eq, fold_into, for_each_token};
+pub(crate) use tokens::{TokenKind, fold_eq, fold_into, for_each_token};
 
 /// The stored form of the filter of a block with these rows.
 #[cfg(test)]

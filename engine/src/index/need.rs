@@ -135,7 +135,9 @@ impl Planner {
             return Need::Nothing;
         }
         match &leaf.test {
-            ast::Test::Exists | ast::Test::Compare(..) => Need::Nothing,
+            ast::Test::Exists | ast::Test::Range(_) | ast::Test::Network(..) => Need::Nothing,
+            ast::Test::Wildcard(wildcard) => self.wildcard(wildcard),
+            ast::Test::Same(text) => self.tokens(text),
             ast::Test::Regex(pattern) => self.pattern(&pattern.source),
             ast::Test::Text(text) => match field {
                 None => self.tokens(text),

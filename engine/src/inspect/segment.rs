@@ -2,17 +2,18 @@
 
 use super::Output;
 use crate::block::{self, Block, ColumnData, SentenceTable, Source};
+use crate::crypt;
 use crate::error::{Error, Result};
 use crate::index::{IndexFaults, SegmentIndex};
 use crate::io::{File, Io};
-use crate::query::{BlockTable, OpenedBlock, Table as _};
+use crate::query::{BlockTable, EventTable as _, OpenedBlock, Table as _};
 use crate::segment::{BlockPlace, INDEX_KIND, INDEX_VERSION, IndexPlace, Section, read_directory};
 use crate::timestamp::Timestamp;
 use std::path::Path;
 use std::sync::Arc;
 
 pub(super) fn inspect(io: &Io, path: &Path, dump: bool, out: &mut Output<'_>) -> Result<()> {
-    let file = io.storage.open(path).map_err(|e| Error::io("open", path, e))?;
+    let file = crypt::open_file(&*io.storage, path).map_err(|e| Error::io("open", path, e))?;
     let directory = read_directory(&*file, path)?;
     let header = directory.header;
     let rows = |blocks: &[BlockPlace]| blocks.iter().map(|b| u64::from(b.meta.rows)).sum::<u64>();

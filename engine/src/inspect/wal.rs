@@ -4,7 +4,7 @@ use super::Output;
 use crate::error::Result;
 use crate::io::Io;
 use crate::names::WalFileId;
-use crate::query::{RowsTable, Table};
+use crate::query::{EventTable as _, RowsTable};
 use crate::wal;
 use std::path::Path;
 

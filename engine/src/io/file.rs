@@ -4,13 +4,14 @@
 use super::map::Mapping;
 use super::{Clock, Entropy, File, Lock, Region, Space, Storage, read_region};
 use crate::timestamp::Timestamp;
+use rustix::time::{ClockId, clock_gettime};
 use std::fs;
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Regions of fewer bytes are read: a mapping costs more.
 const MAPPED_BYTES_MIN: u64 = 16 << 10;
@@ -121,6 +122,17 @@ impl Storage for FileStorage {
         file.try_lock().map_err(io::Error::from)?;
         Ok(Box::new(FileLock { _file: file }))
     }
+
+    fn lock_to_read(&self, path: &Path) -> io::Result<Box<dyn Lock>> {
+        match fs::File::open(path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => self.lock(path),
+            opened => {
+                let file = opened?;
+                file.try_lock().map_err(io::Error::from)?;
+                Ok(Box::new(FileLock { _file: file }))
+            }
+        }
+    }
 }
 
 impl File for RealFile {
@@ -153,16 +165,29 @@ impl File for RealFile {
 /// The clock of the machine.
 #[derive(Debug)]
 pub struct SystemClock {
-    start: Instant,
+    start: Duration,
 }
 
 impl SystemClock {
     /// A clock whose monotonic time begins now.
     #[expect(clippy::new_without_default, reason = "it reads the clock: not a default value")]
     pub fn new() -> Self {
-        Self { start: Instant::now() }
+        Self { start: since_boot() }
     }
 }
+
+/// The time since the machine was started, that in which it slept included: wall time goes on meanwhile,
+/// and is compared with this.
+fn since_boot() -> Duration {
+    let time = clock_gettime(BOOT_CLOCK);
+    Duration::try_from(time).expect("time since the start of the machine is not negative")
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const BOOT_CLOCK: ClockId = ClockId::Boottime;
+/// It goes on while the machine sleeps on some of these systems.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const BOOT_CLOCK: ClockId = ClockId::Monotonic;
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
@@ -175,7 +200,7 @@ impl Clock for SystemClock {
     }
 
     fn monotonic(&self) -> Duration {
-        self.start.elapsed()
+        since_boot().saturating_sub(self.start)
     }
 }
 

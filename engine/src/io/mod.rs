@@ -4,6 +4,7 @@
 #[cfg(any(test, feature = "testing"))]
 mod fault;
 mod file;
+mod keyed;
 mod manual;
 mod map;
 mod memory;
@@ -14,12 +15,14 @@ mod role;
 pub use fault::{Fault, FaultyStorage, Op, Place, Rule, Step};
 pub(crate) use file::yield_to_others;
 pub use file::{FileStorage, SystemClock, SystemEntropy};
+pub use keyed::KeyedStorage;
 pub use manual::{ManualClock, SeededEntropy};
 pub use memory::{MemoryStorage, Unit};
 pub use region::{Region, RegionBytes};
 pub(crate) use role::check_may_wait;
 pub use role::{NetworkTurn, network_turn};
 
+use crate::crypt::Keyring;
 use crate::timestamp::Timestamp;
 use std::fmt;
 use std::io;
@@ -73,6 +76,15 @@ pub trait Storage: Send + Sync + fmt::Debug {
     /// Locks a file (created if needed) against every other process and handle until the lock is
     /// dropped; `WouldBlock` if another holds it.
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Lock>>;
+    /// The same for who only reads: a file system that can't be written to will do, if the file is
+    /// there.
+    fn lock_to_read(&self, path: &Path) -> io::Result<Box<dyn Lock>> {
+        self.lock(path)
+    }
+    /// The keys that what stands in the files is encrypted under; none of what is plain.
+    fn keys(&self) -> Option<&Arc<Keyring>> {
+        None
+    }
 }
 
 /// The room on a disk.
@@ -104,6 +116,12 @@ pub trait File: Send + Sync + fmt::Debug {
         read_region(self, range)
     }
 
+    /// Lets go what is kept of bytes on their way here: what was read of them is damaged. Whether to read
+    /// once more is worth it.
+    fn mistrust(&self) -> bool {
+        false
+    }
+
     /// Whether the file has no bytes.
     fn is_empty(&self) -> io::Result<bool> {
         Ok(self.len()? == 0)
@@ -125,7 +143,7 @@ pub trait File: Send + Sync + fmt::Debug {
 }
 
 /// A region whose bytes are read.
-fn read_region(file: &(impl File + ?Sized), range: Range<u64>) -> io::Result<Region> {
+pub(crate) fn read_region(file: &(impl File + ?Sized), range: Range<u64>) -> io::Result<Region> {
     let len = range.end.saturating_sub(range.start);
     let len = usize::try_from(len).map_err(|_| io::ErrorKind::OutOfMemory)?;
     let mut bytes = vec![0; len];

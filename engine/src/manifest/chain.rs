@@ -5,9 +5,9 @@
 //!   its own.
 //! - `L2` a link takes 36 bytes, whatever its edit was about: nothing of tenants or events stays.
 
+use super::begin::Failure;
 use super::edit::LINKED_VERSION;
 use super::format::{EditHash, EditHeader};
-use super::writer::Failure;
 use crate::codec::slice::Slice;
 use crate::error::{Corruption, Error, ErrorKind, Result};
 use crate::io::Io;

@@ -4,10 +4,11 @@
 use super::edit::{ADD_FILE, DROP_SECTIONS, Edit, Interner, SNAPSHOT, from_bytes};
 use super::file::{FileId, FileMeta, Range64, Run, SectionMeta, Tombstone};
 use super::state::ManifestState;
+use crate::retention::Ledger;
 use bincode::Decode;
 #[cfg(test)]
 use bincode::Encode;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 #[derive(Debug, Decode)]
@@ -90,7 +91,8 @@ pub(super) fn decode(
         }),
         DROP_SECTIONS => from_bytes(bytes).map(|mirror| {
             let DropSectionsV1 { file, sections, reason } = mirror;
-            Edit::DropSections { file: FileId::LevelZero(file), sections, reason }
+            let removed = vec![(FileId::LevelZero(file), sections)];
+            Edit::DropSections { removed, reason, clock_high_water: i64::MIN }
         }),
         _ => return None,
     })
@@ -120,6 +122,9 @@ fn snapshot(mirror: StateV1, names: &mut Interner) -> Result<Edit, String> {
         clock_high_water: mirror.clock_high_water,
         tombstones: tombstones.collect(),
         files,
+        retention: Ledger::default(),
+        scars: BTreeMap::new(),
+        evicted: BTreeSet::new(),
     };
     Edit::checked(state, count)
 }

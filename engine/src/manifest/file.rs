@@ -171,11 +171,16 @@ impl FileMeta {
 
     /// Whether the file may have a column of this name.
     pub(crate) fn may_have_column(&self, name: &str) -> bool {
-        let bytes = || self.columns.iter().map(String::len).sum::<usize>();
         self.columns.binary_search_by(|column| (**column).cmp(name)).is_ok()
             || name.len() > FILE_COLUMN_NAME_BYTES_MAX
-            || self.columns.len() == FILE_COLUMN_NAMES_MAX
-            || bytes() > FILE_COLUMN_NAMES_BYTES_MAX - FILE_COLUMN_NAME_BYTES_MAX
+            || !self.has_all_columns()
+    }
+
+    /// Whether the names of all columns are known, but for those that are too long.
+    pub(crate) fn has_all_columns(&self) -> bool {
+        let bytes: usize = self.columns.iter().map(String::len).sum();
+        self.columns.len() < FILE_COLUMN_NAMES_MAX
+            && bytes <= FILE_COLUMN_NAMES_BYTES_MAX - FILE_COLUMN_NAME_BYTES_MAX
     }
 
     /// The live section at this offset.
@@ -185,7 +190,7 @@ impl FileMeta {
     }
 
     /// Whether the entry is sound by itself.
-    pub(super) fn check(&self) -> Result<(), String> {
+    pub(crate) fn check(&self) -> Result<(), String> {
         let wrong = |what: String| Err(format!("{}: {what}", self.id));
         if self.id.number() == 0 || self.seqs.start == 0 || self.seqs.is_empty() {
             return wrong(format!("events {:?}", self.seqs));
@@ -229,7 +234,8 @@ impl FileMeta {
 }
 
 impl SectionMeta {
-    fn check(&self, seqs: &Range<u64>) -> Result<(), String> {
+    /// Whether the section is sound by itself, in a file of these sequence numbers.
+    pub(crate) fn check(&self, seqs: &Range<u64>) -> Result<(), String> {
         let Self { rows, blocks, min_seq, max_seq, min_ts, max_ts, .. } = self;
         let inside = seqs.contains(min_seq) && seqs.contains(max_seq) && min_seq <= max_seq;
         if *rows == 0 || *blocks == 0 || u64::from(*blocks) > *rows || min_ts > max_ts || !inside {

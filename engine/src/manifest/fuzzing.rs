@@ -3,10 +3,11 @@
 
 use super::chain::{Link, Links};
 use super::edit::Edit;
-use super::format::{EditHeader, FileHeader};
+use super::format::{EDIT_HEADER_BYTES, EDIT_MAGIC, EditHeader, FileHeader, PAGE};
 use super::state::ManifestState;
-use super::{Manifest, edit};
+use super::{Manifest, Remains, edit, remains};
 use crate::codec::crc::crc32;
+use crate::codec::pieces::{number_at, pieces, put};
 use crate::io::{Io, ManualClock, MemoryStorage, SeededEntropy, Storage};
 use crate::limits::Limits;
 use crate::names;
@@ -18,22 +19,45 @@ const UUID: [u8; 16] = [7; 16];
 /// Reads `bytes` in each of these ways.
 pub(crate) fn fuzz(bytes: &[u8]) {
     open(bytes.to_vec());
-    links(bytes);
     let (_, snapshot) = Edit::Snapshot(ManifestState::new(UUID, 1, 0)).encode();
     let first = (edit::SNAPSHOT, edit::EDIT_VERSION, &*snapshot);
     for version in 1..=edit::EDIT_VERSION {
         open(manifest_of(&[(edit::SNAPSHOT, version, bytes)]));
-        for kind in [edit::ADD_FILE, edit::DROP_SECTIONS, edit::REPLACE, 0] {
+        for kind in [edit::ADD_FILE, edit::DROP_SECTIONS, edit::REPLACE, edit::RETENTION, 0] {
             open(manifest_of(&[first, (kind, version, bytes)]));
         }
     }
 }
 
-/// Reads bytes as a file of links, as they are and with the right checksum.
-fn links(bytes: &[u8]) {
+/// Reads `bytes` as a whole manifest, as it is and with checksums and hashes made right. Each edit
+/// begins a page; padding is left out of the input.
+pub(crate) fn fuzz_file(bytes: &[u8]) {
+    let pieces = pieces(bytes, &[&EDIT_MAGIC]);
+    let mut file = Vec::new();
+    for piece in &pieces {
+        file.resize(file.len().next_multiple_of(PAGE), 0);
+        file.extend_from_slice(piece);
+    }
+    file.resize(file.len().next_multiple_of(PAGE), 0);
+    open(file);
+    let Some((head, edits)) = pieces.split_first() else { return };
+    let mut store_uuid = [0; 16];
+    put(&mut store_uuid, 0, head.get(16..32).unwrap_or_default());
+    let header = FileHeader { store_uuid, manifest_id: number_at::<8>(head, 32), number: 1 };
+    let mut previous = [0; 32];
+    put(&mut previous, 0, edits.first().and_then(|edit| edit.get(24..56)).unwrap_or_default());
+    let edits = edits.iter().filter(|edit| edit.starts_with(&EDIT_MAGIC)).map(|edit| {
+        let body = edit.get(EDIT_HEADER_BYTES..).unwrap_or_default();
+        (number_at::<2>(edit, 4) as u16, number_at::<2>(edit, 6) as u16, body)
+    });
+    open(chained(&header, previous, &edits.collect::<Vec<_>>()));
+}
+
+/// Reads `bytes` as a file of links, as they are and with the right checksum at their end.
+pub(crate) fn fuzz_chain(bytes: &[u8]) {
     let path = Path::new("fuzz");
-    let mut sealed = bytes.to_vec();
-    sealed.extend(crc32fast::hash(bytes).to_le_bytes());
+    let body = bytes.get(..bytes.len().saturating_sub(4)).unwrap_or_default();
+    let sealed = [body, &crc32fast::hash(body).to_le_bytes()].concat();
     for bytes in [bytes, &sealed] {
         if let Ok(links) = Links::decode(bytes, &UUID, 1, path) {
             assert!(links.encode(&UUID) == bytes, "one form for each chain");
@@ -82,8 +106,18 @@ fn open(file: Vec<u8>) {
         clock: Arc::new(ManualClock::default()),
         entropy: Arc::new(SeededEntropy::new(1)),
     };
-    if let Ok(manifest) = Manifest::open_or_create(&io, Path::new("/"), &Limits::tiny()) {
+    // What a repair reads of it.
+    if let Ok(Remains { state: Some(state), .. }) =
+        remains(&io, &names::manifest(Path::new("/"), 1))
+    {
+        state.check().expect("a state that was read is sound");
+    }
+    let open = || Manifest::open_or_create(&io, Path::new("/"), &Limits::tiny());
+    if let Ok(manifest) = open() {
         manifest.state().check().expect("a state that was read is sound");
+        let state = manifest.state().clone();
+        drop(manifest);
+        assert!(open().is_ok_and(|again| *again.state() == state), "opened once, opens again");
     }
 }
 
@@ -95,6 +129,8 @@ mod tests {
         #[test]
         fn any_bytes_give_no_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
             super::fuzz(&bytes);
+            super::fuzz_file(&bytes);
+            super::fuzz_chain(&bytes);
         }
     }
 }

@@ -13,8 +13,12 @@
 //! - `M6` what opening has read is durable before it returns, and an edit that it has not found is
 //!   never found later: the log of a generation may be given up on its word.
 
+pub(crate) mod begin;
+mod body;
 pub(crate) mod chain;
 mod edit;
+mod edit_ledger;
+mod edit_purge;
 mod edit_v1;
 mod file;
 mod format;
@@ -23,20 +27,24 @@ mod fuzzing;
 #[cfg(test)]
 mod golden;
 mod reader;
+mod remains;
 #[cfg(test)]
 mod scale;
+mod scar;
 mod state;
 #[cfg(test)]
 mod tests;
 mod writer;
 
 pub(crate) use edit::Edit;
-pub(crate) use file::{FileId, FileMeta, Range64, Run, SectionMeta};
+pub(crate) use file::{FileId, FileMeta, Range64, Run, SectionMeta, Tombstone};
 pub(crate) use format::EditHash;
 #[cfg(test)]
 pub(crate) use fuzzing::forge;
 #[cfg(feature = "testing")]
-pub(crate) use fuzzing::fuzz;
+pub(crate) use fuzzing::{fuzz, fuzz_chain, fuzz_file};
 pub(crate) use reader::{Contents, read};
-pub(crate) use state::ManifestState;
-pub(crate) use writer::Manifest;
+pub(crate) use remains::{Remains, begin_anew, remains};
+pub(crate) use scar::{RunKey, Scar, ScarredPage};
+pub(crate) use state::{ManifestState, NUMBER_MAX};
+pub(crate) use writer::{Manifest, ManifestImage};

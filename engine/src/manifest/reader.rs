@@ -1,14 +1,17 @@
 //! Reads a manifest: snapshot, edits, and how it ends.
 
+use super::body::{self, ENCRYPTED};
 use super::chain::{Link, Links};
 use super::edit::{EDIT_VERSION, Edit};
 use super::format::{
     EDIT_HEADER_BYTES, EditHash, EditHeader, FILE_HEADER_BYTES, FileHeader, PAGE, edit_bytes,
 };
 use super::state::ManifestState;
+use crate::crypt::{self, KeyId, Purpose};
 use crate::error::{Corruption, Error, Result};
-use crate::io::{File, Io};
+use crate::io::{File, Io, Storage};
 use crate::limits::MANIFEST_EDIT_BYTES_MAX;
+use std::cell::Cell;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -25,6 +28,8 @@ pub(crate) struct Contents {
     pub(crate) links: Links,
     /// The number of edits, the snapshot among them.
     pub(crate) edits: u64,
+    /// The key that the snapshot is encrypted under, if it is.
+    pub(crate) key: Option<KeyId>,
     /// Whether the last edit was cut off. It was never acknowledged.
     pub(crate) torn: bool,
     pub(super) file: Arc<dyn File>,
@@ -38,9 +43,9 @@ pub(crate) struct Contents {
 }
 
 /// An edit whose checksums are right.
-struct Frame {
-    header: EditHeader,
-    body: Vec<u8>,
+pub(super) struct Frame {
+    pub(super) header: EditHeader,
+    pub(super) body: Vec<u8>,
 }
 
 /// Reads a manifest. `each` sees every edit, the snapshot first, with its offset in the file.
@@ -49,11 +54,12 @@ struct Frame {
 /// `Corrupt` names the place; `Unsupported` names both versions; `Io`.
 pub(crate) fn read(io: &Io, path: &Path, each: impl FnMut(u64, &Edit)) -> Result<Contents> {
     let file = io.storage.open(path).map_err(|e| Error::io("open", path, e))?;
-    read_file(file, path, each)
+    read_file(&*io.storage, file, path, each)
 }
 
 /// The same of a file that is open, be it for reading or for writing too.
 pub(super) fn read_file(
+    storage: &dyn Storage,
     file: Arc<dyn File>,
     path: &Path,
     mut each: impl FnMut(u64, &Edit),
@@ -64,7 +70,8 @@ pub(super) fn read_file(
     let header = FileHeader::decode(&page, path)?;
     let seed = header.seed();
 
-    let mut reader = Reader { file: &*file, path, len, seed };
+    let store = header.store_uuid;
+    let reader = Reader::new(storage, (&*file, path, len), seed, store);
     let Some(first) = reader.frame(1, FILE_HEADER_BYTES)? else {
         // M2: it was synced before the manifest got its name.
         return Err(reader.corrupt(FILE_HEADER_BYTES, "a snapshot", "damage").into());
@@ -73,6 +80,10 @@ pub(super) fn read_file(
     let mut links = vec![Link::of(&first.header, &first.body)];
     let mut hash = links[0].hash(&previous);
     let edit = reader.edit(&first, FILE_HEADER_BYTES)?;
+    let key = match first.header.version & ENCRYPTED {
+        0 => None,
+        _ => crypt::key_of(Purpose::Edit, &first.body).ok(),
+    };
     each(FILE_HEADER_BYTES, &edit);
     let Edit::Snapshot(mut state) = edit else {
         return Err(reader.corrupt(FILE_HEADER_BYTES, "a snapshot", "another edit").into());
@@ -106,19 +117,34 @@ pub(super) fn read_file(
     let last = (last.header.frame(&last.body, seed), last_at);
     let (edits, end) = (number - 1, at);
     let links = Links { manifest: header.number, previous, links };
-    Ok(Contents { header, state, hash, links, edits, torn, file, len, edits_start, end, last })
+    Ok(Contents { header, state, hash, links, edits, key, torn, file, len, edits_start, end, last })
 }
 
-struct Reader<'a> {
+/// A manifest whose header was read.
+pub(super) struct Reader<'a> {
+    /// Has the keys.
+    storage: &'a dyn Storage,
     file: &'a dyn File,
     path: &'a Path,
     len: u64,
     seed: u32,
+    store: [u8; 16],
+    /// Whether an encrypted edit was read: behind it none is plain.
+    encrypted: Cell<bool>,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    pub(super) fn new(
+        storage: &'a dyn Storage,
+        (file, path, len): (&'a dyn File, &'a Path, u64),
+        seed: u32,
+        store: [u8; 16],
+    ) -> Self {
+        Self { storage, file, path, len, seed, store, encrypted: Cell::new(false) }
+    }
+
     /// The edit of this number at `at`, if its checksums are right.
-    fn frame(&mut self, number: u64, at: u64) -> Result<Option<Frame>> {
+    pub(super) fn frame(&self, number: u64, at: u64) -> Result<Option<Frame>> {
         let header = self.header(at)?;
         let Some(header) = header.filter(|header| header.number == number) else {
             return Ok(None);
@@ -133,7 +159,8 @@ impl Reader<'_> {
         Ok(header.fits(&body, self.seed).then_some(Frame { header, body }))
     }
 
-    fn header(&self, at: u64) -> Result<Option<EditHeader>> {
+    /// The header of an edit at `at`, if its checksum is right.
+    pub(super) fn header(&self, at: u64) -> Result<Option<EditHeader>> {
         if self.len.saturating_sub(at) < EDIT_HEADER_BYTES as u64 {
             return Ok(None);
         }
@@ -142,16 +169,26 @@ impl Reader<'_> {
         Ok(EditHeader::decode(&head, self.seed))
     }
 
-    fn edit(&self, frame: &Frame, at: u64) -> Result<Edit> {
-        let EditHeader { kind, version, .. } = frame.header;
-        let Some(edit) = Edit::decode(kind, version, &frame.body) else {
+    /// The edit of a frame.
+    pub(super) fn edit(&self, frame: &Frame, at: u64) -> Result<Edit> {
+        let body_at = at + EDIT_HEADER_BYTES as u64;
+        let is_encrypted = frame.header.version & ENCRYPTED != 0;
+        if self.encrypted.get() && !is_encrypted {
+            return Err(self.corrupt(at, "an encrypted edit, as before it", "a plain one").into());
+        }
+        let (version, body) = body::plain(self.storage, &self.store, &frame.header, &frame.body)
+            .map_err(|refusal| refusal.at(body_at).into_error(self.path))?;
+        let kind = frame.header.kind;
+        let Some(edit) = Edit::decode(kind, version, &body) else {
             return Err(Error::unsupported(format!(
                 "{} holds an edit of kind {kind} version {version}; this program knows kinds 1 to \
-                 4 of versions up to {EDIT_VERSION}",
+                 7 of versions up to {EDIT_VERSION}",
                 self.path.display()
             )));
         };
-        Ok(edit.map_err(|what| self.corrupt(at, "an edit", &what))?)
+        let edit = edit.map_err(|what| self.corrupt(at, "an edit", &what))?;
+        self.encrypted.set(is_encrypted);
+        Ok(edit)
     }
 
     /// Whether an edit with a number above `number` begins at `at` or behind it.

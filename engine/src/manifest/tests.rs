@@ -1,4 +1,6 @@
 mod chain;
+mod ledger;
+mod plain;
 mod replace;
 mod wiped;
 
@@ -10,6 +12,7 @@ use crate::io::{
 use crate::limits::Limits;
 use crate::names;
 use crate::partition::PartitionKey;
+use crate::retention::{Change, Policy};
 use crate::timestamp::{Day, Timestamp};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -75,7 +78,8 @@ fn add(state: &ManifestState, rows: &[u64]) -> Edit {
 fn drop_oldest(state: &ManifestState) -> Option<Edit> {
     let (file, meta) = state.files.first_key_value()?;
     let sections = meta.sections.iter().step_by(2).map(|section| section.offset).collect();
-    Some(Edit::DropSections { file: *file, sections, reason: "expired".to_owned() })
+    let (removed, clock_high_water) = (vec![(*file, sections)], state.clock_high_water + 1);
+    Some(Edit::DropSections { removed, reason: "expired".to_owned(), clock_high_water })
 }
 
 /// The edit that moves every second section of the oldest files into a pack: sections of the same
@@ -370,7 +374,7 @@ fn an_edit_of_another_version_is_named() {
     drop(manifest);
     let io = io(disk.clone(), 2);
     let contents = read(&io, &path, |_, _| {}).unwrap();
-    for (kind, version) in [(9, 1), (2, 4)] {
+    for (kind, version) in [(9, 1), (2, 7), (5, 3), (6, 4)] {
         let seed = contents.header.seed();
         let body = [1, 2, 3];
         let body_crc = crate::codec::crc::crc32(seed, &[&body]);
@@ -397,7 +401,7 @@ fn a_chain_that_is_broken_is_refused() {
     let (kind, body) = add(manifest.state(), &[5]).encode();
     let header = format::EditHeader {
         kind,
-        version: 2,
+        version: edit::EDIT_VERSION,
         number: 3,
         body_len: body.len() as u32,
         body_crc: crate::codec::crc::crc32(seed, &[&body]),
@@ -428,25 +432,25 @@ proptest! {
             prop_assert_eq!(state.check_edit(&edit), Ok(()));
             state.apply(edit.clone());
             let (kind, bytes) = edit.encode();
-            prop_assert_eq!(Edit::decode(kind, 2, &bytes), Some(Ok(edit)));
+            prop_assert_eq!(Edit::decode(kind, edit::EDIT_VERSION, &bytes), Some(Ok(edit)));
         }
         for edit in [drop_oldest, pack_oldest].iter().filter_map(|edit| edit(&state)).collect::<Vec<_>>() {
             if state.check_edit(&edit).is_err() {
                 continue; // The drop took the last section.
             }
             let (kind, bytes) = edit.encode();
-            prop_assert_eq!(Edit::decode(kind, 2, &bytes), Some(Ok(edit.clone())));
+            prop_assert_eq!(Edit::decode(kind, edit::EDIT_VERSION, &bytes), Some(Ok(edit.clone())));
             state.apply(edit);
         }
         let snapshot = Edit::Snapshot(state);
         let (kind, bytes) = snapshot.encode();
-        prop_assert_eq!(Edit::decode(kind, 2, &bytes), Some(Ok(snapshot)));
+        prop_assert_eq!(Edit::decode(kind, edit::EDIT_VERSION, &bytes), Some(Ok(snapshot)));
     }
 
     #[test]
     fn any_bytes_give_no_panic(
-        kind in 0u16..6,
-        version in 0u16..4,
+        kind in 0u16..8,
+        version in 0u16..8,
         noise: Vec<u8>,
         at: prop::sample::Index,
         value: u8,
@@ -455,11 +459,13 @@ proptest! {
         let mut state = ManifestState::new([3; 16], 9, -4);
         state.apply(add(&state.clone(), &[3, 4]));
         let pack = pack_oldest(&state).expect("a file");
-        for edit in [Edit::Snapshot(state.clone()), add(&state, &[1, 2]), pack] {
+        let change = Change::Classes(Policy::default().rules().to_vec());
+        let rules = Edit::Retention { change, clock_high_water: 1 };
+        for edit in [Edit::Snapshot(state.clone()), add(&state, &[1, 2]), pack, rules] {
             let (kind, mut bytes) = edit.encode();
             let at = at.index(bytes.len());
             bytes[at] = value;
-            if let Some(Ok(edit)) = Edit::decode(kind, 2, &bytes) {
+            if let Some(Ok(edit)) = Edit::decode(kind, edit::EDIT_VERSION, &bytes) {
                 let _ = state.check_edit(&edit);
             }
         }

@@ -1,15 +1,19 @@
 //! Opens or creates the manifest, commits edits, begins new manifests.
 
+use super::begin::{Failure, Start, begin, check_size, edit_header, edits_bytes_max};
+use super::body;
 use super::chain::{self, Link, Links};
-use super::edit::{EDIT_VERSION, Edit};
-use super::format::{EDIT_HEADER_BYTES, EditHash, EditHeader, FILE_HEADER_BYTES, FileHeader, PAGE};
+use super::edit::{Edit, PURGE};
+use super::format::{EDIT_HEADER_BYTES, EditHash, FileHeader};
 use super::reader::{Contents, read_file};
 use super::state::ManifestState;
-use crate::codec::crc::crc32;
+use crate::crypt::KeyId;
 use crate::error::{Corruption, Error, ErrorKind, Result};
 use crate::io::{File, Io};
-use crate::limits::{Limits, MANIFEST_EDIT_BYTES_MAX};
-use crate::names::{self, MANIFEST_NUMBER_MAX, Name};
+use crate::limits::Limits;
+use crate::names::{self, Name};
+use crate::segment::is_missing;
+use std::cmp::Ordering;
 use std::io::ErrorKind as IoErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,7 +21,7 @@ use std::sync::Arc;
 /// The manifest, open for edits. One thread at a time commits.
 #[derive(Debug)]
 pub(crate) struct Manifest {
-    io: Io,
+    pub(super) io: Io,
     dir: PathBuf,
     /// Bytes of edits after which a new manifest may begin (see [`edits_bytes_max`]).
     edits_bytes_min: u64,
@@ -30,19 +34,38 @@ pub(crate) struct Manifest {
 
 /// The file that edits are appended to.
 #[derive(Debug)]
-struct Current {
-    file: Arc<dyn File>,
-    path: PathBuf,
-    header: FileHeader,
-    len: u64,
-    edits_start: u64,
+pub(super) struct Current {
+    pub(super) file: Arc<dyn File>,
+    pub(super) path: PathBuf,
+    pub(super) header: FileHeader,
+    pub(super) len: u64,
+    pub(super) edits_start: u64,
     /// Bytes of edits after which a new manifest begins.
-    edits_bytes_max: u64,
+    pub(super) edits_bytes_max: u64,
     /// Where the next edit goes, and its number.
-    at: u64,
-    next: u64,
+    pub(super) at: u64,
+    pub(super) next: u64,
     /// The links of its edits: all that is kept of them once the next manifest begins.
-    links: Links,
+    pub(super) links: Links,
+    /// The key that its snapshot is encrypted under, if it is.
+    pub(super) key: Option<KeyId>,
+}
+
+/// A manifest up to its last edit. What is later appended changes none of these bytes.
+#[derive(Debug)]
+pub(crate) struct ManifestImage {
+    /// As in its name.
+    pub(crate) number: u64,
+    /// The number of its last edit, from 1.
+    pub(crate) edits: u64,
+    /// The hash of that edit.
+    pub(crate) hash: EditHash,
+    /// Where that edit ends.
+    pub(crate) len: u64,
+    /// The file: it can be read also when the next manifest has taken its place.
+    pub(crate) file: Arc<dyn File>,
+    /// Where it is, for errors.
+    pub(crate) path: PathBuf,
 }
 
 impl Manifest {
@@ -79,14 +102,25 @@ impl Manifest {
     fn open(io: &Io, dir: &Path, limits: &Limits, number: u64) -> Result<Self> {
         let path = names::manifest(dir, number);
         let file = io.storage.open_for_write(&path).map_err(|e| Error::io("open", &path, e))?;
-        let contents = read_file(file, &path, |_, _| {})?;
+        let contents = read_file(&*io.storage, file, &path, |_, _| {})?;
         if contents.header.number != number {
             let (expected, found) = (number.to_string(), contents.header.number.to_string());
             let what = "manifest number";
             return Err(Corruption { file: path, offset: 0, what, expected, found }.into());
         }
         let Contents {
-            header, state, hash, links, edits, file, len, edits_start, end, last, ..
+            header,
+            state,
+            hash,
+            links,
+            edits,
+            key,
+            file,
+            len,
+            edits_start,
+            end,
+            last,
+            ..
         } = contents;
         // M6: an edit may be readable and yet not be on the disk, if the process was killed before
         // the sync or if the sync failed. Written again, its pages are written back for certain.
@@ -105,7 +139,7 @@ impl Manifest {
         let edits_bytes_max = edits_bytes_max(edits_start, edits_bytes_min);
         let (at, next) = (end, edits + 1);
         let current =
-            Current { file, path, header, len, edits_start, edits_bytes_max, at, next, links };
+            Current { file, path, header, len, edits_start, edits_bytes_max, at, next, links, key };
         let (io, dir) = (io.clone(), dir.to_owned());
         Ok(Self { io, dir, edits_bytes_min, state, hash, current, closed: None })
     }
@@ -123,7 +157,7 @@ impl Manifest {
         let state = ManifestState::new(store_uuid, incarnation, io.clock.now().0);
         let edits_bytes_min = limits.manifest_bytes_max;
         let (current, hash) =
-            begin(io, dir, &state, None, edits_bytes_min, 0).map_err(|failure| failure.error)?;
+            begin(io, dir, &state, &Start::FIRST, edits_bytes_min, 0).map_err(|f| f.error)?;
         let (io, dir) = (io.clone(), dir.to_owned());
         Ok(Self { io, dir, edits_bytes_min, state, hash, current, closed: None })
     }
@@ -133,12 +167,59 @@ impl Manifest {
         &self.state
     }
 
+    /// The key that its snapshot is encrypted under, if it is.
+    pub(crate) fn key(&self) -> Option<KeyId> {
+        self.current.key
+    }
+
     /// Whether an edit fits the state.
     ///
     /// # Errors
     /// Why it doesn't, for people.
     pub(crate) fn accepts(&self, edit: &Edit) -> Result<(), String> {
         self.state.check_edit(edit)
+    }
+
+    /// The manifest as of now.
+    ///
+    /// # Errors
+    /// `Closed` after a failed sync: what stands in the file is unknown.
+    pub(crate) fn image(&self) -> Result<ManifestImage> {
+        if let Some(reason) = &self.closed {
+            return Err(Error::closed(reason.clone()));
+        }
+        let Current { file, path, header, at, next, .. } = &self.current;
+        Ok(ManifestImage {
+            number: header.number,
+            edits: next - 1,
+            hash: self.hash,
+            len: *at,
+            file: Arc::clone(file),
+            path: path.clone(),
+        })
+    }
+
+    /// Whether edit `edit` of manifest `number` was one of this store's, with this hash.
+    ///
+    /// # Errors
+    /// `Corrupt`, `Io` of the links of an earlier manifest.
+    pub(crate) fn has_edit(&self, number: u64, edit: u64, hash: &EditHash) -> Result<bool> {
+        let Some(before) = edit.checked_sub(1).and_then(|edit| usize::try_from(edit).ok()) else {
+            return Ok(false);
+        };
+        let is_hash = |links: &Links| links.hashes().nth(before).as_ref() == Some(hash);
+        match number.cmp(&self.current.header.number) {
+            Ordering::Greater => Ok(false),
+            Ordering::Equal => Ok(is_hash(&self.current.links)),
+            Ordering::Less => {
+                let store = &self.state.store_uuid;
+                match chain::read(&self.io, &self.dir, store, number) {
+                    Ok(links) => Ok(is_hash(&links)),
+                    Err(error) if is_missing(&error) => Ok(false),
+                    Err(error) => Err(error),
+                }
+            }
+        }
     }
 
     /// The hash of the last edit. It names the whole history of the store.
@@ -159,9 +240,10 @@ impl Manifest {
             return Err(Error::closed(reason.clone()));
         }
         self.state.check_edit(&edit).unwrap_or_else(|what| panic!("M3: {what}"));
-        let (kind, body) = edit.encode();
-        check_size(&body)?;
-        let bytes = super::format::edit_bytes(body.len()) as u64;
+        let (kind, plain) = edit.encode();
+        let body_len = body::stored_len(&self.io, plain.len());
+        check_size(body_len)?;
+        let bytes = super::format::edit_bytes(body_len) as u64;
         let used = self.current.at - self.current.edits_start;
         if used + bytes > self.current.edits_bytes_max {
             let fits = self.current.at + bytes <= self.current.len;
@@ -173,7 +255,9 @@ impl Manifest {
                 result => result?,
             }
         }
-        let header = edit_header(&self.current.header, kind, self.current.next, self.hash, &body);
+        let file = &self.current.header;
+        let (version, body) = body::store(&self.io, &file.store_uuid, kind, &self.hash, plain);
+        let header = edit_header(file, (kind, version), self.current.next, self.hash, &body);
         self.write(&header.frame(&body, self.current.header.seed()))?;
         self.current.at += bytes;
         self.current.next += 1;
@@ -200,10 +284,41 @@ impl Manifest {
         file.sync_data().map_err(|e| self.close(Error::io("sync", &path, e)))
     }
 
+    /// Begins a new manifest if the current one has a purge: the edits before that say what the purged
+    /// events were like. Of edits that are gone the links are kept.
+    ///
+    /// # Errors
+    /// `Full`, `Io`: nothing is changed. `Closed` as for [`Manifest::commit`].
+    pub(crate) fn forget_purged(&mut self) -> Result<()> {
+        if let Some(reason) = &self.closed {
+            return Err(Error::closed(reason.clone()));
+        }
+        match self.has_purge() {
+            true => self.begin_next(0),
+            false => Ok(()),
+        }
+    }
+
+    /// Whether the current manifest has a purge.
+    pub(crate) fn has_purge(&self) -> bool {
+        self.current.links.links.iter().any(|link| link.kind == PURGE)
+    }
+
+    /// Begins a new manifest if the current one is not encrypted as the keys want it.
+    ///
+    /// # Errors
+    /// As [`Manifest::forget_purged`].
+    pub(crate) fn rekey(&mut self) -> Result<()> {
+        let wanted = self.io.storage.keys().map(|keys| keys.active());
+        if self.current.key == wanted { Ok(()) } else { self.begin_next(0) }
+    }
+
     /// Begins a new manifest with a snapshot and room for at least `bytes` of edits.
     fn begin_next(&mut self, bytes: u64) -> Result<()> {
-        let ended = Some(&self.current.links);
-        match begin(&self.io, &self.dir, &self.state, ended, self.edits_bytes_min, bytes) {
+        let links = &self.current.links;
+        let (number, previous) = (links.manifest + 1, links.last());
+        let start = Start { number, previous, ended: Some(links) };
+        match begin(&self.io, &self.dir, &self.state, &start, self.edits_bytes_min, bytes) {
             Ok((current, hash)) => {
                 let old = std::mem::replace(&mut self.current, current);
                 self.hash = hash;
@@ -221,123 +336,6 @@ impl Manifest {
         let reason = format!("the manifest is closed until the store is opened again: {error}");
         self.closed = Some(reason.clone());
         Error::closed(reason)
-    }
-}
-
-/// What is written must be readable.
-fn check_size(body: &[u8]) -> Result<()> {
-    if body.len() <= MANIFEST_EDIT_BYTES_MAX {
-        return Ok(());
-    }
-    let bytes = body.len();
-    let most = MANIFEST_EDIT_BYTES_MAX;
-    Err(Error::invalid(format!(
-        "an edit of the manifest has {bytes} bytes, at most {most} can be read"
-    )))
-}
-
-/// Why a manifest was not begun.
-pub(super) struct Failure {
-    pub(super) error: Error,
-    /// Whether it is unknown what is on the disk.
-    pub(super) fatal: bool,
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        Self { error, fatal: false }
-    }
-}
-
-/// Bytes of edits after which a new manifest begins: as many as its snapshot has, so that a large
-/// state is not written again for every few edits.
-fn edits_bytes_max(edits_start: u64, edits_bytes_min: u64) -> u64 {
-    edits_bytes_min.max(edits_start.saturating_sub(FILE_HEADER_BYTES))
-}
-
-/// Writes a manifest with a snapshot of `state` and zeros for the edits to come, `first_bytes` of
-/// them at least, and for some more (`M4`); gives it its name once that is synced (`M2`), and the
-/// links of the manifest that it takes the place of are, too (`L1`).
-fn begin(
-    io: &Io,
-    dir: &Path,
-    state: &ManifestState,
-    ended: Option<&Links>,
-    edits_bytes_min: u64,
-    first_bytes: u64,
-) -> Result<(Current, EditHash), Failure> {
-    let number = ended.map_or(1, |ended| ended.manifest + 1);
-    let previous = ended.map_or([0; 32], Links::last);
-    if number > MANIFEST_NUMBER_MAX {
-        return Err(Error::unsupported("all numbers of manifests are used up").into());
-    }
-    let header =
-        FileHeader { store_uuid: state.store_uuid, manifest_id: io.entropy.next_u64(), number };
-    let (kind, body) = Edit::Snapshot(state.clone()).encode();
-    check_size(&body)?;
-    let snapshot = edit_header(&header, kind, 1, previous, &body);
-    let path = names::manifest(dir, number);
-    let temporary = names::temporary(&path);
-    match io.storage.remove(&temporary) {
-        Err(e) if e.kind() != IoErrorKind::NotFound => {
-            return Err(Error::io("remove", &temporary, e).into());
-        }
-        _ => {}
-    }
-    let file = io.storage.create(&temporary).map_err(|e| Error::io("create", &temporary, e))?;
-    let mut bytes = header.encode();
-    bytes.extend(snapshot.frame(&body, header.seed()));
-    let edits_start = bytes.len() as u64;
-    let edits_bytes_max = edits_bytes_max(edits_start, edits_bytes_min);
-    let room = first_bytes.max(edits_bytes_max + edits_bytes_min);
-    let len = edits_start + room.next_multiple_of(PAGE as u64);
-    if let Err(e) = fill(&*file, &bytes, len) {
-        let _ = io.storage.remove(&temporary);
-        return Err(Error::io("write", &temporary, e).into());
-    }
-    let fatal = |error| Failure { error, fatal: true };
-    file.sync_data().map_err(|e| fatal(Error::io("sync", &temporary, e)))?;
-    if let Some(ended) = ended {
-        chain::write(io, dir, &state.store_uuid, ended).inspect_err(|_| {
-            let _ = io.storage.remove(&temporary);
-        })?;
-    }
-    io.storage.rename(&temporary, &path).map_err(|e| {
-        let error = Error::io("rename", &temporary, e);
-        Failure { fatal: error.kind() != ErrorKind::Full, error }
-    })?;
-    io.storage.sync_dir(dir).map_err(|e| fatal(Error::io("sync", dir, e)))?;
-    let links = Links { manifest: number, previous, links: vec![Link::of(&snapshot, &body)] };
-    let (hash, at, next) = (links.last(), edits_start, 2);
-    Ok((Current { file, path, header, len, edits_start, edits_bytes_max, at, next, links }, hash))
-}
-
-fn fill(file: &dyn File, bytes: &[u8], len: u64) -> std::io::Result<()> {
-    file.write_all_at(bytes, 0)?;
-    let zeros = vec![0; 1 << 20];
-    let mut at = bytes.len() as u64;
-    while at < len {
-        let piece = zeros.len().min(usize::try_from(len - at).unwrap_or(usize::MAX));
-        file.write_all_at(&zeros[..piece], at)?;
-        at += piece as u64;
-    }
-    Ok(())
-}
-
-fn edit_header(
-    file: &FileHeader,
-    kind: u16,
-    number: u64,
-    previous: EditHash,
-    body: &[u8],
-) -> EditHeader {
-    EditHeader {
-        kind,
-        version: EDIT_VERSION,
-        number,
-        body_len: u32::try_from(body.len()).expect("an edit is far below 4 GiB"),
-        body_crc: crc32(file.seed(), &[body]),
-        previous,
     }
 }
 

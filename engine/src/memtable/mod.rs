@@ -3,11 +3,14 @@
 //! - `I1` rows enter only after their group is synced, in sequence order: visible means durable.
 //! - `I2` a partition's rows are, in sequence order: its blocks, its pending blocks, its tail.
 //! - `I3` everything that a snapshot can hold is immutable; a change replaces it.
+//! - `I4` what a snapshot holds of a memtable that was flushed counts until the snapshot goes.
 
+mod lease;
 mod partition;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use lease::Lease;
 pub(crate) use partition::{MemBlock, MemPartition, PendingBlock, RowSlice};
 
 use crate::batch::Batch;
@@ -18,7 +21,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// The events of one generation.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Memtable {
     /// Tells the memtables of one process apart.
     pub(crate) id: u64,
@@ -34,6 +37,8 @@ pub(crate) struct Memtable {
     pub(crate) pending_bytes: usize,
     /// Bytes of finished blocks.
     pub(crate) block_bytes: usize,
+    /// Who reads it.
+    pub(crate) lease: Arc<Lease>,
 }
 
 /// A block's worth of rows has left the tail of a partition and waits to be encoded.
@@ -55,6 +60,7 @@ impl Memtable {
             unsealed_bytes: 0,
             pending_bytes: 0,
             block_bytes: 0,
+            lease: Arc::default(),
         }
     }
 

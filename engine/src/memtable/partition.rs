@@ -73,6 +73,13 @@ impl PendingBlock {
 }
 
 impl MemPartition {
+    /// The number of events.
+    pub(crate) fn rows(&self) -> u64 {
+        let blocks = self.blocks.iter().map(|block| u64::from(block.meta.rows));
+        let pending = self.pending.iter().flat_map(|pending| &pending.slices).chain(&self.tail);
+        blocks.sum::<u64>() + pending.map(|slice| slice.len() as u64).sum::<u64>()
+    }
+
     /// Appends rows to the tail. Returns by how many bytes the tail has grown: less than the rows
     /// have, or less than nothing, if small slices could be merged.
     pub(crate) fn push(&mut self, rows: Rows) -> isize {

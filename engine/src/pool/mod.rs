@@ -7,9 +7,14 @@
 //! - `I2` a reservation never waits: it is given or refused, so nobody can hold memory while waiting
 //!   for more.
 //! - `I3` what is reserved is given back when the reservation is dropped, whatever happens.
+//! - `I4` all that a query reserves, on whichever thread, is of a pool of its own, whose bytes are those of
+//!   the common one: so it has a bound of its own, too ([`query`]).
 
+mod query;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use query::Usage;
 
 use crate::error::Error;
 use parking_lot::Mutex;
@@ -34,13 +39,15 @@ pub enum Consumer {
     Compaction,
 }
 
-/// A budget of bytes with guaranteed shares.
+/// A budget of bytes with guaranteed shares; or what one query may take of such a budget.
 #[derive(Debug)]
 pub struct Pool {
     budget: usize,
     guaranteed: [usize; 3],
     used: Mutex<[usize; 3]>,
     refusals: [AtomicU64; 3],
+    /// Whose it is, if it is that of one query.
+    owner: Option<query::Owner>,
 }
 
 /// Bytes of a pool; dropping it gives them back.
@@ -60,6 +67,8 @@ pub struct Refused {
     pub bytes: usize,
     /// What the consumer has already.
     pub used: usize,
+    /// What one query may have, if that is why.
+    pub query_max: Option<usize>,
 }
 
 /// The use of a pool.
@@ -92,6 +101,17 @@ impl Consumer {
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(most) = self.query_max {
+            return write!(
+                f,
+                "the query would take more than the {} KiB of memory that one may take: it has {} and \
+                 needs another {} bytes; narrow it, group or sort by less, ask for fewer events, or give \
+                 queries more (limits.query_bytes)",
+                most >> 10,
+                self.used,
+                self.bytes
+            );
+        }
         write!(
             f,
             "no memory for another {} bytes of {}, which has {} bytes; retry in a second, or give \
@@ -107,7 +127,10 @@ impl std::error::Error for Refused {}
 
 impl From<Refused> for Error {
     fn from(refused: Refused) -> Self {
-        Self::busy(refused.to_string())
+        match refused.query_max {
+            Some(_) => Self::memory(refused.to_string()),
+            None => Self::busy(refused.to_string()),
+        }
     }
 }
 
@@ -120,6 +143,7 @@ impl Pool {
             guaranteed: Consumer::ALL.map(|consumer| guaranteed(consumer, budget)),
             used: Mutex::new([0; 3]),
             refusals: Default::default(),
+            owner: None,
         })
     }
 
@@ -147,14 +171,20 @@ impl Pool {
         Ok(reservation)
     }
 
-    /// The use of the pool.
+    /// The use of the pool; of the one that a query's is of.
     pub fn status(&self) -> PoolStatus {
+        if let Some(owner) = &self.owner {
+            return owner.common().status();
+        }
         let [ingest, queries, compaction] = self.used.lock().map(|bytes| bytes as u64);
         let refusals = self.refusals.each_ref().map(|count| count.load(Relaxed));
         PoolStatus { budget: self.budget as u64, ingest, queries, compaction, refusals }
     }
 
     fn take(&self, consumer: Consumer, bytes: usize) -> Result<(), Refused> {
+        if let Some(owner) = &self.owner {
+            return owner.take(consumer, bytes);
+        }
         let mut used = self.used.lock();
         let before = used[consumer as usize];
         let after = before.saturating_add(bytes);
@@ -170,10 +200,13 @@ impl Pool {
         used[consumer as usize] = before;
         drop(used);
         self.refusals[consumer as usize].fetch_add(1, Relaxed);
-        Err(Refused { consumer, bytes, used: before })
+        Err(Refused { consumer, bytes, used: before, query_max: None })
     }
 
     fn give_back(&self, consumer: Consumer, bytes: usize) {
+        if let Some(owner) = &self.owner {
+            return owner.give_back(consumer, bytes);
+        }
         self.used.lock()[consumer as usize] -= bytes;
     }
 }
@@ -224,6 +257,7 @@ impl Reservation {
     /// Has exactly `bytes` from now on, whether there is room or not: they are in use already.
     /// Others are refused until they are given back.
     pub(crate) fn hold(&mut self, bytes: usize) {
+        assert!(self.pool.owner.is_none(), "what a query takes is asked for");
         let mut used = self.pool.used.lock();
         let used = &mut used[self.consumer as usize];
         *used = *used - self.bytes + bytes;

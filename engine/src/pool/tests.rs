@@ -56,6 +56,40 @@ fn reservations_grow_in_steps_shrink_and_merge() {
     assert_eq!(pool.status().queries, 5);
 }
 
+#[test]
+fn a_query_has_a_bound_of_its_own_over_all_of_its_parts() {
+    let pool = Pool::new(1_000 * MIB);
+    let usage = Arc::new(Usage::default());
+    let [first, second] = [(), ()].map(|()| pool.of_query(&usage, 10 * MIB));
+    assert_eq!(first.share(Consumer::Query), 10 * MIB);
+    let mut held = first.reserve(Consumer::Query, 6 * MIB).unwrap();
+    let other = second.reserve(Consumer::Query, 3 * MIB).unwrap();
+    assert_eq!(pool.status().queries as usize, 9 * MIB);
+    let refused = held.grow(2 * MIB).unwrap_err();
+    assert_eq!((refused.used, refused.query_max), (9 * MIB, Some(10 * MIB)));
+    let error = Error::from(refused);
+    assert_eq!(error.kind(), crate::ErrorKind::Memory);
+    assert!(error.to_string().contains("limits.query_bytes"), "{error}");
+    held.grow(MIB).unwrap();
+    assert_eq!((first.status().queries as usize, usage.peak()), (10 * MIB, 10 * MIB));
+    drop(other);
+    held.shrink_to(1);
+    held.grow(5 * MIB).unwrap();
+    assert_eq!(pool.status().refusals, [0; 3], "nobody else had to do without");
+
+    let peak = usage.peak();
+    assert_eq!(peak, 10 * MIB);
+    usage.stop();
+    held.grow_to(12 * MIB, 0).unwrap();
+    assert!(held.grow(MIB).is_err(), "a quarter more, to end with");
+    // What the common pool does not have is not charged.
+    let wide = pool.of_query(&usage, usize::MAX);
+    let refused = wide.reserve(Consumer::Query, 2_000 * MIB).unwrap_err();
+    assert_eq!((refused.query_max, pool.status().refusals[1]), (None, 1));
+    drop(held);
+    assert_eq!((pool.status().queries, usage.peak()), (0, 12 * MIB));
+}
+
 proptest! {
     #[test]
     fn the_budget_holds_and_nothing_leaks(

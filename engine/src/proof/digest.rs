@@ -8,9 +8,9 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 /// Rows of a page; the last page of a run may have fewer.
-const PAGE_ROWS: usize = 64;
+pub(super) const PAGE_ROWS: usize = 64;
 /// What is hashed before the events of a page.
-const PAGE_DOMAIN: [u8; 8] = *b"LSPAGE\0\x01";
+pub(super) const PAGE_DOMAIN: [u8; 8] = *b"LSPAGE\0\x01";
 /// What is hashed before everything else of a run.
 const RUN_DOMAIN: [u8; 8] = *b"LSRUN\0\0\x01";
 
@@ -103,17 +103,27 @@ impl RunDigest {
 
     fn finish(mut self, key: &PartitionKey, generation: u64) -> [u8; 32] {
         self.close_page();
-        let mut head = RUN_DOMAIN.to_vec();
-        varint::encode_bytes(key.tenant.as_bytes(), &mut head);
-        varint::encode_bytes(key.class.as_bytes(), &mut head);
-        head.extend(key.day.0.to_le_bytes());
-        head.extend(generation.to_le_bytes());
-        head.extend(self.rows.to_le_bytes());
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(&head);
-        hasher.update(self.pages.as_flattened());
-        *hasher.finalize().as_bytes()
+        digest_of_pages(key, generation, self.rows, &self.pages)
     }
+}
+
+/// The digest of a run of so many rows, of which the digests of all pages are known.
+pub(super) fn digest_of_pages(
+    key: &PartitionKey,
+    generation: u64,
+    rows: u64,
+    pages: &[[u8; 32]],
+) -> [u8; 32] {
+    let mut head = RUN_DOMAIN.to_vec();
+    varint::encode_bytes(key.tenant.as_bytes(), &mut head);
+    varint::encode_bytes(key.class.as_bytes(), &mut head);
+    head.extend(key.day.0.to_le_bytes());
+    head.extend(generation.to_le_bytes());
+    head.extend(rows.to_le_bytes());
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&head);
+    hasher.update(pages.as_flattened());
+    *hasher.finalize().as_bytes()
 }
 
 /// The digest of a run that is in these parts of blocks, as one call.

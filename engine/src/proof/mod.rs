@@ -7,9 +7,11 @@
 
 mod canon;
 mod digest;
+mod scar;
 #[cfg(test)]
 mod tests;
 
 #[cfg(test)]
 pub(crate) use digest::digest_of_section;
 pub(crate) use digest::{Recomputed, Runs};
+pub(crate) use scar::{Pages, Positions, healed, scar_of};

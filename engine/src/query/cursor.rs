@@ -8,7 +8,7 @@ use crate::timestamp::Timestamp;
 use std::path::Path;
 use xxhash_rust::xxh3::xxh3_64;
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// The last event of a page, and what the page was of.
 ///
@@ -26,6 +26,9 @@ pub(crate) struct Cursor {
     /// The last event of the page.
     pub(crate) timestamp: Timestamp,
     pub(crate) seq: Seq,
+    /// Of the events that the query itself asks for, so many are not shown yet; `None` if it has no such
+    /// number.
+    pub(crate) left: Option<u64>,
 }
 
 /// What a cursor is bound to.
@@ -34,6 +37,7 @@ pub(crate) fn query_hash(request: &SearchRequest) -> u64 {
     bytes.push(match request.order {
         Order::NewestFirst => 0,
         Order::OldestFirst => 1,
+        Order::Arrival => 2,
     });
     xxh3_64(&bytes)
 }
@@ -51,6 +55,8 @@ impl Cursor {
         bytes.extend(self.incarnation.to_le_bytes());
         bytes.extend(self.timestamp.0.to_le_bytes());
         bytes.extend(self.seq.0.to_le_bytes());
+        bytes.push(u8::from(self.left.is_some()));
+        bytes.extend(self.left.unwrap_or_default().to_le_bytes());
         bytes.extend(crc32fast::hash(&bytes).to_le_bytes());
         bytes.iter().map(|byte| format!("{byte:02x}")).collect()
     }
@@ -107,9 +113,12 @@ fn read(body: &[u8]) -> std::result::Result<Option<Cursor>, Corruption> {
     let incarnation = slice.u16()?;
     let timestamp = Timestamp(slice.i64()?);
     let seq = Seq(slice.u64()?);
+    let has_left = slice.u8()? == 1;
+    let number = slice.u64()?;
+    let left = has_left.then_some(number);
     slice.finish()?;
     let range = TimeRange { from: bounds[0], to: bounds[1] };
-    Ok(Some(Cursor { query, range, as_of, incarnation, timestamp, seq }))
+    Ok(Some(Cursor { query, range, as_of, incarnation, timestamp, seq, left }))
 }
 
 /// Reads `bytes` as the text of a cursor, and as a body whose checksum is right. A cursor that
@@ -148,6 +157,7 @@ mod tests {
             incarnation: 9,
             timestamp: Timestamp(-1),
             seq: Seq(3),
+            left: Some(7),
         };
         let text = cursor.encode();
         for (at, bit) in (0..text.len()).flat_map(|at| (0..7).map(move |bit| (at, bit))) {
@@ -181,6 +191,7 @@ mod tests {
             incarnation: 9,
             timestamp: Timestamp::MIN,
             seq: Seq(3),
+            left: None,
         };
         let text = cursor.encode();
         assert_eq!(Cursor::decode(&text, &mine, 9).unwrap(), cursor);

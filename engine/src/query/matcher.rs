@@ -5,25 +5,32 @@
 //!   numbers, their order decides and nothing else does. A bare term knows no numbers.
 //! - `M2` A value of kind [`Kind::Json`] matches if one of the values in it does.
 
+mod bounds;
 mod finder;
+mod pattern;
 pub(crate) mod sentence;
 #[cfg(test)]
 mod tests;
 mod typed;
+mod wildcard;
 
 pub(crate) use finder::Finder;
 pub(crate) use sentence::{Judge, Judged, PatternSentences, Verdict};
 pub(crate) use typed::{IdTest, NumberTest};
 
-use super::ast::{Comparison, Leaf, Test};
+use super::ast::{Leaf, Network, Range, Test};
 use crate::event::{Kind, Level, Value};
 use crate::field;
 use crate::index::{Phrase, fold_eq};
+use crate::scan::Interrupt;
 use crate::value::Number;
 use crate::value::any_leaf;
+use bounds::Bounds;
 use memchr::memmem;
+use pattern::Regex;
 use std::cmp::Ordering;
 use std::sync::Arc;
+use wildcard::Wildcard;
 
 /// A test of values, compiled.
 #[derive(Debug, Clone)]
@@ -36,28 +43,41 @@ pub(crate) enum Matcher {
     Words { phrase: Phrase, number: Option<Number> },
     /// The value is this in any case, or the numbers are equal.
     Whole { text: Box<str>, number: Option<Number> },
-    /// The value stands in this order to the text, or to the number.
-    Order { comparison: Comparison, text: Box<str>, number: Option<Number> },
+    /// The value is this, byte for byte.
+    Same(memmem::Finder<'static>),
+    /// The value is this, or has it, with anything in the gaps.
+    Wildcard(Arc<Wildcard>),
+    /// The value lies within.
+    Range(Bounds),
+    /// The value is an address of the network, or passes the other test.
+    Network(Network, Box<Matcher>),
     /// The pattern matches somewhere in the value, and then these bytes stand in it.
     Pattern {
-        regex: regex::bytes::Regex,
+        regex: Regex,
         literal: Option<memmem::Finder<'static>>,
         sentences: Arc<PatternSentences>,
     },
 }
 
 impl Matcher {
-    /// Compiles the test of a leaf for the field that it names, or for all.
+    /// Compiles the test of a leaf by itself.
     pub(crate) fn new(leaf: &Leaf) -> Self {
+        Self::of_query(leaf, &Interrupt::default())
+    }
+
+    /// Compiles the test of a leaf for the field that it names, or for all, in a query that may end
+    /// within a block.
+    pub(crate) fn of_query(leaf: &Leaf, interrupt: &Interrupt) -> Self {
         match (&leaf.field, &leaf.test) {
             (None, Test::Text(text)) => Self::Term(Phrase::new(text)),
-            (None, test) => Self::for_field(test, false),
-            (Some(field), test) => Self::for_field(test, field::is_exact(&field.name)),
+            (None, test) => Self::for_field(test, None, interrupt),
+            (Some(field), test) => Self::for_field(test, Some(&field.name), interrupt),
         }
     }
 
     /// Compiles the test of a field; in an exact field a text is the whole value.
-    pub(crate) fn for_field(test: &Test, exact: bool) -> Self {
+    fn for_field(test: &Test, field: Option<&str>, interrupt: &Interrupt) -> Self {
+        let exact = field.is_some_and(field::is_exact);
         match test {
             Test::Exists => Self::Any,
             Test::Text(text) => {
@@ -69,13 +89,15 @@ impl Matcher {
                     Self::Words { phrase: Phrase::new(text), number }
                 }
             }
-            Test::Compare(comparison, text) => Self::Order {
-                comparison: *comparison,
-                text: text.as_str().into(),
-                number: Number::parse(text.as_bytes()),
-            },
+            Test::Same(text) => Self::Same(memmem::Finder::new(text).into_owned()),
+            Test::Wildcard(wildcard) => Self::Wildcard(Arc::new(Wildcard::new(wildcard, exact))),
+            Test::Range(range) => Self::Range(Bounds::new(range, field)),
+            Test::Network(network, text) => {
+                let as_text = Self::for_field(&Test::Text(text.clone()), field, interrupt);
+                Self::Network(*network, Box::new(as_text))
+            }
             Test::Regex(pattern) => Self::Pattern {
-                regex: pattern.regex.clone(),
+                regex: Regex::new(&pattern.regex, interrupt),
                 literal: finder::literal_of(&pattern.source),
                 sentences: Arc::new(PatternSentences::new(&pattern.source)),
             },
@@ -103,12 +125,15 @@ impl Matcher {
                 Some(order) => order.is_eq(),
                 None => fold_eq(value.text, text.as_bytes()),
             },
-            Self::Order { .. } if matches!(value.kind, Kind::Bool | Kind::Null) => false,
-            Self::Order { comparison, text, number } => comparison.holds(
-                order(value, number.as_ref()).unwrap_or_else(|| value.text.cmp(text.as_bytes())),
-            ),
-            Self::Pattern { .. } if value.kind == Kind::Null => false,
+            Self::Same(text) => value.text == text.needle(),
+            Self::Range(_) if matches!(value.kind, Kind::Bool | Kind::Null) => false,
+            Self::Range(bounds) => bounds.contain(value.text),
+            Self::Network(network, as_text) => {
+                network.contains(value.text) || as_text.matches_scalar(value)
+            }
+            Self::Pattern { .. } | Self::Wildcard(_) if value.kind == Kind::Null => false,
             Self::Pattern { regex, .. } => regex.is_match(value.text),
+            Self::Wildcard(wildcard) => wildcard.is_match(value.text),
         }
     }
 }
@@ -124,23 +149,20 @@ fn order(value: Value<'_>, number: Option<&Number>) -> Option<Ordering> {
 pub(crate) fn level_mask(test: &Test) -> u8 {
     let passes = |level: &Level| match test {
         Test::Exists => true,
-        Test::Text(text) => Level::from_name(text) == Some(*level),
-        Test::Compare(comparison, text) => {
-            Level::from_name(text).is_some_and(|wanted| comparison.holds(level.cmp(&wanted)))
-        }
+        Test::Text(text) | Test::Network(_, text) => Level::from_name(text) == Some(*level),
+        Test::Same(text) => level.name() == text,
+        Test::Wildcard(wildcard) => Wildcard::new(wildcard, true).is_match(level.name().as_bytes()),
+        Test::Range(range) => is_level_within(*level, range),
         Test::Regex(pattern) => pattern.regex.is_match(level.name().as_bytes()),
     };
     Level::ALL.iter().filter(|level| passes(level)).fold(0, |mask, level| mask | 1 << *level as u8)
 }
 
-impl Comparison {
-    /// Whether a value that stands in this order to the wanted one passes.
-    fn holds(self, order: Ordering) -> bool {
-        match self {
-            Self::Greater => order.is_gt(),
-            Self::GreaterOrEqual => order.is_ge(),
-            Self::Less => order.is_lt(),
-            Self::LessOrEqual => order.is_le(),
-        }
-    }
+fn is_level_within(level: Level, range: &Range) -> bool {
+    let lower = range.lower.as_ref().map(|bound| (bound, Ordering::Greater));
+    let upper = range.upper.as_ref().map(|bound| (bound, Ordering::Less));
+    lower.into_iter().chain(upper).all(|(bound, inside)| {
+        let order = Level::from_name(&bound.text).map(|end| level.cmp(&end));
+        order.is_some_and(|order| order == inside || bound.inclusive && order.is_eq())
+    })
 }

@@ -1,29 +1,62 @@
-//! Warns of field names that no stored event has.
+//! Warns of field names that no stored event has, and of those that don't tell their unit.
 
-use super::ast::Filter;
-use super::filter::fields_named;
+use super::ast::{Filter, Leaf, Test};
+use super::filter::{fields_named, for_each_leaf};
 use crate::engine::Snapshot;
 use crate::field::{self, KNOWN_FIELDS};
 use crate::limits::MEMTABLE_NAMES_MAX;
+use crate::value::{Quantity, Unit};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Fields that every event has, whatever columns there are.
 const BUILT_IN: [&str; 3] = ["id", "timestamp", "level"];
+/// Fields of a query that are looked for among those stored, and told of at most: looking for what is
+/// nowhere goes through all names.
+const LOOKED_FOR_MAX: usize = 64;
+const WARNED_OF_MAX: usize = 8;
 /// Members of an object that are named at most, if the object itself is asked for.
 const INSIDE_MAX: usize = 8;
 
-/// A warning for each field of a query that no stored event has, with the nearest that exists.
+/// A warning for each field of a query that no stored event has, with the nearest that exists; and for
+/// each that is compared with a quantity in vain.
 pub(crate) fn warnings(snapshot: &Snapshot, filter: &Filter, others: &[&str]) -> Vec<String> {
+    let mut warnings = of_names(snapshot, filter, others);
+    for_each_leaf(filter, &mut |leaf| warnings.extend(of_unit(leaf)));
+    warnings
+}
+
+/// A warning, if a field is compared with a quantity that its numbers can't be compared with.
+fn of_unit(leaf: &Leaf) -> Option<String> {
+    let (Some(field), Test::Range(range)) = (&leaf.field, &leaf.test) else { return None };
+    let unit = Unit::of_field(&field.name);
+    let is_vain = |text: &&str| {
+        let quantity = Quantity::parse(text.as_bytes());
+        quantity.is_some_and(|quantity| unit.is_none_or(|unit| quantity.number_in(unit).is_none()))
+    };
+    let bounds = range.lower.iter().chain(&range.upper).map(|bound| bound.text.as_str());
+    let text = bounds.into_iter().find(is_vain)?;
+    let name = &field.name;
+    Some(format!(
+        "the name of `{name}` does not tell a unit like that of `{text}`: its numbers are not compared \
+         with it; write the number alone"
+    ))
+}
+
+fn of_names(snapshot: &Snapshot, filter: &Filter, others: &[&str]) -> Vec<String> {
     let mut named: BTreeSet<&str> = fields_named(filter).into_iter().collect();
     named.extend(others);
     named.retain(|name| !BUILT_IN.contains(name) && !KNOWN_FIELDS.contains(name));
-    named.retain(|name| !may_be_stored(snapshot, name));
-    if named.is_empty() {
+    let unknown: Vec<&str> = named
+        .into_iter()
+        .take(LOOKED_FOR_MAX)
+        .filter(|name| !may_be_stored(snapshot, name))
+        .collect();
+    if unknown.is_empty() {
         return Vec::new();
     }
     let known = stored_names(snapshot);
-    named.into_iter().map(|name| warning(name, &known)).collect()
+    unknown.into_iter().take(WARNED_OF_MAX).map(|name| warning(name, &known)).collect()
 }
 
 /// Whether an event may have a field of this name. Copies nothing: most names are right.
@@ -54,15 +87,23 @@ fn warning(name: &str, known: &BTreeSet<String>) -> String {
         let inside = inside.into_iter().collect::<Vec<_>>().join(", ");
         return format!("no event has a value at `{name}` itself; there may be {inside}");
     }
-    // A short name is near to any other short name: that says nothing.
-    let near = (name.chars().count() * 2 / 5).min(2);
-    let nearest = candidates().map(|other| (distance(name, other), other)).min();
-    match nearest {
-        Some((distance, other)) if distance <= near => {
-            format!("no event has a field `{name}`; did you mean `{other}`?")
-        }
-        _ => format!("no event has a field `{name}`"),
+    match nearest(name, candidates()) {
+        Some(other) => format!("no event has a field `{name}`; did you mean `{other}`?"),
+        None => format!("no event has a field `{name}`"),
     }
+}
+
+/// The one of the known names that `name` may have been meant to be.
+pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    // A short name is near to any other short name: that says nothing.
+    let length = name.chars().count();
+    let near = (length * 2 / 5).min(2);
+    if near == 0 {
+        return None;
+    }
+    let is_as_long = |other: &&str| other.chars().count().abs_diff(length) <= near;
+    let nearest = known.filter(is_as_long).map(|other| (distance(name, other), other)).min();
+    nearest.filter(|(distance, _)| *distance <= near).map(|(_, other)| other)
 }
 
 /// The number of characters to insert, delete or replace (Levenshtein).
@@ -83,6 +124,19 @@ fn distance(a: &str, b: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn units_that_no_name_tells_are_said() {
+        let warned = |query: &str| {
+            let mut warnings = Vec::new();
+            let filter = crate::query::parse(query).unwrap();
+            for_each_leaf(&filter, &mut |leaf| warnings.extend(of_unit(leaf)));
+            warnings.len()
+        };
+        assert_eq!(warned("duration:>1s"), 1);
+        assert_eq!(warned("a OR -(took_ms:[1MB TO 5])"), 1);
+        assert_eq!(warned("took_ms:>1s took:>5 name:>b body_bytes:<1MB x:1s"), 0);
+    }
 
     #[test]
     fn an_object_is_answered_with_its_members() {

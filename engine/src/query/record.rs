@@ -1,13 +1,14 @@
 //! An event as JSON: flat at the top, attributes nested as they were sent.
 
 use super::request::{EventField, EventRecord};
-use super::table::{RowsTable, Table};
+use super::table::{EventTable as _, RowsTable};
 use crate::batch::Batch;
 use crate::event::{Kind, Value};
 use crate::field::{self, KNOWN_FIELDS};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use std::borrow::Cow;
+use std::sync::Arc;
 
 /// A field by its keys from the top of the event.
 struct Keyed<'a> {
@@ -20,7 +21,8 @@ impl EventRecord {
     /// the attributes by name, nested as they were sent.
     ///
     /// Text that is not UTF-8 is shown with U+FFFD where it is broken, and whole beside it as
-    /// `<name>_base64`. A key that was sent twice is shown twice.
+    /// `<name>_base64`. A key that was sent twice is shown twice. The object is one line: for line breaks
+    /// between the tokens of a value there are blanks.
     pub fn write_json(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(b"{\"id\":\"");
         out.extend_from_slice(self.id.to_string().as_bytes());
@@ -29,14 +31,47 @@ impl EventRecord {
         out.push(b'}');
     }
 
-    /// What the event takes in an answer, about.
-    pub(crate) fn bytes(&self) -> usize {
-        /// Id, time and level with their names.
-        const HEAD_BYTES: usize = 96;
-        /// Quotes, a colon and a comma.
-        const MARKS_BYTES: usize = 6;
-        let field = |field: &EventField| field.name.len() + field.text.len() + MARKS_BYTES;
-        HEAD_BYTES + self.fields.iter().map(field).sum::<usize>()
+    /// Appends the event as one JSON object with only these fields, by the names that people type; the
+    /// name of an object stands for all that is in it.
+    pub fn write_json_of(&self, names: &[String], out: &mut Vec<u8>) {
+        let heads = [
+            ("id", self.id.to_string()),
+            ("timestamp", self.timestamp.to_string()),
+            ("level", self.level.name().to_owned()),
+        ];
+        out.push(b'{');
+        let mut first = true;
+        for (name, value) in heads.iter().filter(|(name, _)| names.iter().any(|n| n == name)) {
+            let comma = if std::mem::take(&mut first) { "" } else { "," };
+            out.extend_from_slice(format!("{comma}\"{name}\":\"{value}\"").as_bytes());
+        }
+        let is_named = |field: &&EventField| {
+            let shown = field::display_name(&field.name);
+            names.iter().any(|name| {
+                shown
+                    .strip_prefix(name.as_str())
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            })
+        };
+        let fields: Vec<EventField> = self.fields.iter().filter(is_named).cloned().collect();
+        write_members(&keyed_in_order(&fields), 0, first, Exactness::Shown, out);
+        out.push(b'}');
+    }
+
+    /// What the event takes in memory: more than its JSON, if its fields are many and short.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        /// What an allocation takes beside what was asked for.
+        const ALLOCATION_BYTES: usize = 16;
+        let field = |field: &EventField| {
+            // A name that no other event has; others are those of a block.
+            let own = Arc::strong_count(&field.name) == 1;
+            let name = if own { field.name.len() + ALLOCATION_BYTES } else { 0 };
+            name + field.text.capacity() + ALLOCATION_BYTES
+        };
+        let fields = self.fields.iter().chain(&self.as_sent);
+        size_of::<Self>()
+            + self.fields.capacity() * size_of::<EventField>()
+            + fields.map(field).sum::<usize>()
     }
 
     /// Appends the event as one line of JSON without its id, as [`Batch::write_ndjson`] does.
@@ -73,12 +108,12 @@ pub fn write_fields(fields: &[EventField], out: &mut Vec<u8>) {
     out.push(b'}');
 }
 
-/// What becomes of text that is not UTF-8.
+/// What becomes of text that is not UTF-8, and of line breaks between the tokens of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Exactness {
-    /// U+FFFD, and the bytes beside it.
+    /// U+FFFD, and the bytes beside it; blanks.
     Shown,
-    /// The same, unless it is text with lone surrogates.
+    /// The same, unless it is text with lone surrogates; line breaks.
     AsSent,
 }
 
@@ -163,7 +198,10 @@ fn write_member(key: &str, value: Value<'_>, exactness: Exactness, out: &mut Vec
     write_string(key, out);
     out.push(b':');
     if value.kind != Kind::String {
-        out.extend_from_slice(value.text);
+        match exactness {
+            Exactness::AsSent => out.extend_from_slice(value.text),
+            Exactness::Shown => push_in_one_line(value.text, out),
+        }
         return;
     }
     match std::str::from_utf8(value.text) {
@@ -180,6 +218,13 @@ fn write_member(key: &str, value: Value<'_>, exactness: Exactness, out: &mut Vec
             out.push(b'"');
         }
     }
+}
+
+/// Appends a lexeme with blanks for line breaks, which it can have between its tokens only: an event
+/// is one line of NDJSON, and of Server-Sent Events.
+fn push_in_one_line(lexeme: &[u8], out: &mut Vec<u8>) {
+    let blank = |byte: &u8| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte };
+    out.extend(lexeme.iter().map(blank));
 }
 
 /// The bytes of a lone surrogate, as the decoder of JSON keeps them.
@@ -292,6 +337,13 @@ mod tests {
             ("a.b\x001", Kind::Number, b"3"),
         ]);
         assert_eq!(text, r#""level":"warn","a":1,"a":null,"a":{"b":2,"b":3}}"#);
+    }
+
+    /// A line break within a value made two lines of an event, neither of which was JSON.
+    #[test]
+    fn an_event_is_one_line() {
+        let text = json(&[("tags", Kind::Json, b"[1,\r\n  {\"a\\n\":\n2}]")]);
+        assert_eq!(text, r#""level":"warn","tags":[1,    {"a\n": 2}]}"#);
     }
 
     #[test]

@@ -1,5 +1,4 @@
-//! The directory that a repair puts things into: copies of files, the events that can still be read,
-//! and a report.
+//! The directory that a repair puts things into: copies of files, and a report.
 
 use super::Damage;
 use crate::error::{Error, Result};
@@ -17,8 +16,6 @@ pub(super) struct Aside<'a> {
     dir: PathBuf,
     dry_run: bool,
     is_used: bool,
-    /// Events, one JSON object a line, and the length of that file.
-    events: Option<(Arc<dyn File>, u64)>,
 }
 
 impl<'a> Aside<'a> {
@@ -26,7 +23,7 @@ impl<'a> Aside<'a> {
         // A name that sorts, and that other systems can take, too.
         let name = io.clock.now().to_string().replace(':', "");
         let dir = dir.join("set-aside").join(name);
-        Self { io, dir, dry_run, is_used: false, events: None }
+        Self { io, dir, dry_run, is_used: false }
     }
 
     /// Makes the directory, unless nothing may be written: what is going to be changed is reported
@@ -61,21 +58,6 @@ impl<'a> Aside<'a> {
         copy.sync_data().map_err(|e| Error::io("sync", &to, e))
     }
 
-    /// Appends events, one JSON object a line; what they are of was copied.
-    pub(super) fn event_lines(&mut self, lines: &[u8]) -> Result<()> {
-        if self.dry_run {
-            return Ok(());
-        }
-        let path = self.dir.join("events.ndjson");
-        if self.events.is_none() {
-            self.events = Some((self.create(&path)?, 0));
-        }
-        let (file, len) = self.events.as_mut().expect("was just made");
-        file.write_all_at(lines, *len).map_err(|e| Error::io("write", &path, e))?;
-        *len += lines.len() as u64;
-        Ok(())
-    }
-
     /// Writes the report and makes all durable. Returns where it is, if anything was set aside.
     pub(super) fn finish(self, damages: &[Damage]) -> Result<Option<PathBuf>> {
         if !self.is_used {
@@ -86,9 +68,6 @@ impl<'a> Aside<'a> {
         let file = self.create(&path)?;
         file.write_all_at(report.as_bytes(), 0).map_err(|e| Error::io("write", &path, e))?;
         file.sync_data().map_err(|e| Error::io("sync", &path, e))?;
-        if let Some((events, _)) = &self.events {
-            events.sync_data().map_err(|e| Error::io("sync", &self.dir, e))?;
-        }
         self.io.storage.sync_dir(&self.dir).map_err(|e| Error::io("sync", &self.dir, e))?;
         Ok(Some(self.dir))
     }

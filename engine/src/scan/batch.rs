@@ -1,6 +1,7 @@
 //! Items of one query that any thread may run.
 
 use super::control::Bounds;
+use super::reader::{Reader, Reading};
 use crate::error::{Error, Result};
 use parking_lot::Mutex;
 use std::any::Any;
@@ -22,6 +23,7 @@ pub(super) struct Batch {
     len: usize,
     next: AtomicUsize,
     bounds: Bounds,
+    reader: Arc<Reader>,
     failure: Mutex<Option<Failure>>,
 }
 
@@ -38,8 +40,14 @@ impl fmt::Debug for Batch {
 }
 
 impl Batch {
-    pub(super) fn new(items: Arc<dyn Items>, len: usize, bounds: Bounds) -> Self {
-        Self { items, len, next: AtomicUsize::new(0), bounds, failure: Mutex::new(None) }
+    /// Items of the query that `reader` is.
+    pub(super) fn new(
+        items: Arc<dyn Items>,
+        len: usize,
+        bounds: Bounds,
+        reader: Arc<Reader>,
+    ) -> Self {
+        Self { items, len, next: AtomicUsize::new(0), bounds, reader, failure: Mutex::new(None) }
     }
 
     /// Whether there are items that nobody has begun.
@@ -55,6 +63,7 @@ impl Batch {
             self.next.store(self.len, Relaxed);
             return false;
         }
+        let _reading = Reading::begin(Arc::clone(&self.reader));
         let run = || self.bounds.check().and_then(|()| self.items.run(item));
         let failure = match catch_unwind(AssertUnwindSafe(run)) {
             Ok(Ok(())) => return true,

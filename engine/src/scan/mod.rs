@@ -11,16 +11,24 @@
 //! - `I3` a query that has run for less than 10 ms gets a turn beyond those: it waits for no other
 //!   query's item, only for other young ones.
 //! - `I4` without contention a turn costs two locks a query and none an item.
-//! - `I5` nobody waits for memory, disk or another query while it has a turn, but for its block.
+//! - `I5` nobody waits for memory, disk or another query while it has a turn, but for its block. Who waits for
+//!   the archive leaves its turn to others meanwhile ([`reader`]).
 
+mod account;
 mod batch;
 mod control;
+mod interrupt;
+mod reader;
 mod schedule;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use account::Excuses;
+pub use account::{Account, Effort, Gap, GapKind, Reads, Tolerance};
 pub(crate) use batch::Items;
 pub use control::{Cancel, Control};
+pub(crate) use interrupt::Interrupt;
+pub(crate) use reader::{Reader, opens_block, read_here, reader};
 
 use crate::error::Result;
 use crate::io::Clock;
@@ -28,6 +36,7 @@ use crate::partition::DEFAULT_TENANT;
 use batch::Batch;
 use control::Bounds;
 use parking_lot::{Condvar, Mutex, MutexGuard};
+use reader::Reading;
 use schedule::{Order, Schedule};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -59,6 +68,9 @@ pub(crate) struct Scan<'a> {
     bell: Arc<Condvar>,
     /// When the turn began, if there is one.
     turn: Option<Duration>,
+    /// Whether the answer may be of what was found in time.
+    may_stop: bool,
+    reading: Reading,
 }
 
 /// The turns that a machine of so many cores has at a time.
@@ -103,13 +115,36 @@ impl Scans {
         self.slots
     }
 
+    /// The monotonic time by which queries end.
+    pub(crate) fn now(&self) -> Duration {
+        self.clock.monotonic()
+    }
+
     /// Begins a query; it has no turn yet.
-    pub(crate) fn enter(&self, control: &Control) -> Scan<'_> {
+    pub(crate) fn enter(self: &Arc<Self>, control: &Control) -> Scan<'_> {
         let bell = Arc::new(Condvar::new());
         let tenant = control.tenant.clone().unwrap_or_else(|| Arc::from(DEFAULT_TENANT));
         let id = self.schedule.lock().enter(&tenant, &bell);
         let bounds = Bounds::new(Arc::clone(&self.clock), control);
-        Scan { scans: self, id, bounds, bell, turn: None }
+        let may_stop = control.tolerance != Tolerance::Nothing;
+        let reader = Reader::new(self, bounds.clone(), control);
+        let reading = Reading::begin(Arc::new(reader));
+        Scan { scans: self, id, bounds, bell, turn: None, may_stop, reading }
+    }
+
+    /// What ends a query within its items; to be made when its part begins.
+    pub(crate) fn interrupt(&self, control: &Control) -> Interrupt {
+        Interrupt::new(Bounds::new(Arc::clone(&self.clock), control))
+    }
+
+    /// The same for what makes an answer of what was found: if that may be partial, it has some time
+    /// beyond the query's own.
+    pub(crate) fn last_interrupt(&self, control: &Control) -> Interrupt {
+        let mut bounds = Bounds::new(Arc::clone(&self.clock), control);
+        if control.tolerance != Tolerance::Nothing {
+            bounds.grace();
+        }
+        Interrupt::new(bounds)
     }
 
     /// Gives out turns after a change. `own` is 1 for a helper, which takes an order itself.
@@ -134,7 +169,9 @@ impl Scans {
             if let Some(Order { query, batch }) = schedule.orders.pop_front() {
                 drop(schedule);
                 let began = self.clock.monotonic();
+                reader::set_turn(true);
                 while batch.run_next() && !self.should_yield(began) {}
+                reader::set_turn(false);
                 let took = self.clock.monotonic().saturating_sub(began);
                 drop(batch);
                 schedule = self.schedule.lock();
@@ -164,12 +201,28 @@ impl Scan<'_> {
         self.bounds.check()
     }
 
+    /// From now on the query looks at no further events. If its answer may be partial, it has some time
+    /// beyond its own to make an answer of what was found; to be called once.
+    pub(crate) fn wind_up(&mut self) {
+        if std::mem::take(&mut self.may_stop) {
+            self.bounds.grace();
+            self.reading.reader().set_winds_up(true);
+        }
+    }
+
+    /// There is more to be looked at after all: the query's own time holds again.
+    pub(crate) fn go_on(&mut self) {
+        self.may_stop |= self.bounds.take_grace_back();
+        self.reading.reader().set_winds_up(false);
+    }
+
     /// Runs items `0..len` on this thread and on helpers. Returns when all have ended.
     ///
     /// # Errors
     /// The first that an item ended with; `Cancelled`, `Deadline`.
     pub(crate) fn run_all(&mut self, items: Arc<dyn Items>, len: usize) -> Result<()> {
-        let batch = Arc::new(Batch::new(items, len, self.bounds.clone()));
+        let reader = Arc::clone(self.reading.reader());
+        let batch = Arc::new(Batch::new(items, len, self.bounds.clone(), reader));
         let mut schedule = self.scans.schedule.lock();
         schedule.offer(self.id, Some(Arc::clone(&batch)));
         self.scans.settle(&mut schedule, 0);
@@ -210,11 +263,13 @@ impl Scan<'_> {
         }
         drop(schedule);
         self.turn = Some(self.scans.clock.monotonic());
+        reader::set_turn(true);
     }
 
     /// How long the turn was, if there was one; to be told to the schedule.
     fn end_turn(&mut self) -> Option<Duration> {
         let began = self.turn.take()?;
+        reader::set_turn(false);
         Some(self.scans.clock.monotonic().saturating_sub(began))
     }
 }

@@ -16,7 +16,7 @@ pub(super) struct Schedule {
     /// Turns beyond the slots, for young queries: they need not wait for the item that a long one
     /// is at. The system shares the cores meanwhile.
     express: usize,
-    running: usize,
+    pub(super) running: usize,
     /// Helper threads without an order.
     pub(super) idle: usize,
     /// What helper threads are to do.
@@ -130,6 +130,16 @@ impl Schedule {
                 query.bell.notify_one();
             }
         }
+    }
+
+    /// Who has a turn waits for the archive, and another may have it meanwhile.
+    pub(super) fn pause_turn(&mut self) {
+        self.running -= 1;
+    }
+
+    /// It goes on, although there may be no slot for it.
+    pub(super) fn resume_turn(&mut self) {
+        self.running += 1;
     }
 
     /// Sets or withdraws what helpers may do for a query.

@@ -19,8 +19,11 @@ fn clock() -> Arc<ManualClock> {
 }
 
 fn batch(len: usize) -> Arc<Batch> {
-    let bounds = Bounds::new(clock(), &Control::default());
-    Arc::new(Batch::new(Arc::new(Nothing), len, bounds))
+    let control = Control::default();
+    let bounds = Bounds::new(clock(), &control);
+    let scans = Arc::new(Scans::new(1, clock()));
+    let reader = Arc::new(Reader::new(&scans, bounds.clone(), &control));
+    Arc::new(Batch::new(Arc::new(Nothing), len, bounds, reader))
 }
 
 fn enter(schedule: &mut Schedule, tenant: &str) -> u64 {
@@ -229,7 +232,7 @@ fn a_failure_ends_the_batch_and_a_panic_goes_on_in_the_query() {
 #[test]
 fn cancelled_and_late_queries_end_at_the_next_item() {
     let clock = clock();
-    let scans = Scans::new(1, Arc::clone(&clock) as _);
+    let scans = Arc::new(Scans::new(1, Arc::clone(&clock) as _));
     let control = Control { deadline: Some(Duration::from_millis(50)), ..Control::default() };
     let mut scan = scans.enter(&control);
     scan.item().unwrap();
@@ -256,7 +259,7 @@ fn cancelled_and_late_queries_end_at_the_next_item() {
 #[test]
 fn the_time_before_a_query_began_counts() {
     let clock = clock();
-    let scans = Scans::new(1, Arc::clone(&clock) as _);
+    let scans = Arc::new(Scans::new(1, Arc::clone(&clock) as _));
     let (deadline, waited) = (Some(Duration::from_millis(50)), Duration::from_millis(30));
     let mut scan = scans.enter(&Control { deadline, waited, ..Control::default() });
     clock.advance(Duration::from_millis(19));
@@ -264,6 +267,32 @@ fn the_time_before_a_query_began_counts() {
     clock.advance(Duration::from_millis(1));
     let error = scan.item().unwrap_err();
     assert!(error.to_string().contains("50 ms"), "{error}");
+}
+
+/// Who waits for the archive kept its turn, so that two such queries kept all others from the cores.
+#[test]
+fn others_have_the_turn_of_who_waits_for_the_archive() {
+    let scans = Arc::new(Scans::new(1, clock()));
+    let running = || scans.schedule.lock().running;
+    let mut scan = scans.enter(&Control::default());
+    let own = reader().expect("this thread runs it");
+    assert!(own.pause().is_none(), "it has no turn yet");
+    scan.item().unwrap();
+    assert_eq!(running(), 1);
+    let paused = own.pause();
+    assert!(paused.is_some() && own.pause().is_none());
+    assert_eq!(running(), 0);
+    let mut other = scans.enter(&Control::default());
+    other.item().unwrap();
+    assert!(!Arc::ptr_eq(&reader().expect("the other"), &own));
+    assert_eq!(running(), 1);
+    drop(other);
+    assert!(Arc::ptr_eq(&reader().expect("the first"), &own));
+    drop(paused);
+    assert_eq!(running(), 1);
+    drop(scan);
+    assert!(reader().is_none());
+    assert_eq!(running(), 0);
 }
 
 #[test]

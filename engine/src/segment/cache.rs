@@ -8,8 +8,22 @@ use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 use std::sync::Arc;
 
-/// The file, and the block's offset in it. No name is ever given twice.
-pub(crate) type Key = (FileId, u64);
+/// A piece of a file. No name is ever given twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Key {
+    pub(crate) file: FileId,
+    /// Where it begins.
+    pub(crate) offset: u64,
+    /// Whether what was opened of it reads the archive: who has the local copy open must not.
+    pub(crate) is_evicted: bool,
+}
+
+impl Key {
+    /// The footer: it is read once, wherever the file is.
+    fn sections(file: FileId) -> (Self, Part) {
+        (Self { file, offset: 0, is_evicted: false }, Part::Sections)
+    }
+}
 
 /// Directories, opened blocks and filters of all files of a store.
 #[derive(Debug)]
@@ -74,7 +88,7 @@ impl BlockCache {
     }
 
     pub(crate) fn sections(&self, file: FileId) -> Option<Arc<Vec<Section>>> {
-        match self.entries.get(&((file, 0), Part::Sections))? {
+        match self.entries.get(&Key::sections(file))? {
             Entry::Sections(sections) => Some(sections),
             _ => unreachable!("the key says which part it is"),
         }
@@ -104,7 +118,7 @@ impl BlockCache {
     /// Lets go of all that is of files which the manifest has given up: a mapped index would keep
     /// the bytes of its file on the disk. What a reader puts back is bounded by the cache.
     pub(crate) fn forget(&self, is_gone: impl Fn(FileId) -> bool) {
-        self.entries.retain(|((file, _), _), _| !is_gone(*file));
+        self.entries.retain(|(key, _), _| !is_gone(key.file));
     }
 
     /// Counts the indexes that had to be taken as absent.
@@ -113,8 +127,7 @@ impl BlockCache {
     }
 
     pub(crate) fn put_sections(&self, file: FileId, sections: &Arc<Vec<Section>>) {
-        let key = ((file, 0), Part::Sections);
-        self.entries.insert(key, Entry::Sections(Arc::clone(sections)));
+        self.entries.insert(Key::sections(file), Entry::Sections(Arc::clone(sections)));
     }
 
     pub(crate) fn put_block(&self, key: Key, block: &Arc<Block>) {

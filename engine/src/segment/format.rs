@@ -3,6 +3,7 @@
 use crate::block::BlockMeta;
 use crate::codec::slice::Slice;
 use crate::codec::varint;
+use crate::crypt;
 use crate::error::{Corruption, Error, Result};
 use crate::manifest::{FileId, Range64, Run};
 use crate::partition::PartitionKey;
@@ -106,6 +107,7 @@ impl Header {
     /// The header and the version of the file.
     pub(crate) fn decode(bytes: &[u8; HEADER_LEN], file: &Path) -> Result<(Self, u16)> {
         let mut slice = Slice::new(bytes, 0, "segment header", file);
+        crypt::refuse_encrypted(bytes, file)?;
         expect_magic(&mut slice)?;
         let (body, crc) = bytes.split_at(HEADER_LEN - 4);
         check_crc(&slice, crc32fast::hash(body), crc)?;

@@ -1,9 +1,13 @@
 //! Open handles of files, bounded in number: a store has more files than a process may
 //! hold open.
 
+use crate::cold::{self, Ahead, ColdFile, ColdFiles, NoArchive};
+use crate::crypt::Keyring;
 use crate::error::{Error, Result};
-use crate::io::{File, Region, Storage};
+use crate::io::{File, Region, Storage, read_region};
+use crate::scan::read_here;
 use quick_cache::sync::Cache;
+use std::collections::BTreeSet;
 use std::io;
 use std::ops::Range;
 use std::path::Path;
@@ -13,31 +17,69 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(crate) struct Handles {
     storage: Arc<dyn Storage>,
+    cold: Arc<dyn ColdFiles>,
     open: Cache<Arc<Path>, Arc<dyn File>>,
 }
 
-/// A file that is open only while it is used.
+/// A file that is open only while it is used. It is either here or in the archive, and that never changes.
 #[derive(Debug)]
 pub(crate) struct LazyFile {
     handles: Arc<Handles>,
     path: Arc<Path>,
+    /// What the archive knows it by, if it is there only.
+    cold: Option<ColdFile>,
 }
 
 impl Handles {
-    /// At most `files_open_max` handles.
+    /// At most `files_open_max` handles, of a store that is all on this machine.
     pub(crate) fn new(storage: Arc<dyn Storage>, files_open_max: usize) -> Self {
-        Self { storage, open: Cache::new(files_open_max) }
+        Self::with_cold(storage, Arc::new(NoArchive), files_open_max)
     }
 
-    /// The file at a path, which is opened when it is read.
-    pub(crate) fn file(self: &Arc<Self>, path: &Arc<Path>) -> LazyFile {
-        LazyFile { handles: Arc::clone(self), path: Arc::clone(path) }
+    /// The same; `cold` reads what is not.
+    pub(crate) fn with_cold(
+        storage: Arc<dyn Storage>,
+        cold: Arc<dyn ColdFiles>,
+        files_open_max: usize,
+    ) -> Self {
+        Self { storage, cold, open: Cache::new(files_open_max) }
+    }
+
+    /// The file at a path, which is opened when it is read; or one of the archive, if that is said.
+    pub(crate) fn file(self: &Arc<Self>, path: &Arc<Path>, cold: Option<ColdFile>) -> LazyFile {
+        let (handles, path) = (Arc::clone(self), Arc::clone(path));
+        LazyFile { handles, path, cold }
     }
 
     /// Closes the file at a path and removes it.
     pub(crate) fn remove(&self, path: &Arc<Path>) -> io::Result<()> {
         self.open.remove(path);
         self.storage.remove(path)
+    }
+
+    /// Bytes that are kept on the disk of what is not.
+    pub(crate) fn cold_bytes(&self) -> u64 {
+        self.cold.disk_bytes()
+    }
+
+    /// Frees so many of them, if there are as many. Returns how many.
+    pub(crate) fn free_cold(&self, bytes: u64) -> u64 {
+        self.cold.free_disk(bytes)
+    }
+
+    /// Lets go what is kept of files that are in the archive only, but for these.
+    pub(crate) fn keep_cold(&self, live: &BTreeSet<[u8; 32]>) {
+        self.cold.keep_only(live);
+    }
+
+    /// Begins to fetch ranges of files that are in the archive only.
+    pub(crate) fn prefetch(&self, ranges: &[(&ColdFile, Range<u64>)]) -> Ahead {
+        cold::prefetch(&*self.cold, ranges)
+    }
+
+    /// The keys of the store's files.
+    pub(crate) fn keys(&self) -> Option<Arc<Keyring>> {
+        self.storage.keys().cloned()
     }
 
     fn get(&self, path: &Arc<Path>) -> io::Result<Arc<dyn File>> {
@@ -48,13 +90,56 @@ impl Handles {
 impl LazyFile {
     /// Opens the file, so that one that is missing is told from one that is damaged.
     pub(crate) fn check(&self) -> Result<()> {
-        self.handles.get(&self.path).map(drop).map_err(|e| Error::io("open", &self.path, e))
+        self.place().map(drop).map_err(|e| Error::io("open", &self.path, e))
     }
+
+    /// Whether it is in the archive only.
+    pub(crate) fn is_evicted(&self) -> bool {
+        self.cold.is_some()
+    }
+
+    /// What the archive knows it by, if it is there only.
+    pub(crate) fn cold(&self) -> Option<&ColdFile> {
+        self.cold.as_ref()
+    }
+
+    /// Lets go what is kept on the disk of a file that is in the archive only.
+    pub(crate) fn forget_cold(&self) {
+        if let Some(cold) = self.cold() {
+            self.handles.cold.forget(&cold.blake3);
+        }
+    }
+
+    fn place(&self) -> io::Result<Kept<'_>> {
+        match &self.cold {
+            Some(cold) => Ok(Kept::Cold(cold)),
+            None => self.handles.get(&self.path).map(Kept::Local),
+        }
+    }
+
+    fn read_cold(&self, cold: &ColdFile, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        let there = usize::try_from(cold.len.saturating_sub(offset)).unwrap_or(usize::MAX);
+        let len = buf.len().min(there);
+        let buf = &mut buf[..len];
+        if len > 0 {
+            cold::read(&*self.handles.cold, cold, offset, buf)?;
+        }
+        Ok(len)
+    }
+}
+
+/// Where a file is read.
+enum Kept<'a> {
+    Local(Arc<dyn File>),
+    Cold(&'a ColdFile),
 }
 
 impl File for LazyFile {
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.handles.get(&self.path)?.read_at(buf, offset)
+        match self.place()? {
+            Kept::Local(file) => file.read_at(buf, offset).inspect(|read| read_here(*read)),
+            Kept::Cold(cold) => self.read_cold(cold, buf, offset),
+        }
     }
 
     fn write_all_at(&self, _: &[u8], _: u64) -> io::Result<()> {
@@ -66,11 +151,23 @@ impl File for LazyFile {
     }
 
     fn len(&self) -> io::Result<u64> {
-        self.handles.get(&self.path)?.len()
+        match self.place()? {
+            Kept::Local(file) => file.len(),
+            Kept::Cold(cold) => Ok(cold.len),
+        }
+    }
+
+    fn mistrust(&self) -> bool {
+        self.forget_cold();
+        self.is_evicted()
     }
 
     fn region(&self, range: Range<u64>) -> io::Result<Region> {
-        self.handles.get(&self.path)?.region(range)
+        match self.place()? {
+            Kept::Local(file) => file.region(range),
+            // As is done where nothing can be mapped.
+            Kept::Cold(_) => read_region(self, range),
+        }
     }
 }
 
@@ -88,7 +185,7 @@ mod tests {
             storage.overwrite(path, vec![number as u8; 3]);
         }
         let handles = Arc::new(Handles::new(Arc::new(storage), 4));
-        let files: Vec<_> = paths.iter().map(|path| handles.file(path)).collect();
+        let files: Vec<_> = paths.iter().map(|path| handles.file(path, None)).collect();
         for _ in 0..2 {
             for (number, file) in files.iter().enumerate() {
                 let mut bytes = [0; 3];
@@ -97,7 +194,7 @@ mod tests {
                 assert!(handles.open.len() <= 4, "{} handles", handles.open.len());
             }
         }
-        let missing = handles.file(&Arc::from(Path::new("missing")));
+        let missing = handles.file(&Arc::from(Path::new("missing")), None);
         assert!(missing.check().unwrap_err().to_string().contains("missing"));
     }
 }

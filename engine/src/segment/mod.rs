@@ -15,11 +15,13 @@ mod tests;
 mod writer;
 
 pub(crate) use cache::BlockCache;
-pub(crate) use format::{BlockPlace, Header, INDEX_KIND, INDEX_VERSION, IndexPlace, Section};
+pub(crate) use format::{
+    BlockPlace, HEADER_LEN, Header, INDEX_KIND, INDEX_VERSION, IndexPlace, Section,
+};
 #[cfg(feature = "testing")]
-pub(crate) use fuzzing::fuzz;
+pub(crate) use fuzzing::{fuzz, fuzz_file};
 pub(crate) use handles::Handles;
-pub(crate) use reader::{SegmentFile, is_missing, open, read_directory};
+pub(crate) use reader::{SegmentFile, is_missing, read_directory};
 pub(crate) use writer::IndexPart;
 pub(crate) use writer::{SectionBlocks, Writer, Written, section_meta, write};
 

@@ -1,17 +1,21 @@
 //! Reads a file of sections: its directory, its blocks and their filters through the cache.
 
-use super::cache::BlockCache;
+use super::cache::{BlockCache, Key};
 use super::format::{
     self, BlockPlace, HEADER_LEN, Header, INDEX_KIND, INDEX_VERSION, Section, TRAILER_LEN, Trailer,
 };
 use super::handles::{Handles, LazyFile};
-use crate::block::{Block, Source};
+use crate::block::{self, Block, Source};
 use crate::codec::region::read_region;
+use crate::cold::{self, ColdFile};
+use crate::crypt::{Input, KeyId};
 use crate::error::{Corruption, Error, ErrorKind, Result};
-use crate::index::{Filter, SegmentIndex};
-use crate::io::{File, Storage, check_may_wait};
+use crate::index::{Filter, Kept, SegmentIndex};
+use crate::io::{File, check_may_wait};
 use crate::manifest::{FileId, FileMeta};
+use crate::names;
 use std::io;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -21,16 +25,22 @@ use std::sync::atomic::Ordering::Relaxed;
 #[derive(Debug)]
 pub(crate) struct SegmentFile {
     path: Arc<Path>,
-    file: Arc<LazyFile>,
+    /// As it is stored, here or in the archive.
+    stored: Arc<LazyFile>,
+    /// What the format sees of it.
+    file: Arc<Input>,
     handles: Arc<Handles>,
     /// The store that it is of, and what the manifest says of it.
     store: [u8; 16],
     id: FileId,
     len: u64,
     seqs: (u64, u64),
-    /// Whether the manifest has given it up: it is removed with its last reader.
+    /// Whether the manifest has given it up, here: it is removed with its last reader.
     is_replaced: AtomicBool,
 }
+
+/// The head of an index has at least so many bytes, if the index has.
+const INDEX_HEAD_BYTES: u64 = 1 << 10;
 
 /// What the directory of a file says.
 #[derive(Debug)]
@@ -49,9 +59,36 @@ impl SegmentFile {
         store: [u8; 16],
         meta: &FileMeta,
     ) -> Self {
+        Self::with(handles, path, store, meta, None)
+    }
+
+    /// The same of a file that is in the archive only: who has it open as a local one reads that. Panics for
+    /// a file without a hash, which no edit says that of.
+    pub(crate) fn evicted(
+        handles: &Arc<Handles>,
+        path: &Path,
+        store: [u8; 16],
+        meta: &FileMeta,
+    ) -> Self {
+        let blake3 = meta.checksum.expect("what leaves the disk has a hash");
+        let name = names::in_store(&meta.id.path(Path::new("")));
+        let cold = ColdFile { store, name, len: meta.len, blake3 };
+        Self::with(handles, path, store, meta, Some(cold))
+    }
+
+    fn with(
+        handles: &Arc<Handles>,
+        path: &Path,
+        store: [u8; 16],
+        meta: &FileMeta,
+        cold: Option<ColdFile>,
+    ) -> Self {
         let path = Arc::from(path);
+        let stored = Arc::new(handles.file(&path, cold));
+        let file = Arc::new(Input::new(Arc::clone(&stored) as Arc<dyn File>, handles.keys()));
         Self {
-            file: Arc::new(handles.file(&path)),
+            stored,
+            file,
             path,
             handles: Arc::clone(handles),
             store,
@@ -67,26 +104,107 @@ impl SegmentFile {
         &self.path
     }
 
-    /// Lets the file go with its last reader: the edit that replaced all of it is durable.
+    /// Lets the file go with its last reader: the edit is durable that replaced all of it, or says that it
+    /// is in the archive only.
     pub(crate) fn remove_when_unused(&self) {
         self.is_replaced.store(true, Relaxed);
     }
 
+    /// Whether its bytes are in the archive only.
+    pub(crate) fn is_evicted(&self) -> bool {
+        self.stored.is_evicted()
+    }
+
+    /// Knows its key from another of the same bytes: the archive is far.
+    pub(crate) fn take_key_of(&self, other: &Self) {
+        if self.handles.keys().is_some() {
+            self.file.take_key_of(&other.file);
+        }
+    }
+
+    /// What the archive knows it by, if its bytes are there only.
+    pub(crate) fn cold(&self) -> Option<&ColdFile> {
+        self.stored.cold()
+    }
+
+    /// Where what the directory begins with is stored. Nothing if it is known.
+    pub(crate) fn ends(&self, cache: &BlockCache) -> Vec<Range<u64>> {
+        if cache.sections(self.id).is_some() {
+            return Vec::new();
+        }
+        let trailer = self.len.saturating_sub(TRAILER_LEN as u64);
+        [0..HEADER_LEN as u64, trailer..self.len].map(|range| self.file.stored(range)).into()
+    }
+
+    /// Where the head of a section's index is stored, or where it begins. Nothing if there is none, or it is
+    /// known.
+    pub(crate) fn index_head(&self, section: &Section, cache: &BlockCache) -> Option<Range<u64>> {
+        let place = section.index.as_ref()?;
+        if cache.index(self.key(place.offset)).is_some() {
+            return None;
+        }
+        Some(self.file.stored(place.offset..place.offset + place.len.min(INDEX_HEAD_BYTES)))
+    }
+
+    /// Where pages of a section's index are stored.
+    pub(crate) fn index_pages(&self, section: &Section, pages: &[Range<usize>]) -> Vec<Range<u64>> {
+        let Some(place) = &section.index else { return Vec::new() };
+        let at = |at: usize| place.offset.saturating_add(at as u64);
+        pages.iter().map(|page| self.file.stored(at(page.start)..at(page.end))).collect()
+    }
+
+    /// Lets go what is kept on the disk of a file that is in the archive only; what is read of it after this is
+    /// let go with its last reader.
+    pub(crate) fn forget_cold(&self) {
+        self.stored.forget_cold();
+    }
+
     /// The bytes of a block, as they stand in the file.
     pub(crate) fn block_bytes(&self, place: &BlockPlace) -> Result<Vec<u8>> {
-        let mut bytes = vec![0; place.meta.len as usize];
-        match self.file.read_exact_at(&mut bytes, place.offset) {
-            Ok(()) => Ok(bytes),
-            Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => Err(Corruption {
+        let read = || {
+            let mut bytes = vec![0; place.meta.len as usize];
+            self.read(&*self.file, &mut bytes, place.offset, "block")?;
+            Ok(bytes)
+        };
+        if !self.is_evicted() {
+            return read();
+        }
+        // Who verifies it has no way to fetch it anew.
+        cold::verified(&*self.file, || {
+            let bytes = read()?;
+            block::verify(&bytes.as_slice().into(), &place.meta, place.offset, &self.path)?;
+            Ok(bytes)
+        })
+    }
+
+    /// Fills `bytes` from `offset` of the file as it is stored.
+    pub(crate) fn read_stored(&self, bytes: &mut [u8], offset: u64) -> Result<()> {
+        self.read(&*self.stored, bytes, offset, "segment")
+    }
+
+    /// The key that the file is encrypted under, if it is.
+    pub(crate) fn key_id(&self) -> Result<Option<KeyId>> {
+        self.file.key_id().map_err(|e| Error::io("read", &self.path, e))
+    }
+
+    fn read(
+        &self,
+        file: &dyn File,
+        bytes: &mut [u8],
+        offset: u64,
+        what: &'static str,
+    ) -> Result<()> {
+        file.read_exact_at(bytes, offset).map_err(|e| match e.kind() {
+            io::ErrorKind::UnexpectedEof => Corruption {
                 file: self.path.to_path_buf(),
-                offset: place.offset,
-                what: "block",
-                expected: format!("{} bytes", place.meta.len),
+                offset,
+                what,
+                expected: format!("{} bytes", bytes.len()),
                 found: "the end of the file".to_owned(),
             }
-            .into()),
-            Err(e) => Err(Error::io("read", &self.path, e)),
-        }
+            .into(),
+            _ => Error::io("read", &self.path, e),
+        })
     }
 
     /// The sections and their blocks, live or not.
@@ -95,15 +213,20 @@ impl SegmentFile {
         if let Some(sections) = cache.sections(self.id) {
             return Ok(sections);
         }
-        let sections = Arc::new(self.read_sections()?);
+        let sections = Arc::new(cold::verified(&*self.file, || self.read_sections())?);
         cache.put_sections(self.id, &sections);
         Ok(sections)
+    }
+
+    /// What is opened here reads this file, and not the one of the same name that is elsewhere.
+    fn key(&self, offset: u64) -> Key {
+        Key { file: self.id, offset, is_evicted: self.is_evicted() }
     }
 
     /// A block of the file.
     pub(crate) fn block(&self, place: &BlockPlace, cache: &BlockCache) -> Result<Arc<Block>> {
         check_may_wait();
-        let key = (self.id, place.offset);
+        let key = self.key(place.offset);
         if let Some(block) = cache.block(key) {
             return Ok(block);
         }
@@ -117,7 +240,7 @@ impl SegmentFile {
     /// The filter of a block of the file.
     pub(crate) fn filter(&self, place: &BlockPlace, cache: &BlockCache) -> Result<Arc<Filter>> {
         check_may_wait();
-        let key = (self.id, place.offset);
+        let key = self.key(place.offset);
         if let Some(filter) = cache.filter(key) {
             return Ok(filter);
         }
@@ -142,15 +265,25 @@ impl SegmentFile {
         if (place.kind, place.version) != (INDEX_KIND, INDEX_VERSION) {
             return Ok(None);
         }
-        let key = (self.id, place.offset);
+        let key = self.key(place.offset);
         if let Some(index) = cache.index(key) {
             return Ok(Some(index));
         }
         let (path, faults) = (&self.path, cache.index_faults());
         // The directory has checked that it lies in the file.
         let range = place.offset..place.offset + place.len;
-        let region = self.file.region(range).map_err(|e| Error::io("read", path, e))?;
-        let index = SegmentIndex::open(region, section.blocks.len(), path, place.offset, faults);
+        // What can't be mapped is read page by page: here, because all of it would be decrypted first.
+        let is_read = self.is_evicted() || self.file.is_decrypted();
+        let kept: Kept = match (is_read, usize::try_from(place.len)) {
+            (true, Ok(len)) => {
+                let file = Arc::clone(&self.file) as Arc<dyn File>;
+                Kept::There { file, start: place.offset, len }
+            }
+            _ => self.file.region(range).map_err(|e| Error::io("read", path, e))?.into(),
+        };
+        let open =
+            || SegmentIndex::open(kept.clone(), section.blocks.len(), path, place.offset, faults);
+        let index = cold::verified(&*self.file, open);
         let index = match index {
             // The contract of the index: damage costs time, not answers.
             Err(error) if error.kind() == ErrorKind::Corrupt => SegmentIndex::damaged(faults),
@@ -163,20 +296,19 @@ impl SegmentFile {
 
     fn read_sections(&self) -> Result<Vec<Section>> {
         let path = &*self.path;
-        self.file.check().map_err(|error| missing(error, path, self.len))?;
-        check_len(&*self.file, path, self.len)?;
+        self.stored.check().map_err(|error| missing(error, path, self.len))?;
+        check_len(&*self.stored, path, self.len)?;
         let directory = read_directory(&*self.file, path)?;
         let Header { store, id, seqs, .. } = directory.header;
-        if (store, id, seqs, directory.len) != (self.store, self.id, self.seqs, self.len) {
-            let describe = |id: FileId, seqs: (u64, u64), len: u64| {
-                format!("{id}, events {:?}, {len} bytes", seqs.0..seqs.1)
-            };
+        if (store, id, seqs) != (self.store, self.id, self.seqs) {
+            let describe =
+                |id: FileId, seqs: (u64, u64)| format!("{id}, events {:?}", seqs.0..seqs.1);
             return Err(Corruption {
                 file: path.to_owned(),
                 offset: 0,
                 what: "segment",
-                expected: format!("{} of this store", describe(self.id, self.seqs, self.len)),
-                found: format!("{} of store {store:02x?}", describe(id, seqs, directory.len)),
+                expected: format!("{} of this store", describe(self.id, self.seqs)),
+                found: format!("{} of store {store:02x?}", describe(id, seqs)),
             }
             .into());
         }
@@ -186,7 +318,15 @@ impl SegmentFile {
 
 impl Drop for SegmentFile {
     fn drop(&mut self) {
-        if *self.is_replaced.get_mut() {
+        if !*self.is_replaced.get_mut() {
+            return;
+        }
+        // What is in the archive only may have readers who have the local copy open, the last of whom
+        // removes it.
+        if self.is_evicted() {
+            // `C3`
+            self.forget_cold();
+        } else {
             // What stays is removed when the store is opened.
             let _ = self.handles.remove(&self.path);
         }
@@ -209,14 +349,6 @@ fn missing(error: Error, path: &Path, len: u64) -> Error {
 pub(crate) fn is_missing(error: &Error) -> bool {
     let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref());
     cause.is_some_and(|cause: &io::Error| cause.kind() == io::ErrorKind::NotFound)
-}
-
-/// Opens a file of which the manifest says that it has so many bytes.
-pub(crate) fn open(storage: &dyn Storage, path: &Path, len: u64) -> Result<Arc<dyn File>> {
-    let opened = storage.open(path).map_err(|e| Error::io("open", path, e));
-    let file = opened.map_err(|error| missing(error, path, len))?;
-    check_len(&*file, path, len)?;
-    Ok(file)
 }
 
 /// The length tells best what has become of a file that was cut off.

@@ -3,8 +3,9 @@
 
 use super::format::{self, BlockPlace, Header, IndexPlace, Section, Trailer};
 use crate::block::BlockMeta;
+use crate::crypt::Output;
 use crate::error::{Error, Result};
-use crate::io::{File, Io};
+use crate::io::Io;
 use crate::manifest::{FileMeta, Run, SectionMeta};
 use crate::names;
 use crate::partition::PartitionKey;
@@ -71,9 +72,7 @@ pub(crate) struct Writer<'a> {
     dir: &'a Path,
     header: Header,
     temporary: PathBuf,
-    file: Arc<dyn File>,
-    len: u64,
-    hasher: blake3::Hasher,
+    output: Output,
     sections: Vec<Section>,
     /// The section that is being written.
     open: Option<Section>,
@@ -94,22 +93,20 @@ impl<'a> Writer<'a> {
             _ => {}
         }
         let file = io.storage.create(&temporary).map_err(|e| Error::io("create", &temporary, e))?;
-        let mut writer = Self {
-            io,
-            dir,
-            header: *header,
-            temporary,
-            file,
-            len: 0,
-            hasher: blake3::Hasher::new(),
-            sections: Vec::new(),
-            open: None,
-        };
-        match writer.put(&header.encode()) {
-            Ok(()) => Ok(writer),
+        let keys = io.storage.keys().map(|keys| &**keys);
+        let begun = Output::begin(file, keys, &*io.entropy).and_then(|mut output| {
+            output.put(&header.encode())?;
+            Ok(output)
+        });
+        match begun {
+            Ok(output) => {
+                let (header, sections) = (*header, Vec::new());
+                Ok(Self { io, dir, header, temporary, output, sections, open: None })
+            }
             Err(error) => {
-                writer.abandon();
-                Err(error)
+                // What stays is removed when the store is opened.
+                let _ = io.storage.remove(&temporary);
+                Err(Error::io("write", &temporary, error))
             }
         }
     }
@@ -126,7 +123,7 @@ impl<'a> Writer<'a> {
     /// `Full` or `Io`.
     pub(crate) fn put_block(&mut self, meta: &BlockMeta, bytes: &[u8]) -> Result<()> {
         assert_eq!(meta.len as usize, bytes.len(), "a block is as long as its meta says");
-        let offset = self.len;
+        let offset = self.output.len();
         self.put(bytes)?;
         let section = self.open.as_mut().expect("blocks are of a section");
         let last = section.blocks.last().map(|last| last.meta.max_seq);
@@ -144,7 +141,7 @@ impl<'a> Writer<'a> {
         section.runs = runs;
         if let Some(part) = index {
             section.index = Some(IndexPlace {
-                offset: self.len,
+                offset: self.output.len(),
                 len: part.bytes.len() as u64,
                 crc: crc32fast::hash(&part.bytes),
                 kind: part.kind,
@@ -169,7 +166,7 @@ impl<'a> Writer<'a> {
         let column_names = FileMeta::pick_columns(column_names);
         let footer = format::encode_footer(&self.sections, &column_names);
         let trailer = Trailer {
-            footer_offset: self.len,
+            footer_offset: self.output.len(),
             footer_len: footer.len() as u64,
             footer_crc: crc32fast::hash(&footer),
         };
@@ -177,18 +174,19 @@ impl<'a> Writer<'a> {
         self.put(&trailer.encode())?;
         let storage = &self.io.storage;
         let (temporary, path) = (&self.temporary, self.header.id.path(self.dir));
-        self.file.sync_data().map_err(|e| Error::sync(temporary, e))?;
+        self.output.finish().map_err(|e| Error::io("write", temporary, e))?;
+        self.output.file().sync_data().map_err(|e| Error::sync(temporary, e))?;
         storage.rename(temporary, &path).map_err(|e| Error::io("rename", temporary, e))?;
         let segments = names::segments_dir(self.dir);
         storage.sync_dir(&segments).map_err(|e| Error::sync(&segments, e))?;
         let sections = self.sections.into_iter().map(section_meta).collect::<Option<_>>();
         Ok(FileMeta {
             id: self.header.id,
-            len: self.len,
+            len: self.output.stored(),
             seqs: self.header.seqs.0..self.header.seqs.1,
             created: written.at,
             writes: written.times,
-            checksum: Some(*self.hasher.finalize().as_bytes()),
+            checksum: Some(self.output.hash()),
             sections: sections.expect("a section has blocks, and its index behind them"),
             columns: column_names,
         })
@@ -201,11 +199,7 @@ impl<'a> Writer<'a> {
     }
 
     fn put(&mut self, bytes: &[u8]) -> Result<()> {
-        let written = self.file.write_all_at(bytes, self.len);
-        written.map_err(|e| Error::io("write", &self.temporary, e))?;
-        self.hasher.update(bytes);
-        self.len += bytes.len() as u64;
-        Ok(())
+        self.output.put(bytes).map_err(|e| Error::io("write", &self.temporary, e))
     }
 }
 

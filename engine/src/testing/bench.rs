@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::index::{self, IndexFaults, SegmentIndex, SegmentIndexBuilder, Split, Term};
 use crate::io::Region;
 use crate::proof::Runs;
-use crate::query::{BlockTable, OpenedBlock, Table};
+use crate::query::{BlockTable, EventTable as _, OpenedBlock};
 use crate::wal::EncodedRecord;
 use std::path::Path;
 use std::sync::Arc;
@@ -52,6 +52,14 @@ impl RedactedBatch {
     /// `Invalid` for a batch that is too large.
     pub fn record_bytes(&self) -> Result<usize> {
         Ok(EncodedRecord::new(&self.0)?.len())
+    }
+
+    /// The bytes of the same before they are compressed.
+    ///
+    /// # Errors
+    /// As [`RedactedBatch::record_bytes`].
+    pub fn record_bytes_raw(&self) -> Result<usize> {
+        Ok(EncodedRecord::new(&self.0)?.raw_len())
     }
 }
 
@@ -257,6 +265,6 @@ impl SectionIndex {
     /// Looks a word or an id up. Returns whether the section may hold it.
     pub fn may_hold(&self, word: &str) -> bool {
         let term = Term::of_word(word);
-        !self.0.look_up([&term]).lacks(&term)
+        !self.0.look_up([&term]).expect("is in memory").lacks(&term)
     }
 }

@@ -3,7 +3,11 @@
 
 pub(crate) mod json;
 mod leaves;
+mod network;
 mod number;
+mod quantity;
 
 pub(crate) use leaves::any_leaf;
+pub use network::Network;
 pub(crate) use number::Number;
+pub(crate) use quantity::{Quantity, Unit};

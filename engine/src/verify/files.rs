@@ -5,7 +5,8 @@ use super::Context;
 use super::chain::{Current, hex};
 use super::report::{Affected, Checked, Findings};
 use super::section::{Place, check_section};
-use crate::error::{Error, Result};
+use crate::crypt::{self, Input};
+use crate::error::{Error, ErrorKind, Result};
 use crate::io::{File, Io};
 use crate::manifest::{FileId, FileMeta, SectionMeta};
 use crate::names::{self, Name};
@@ -39,6 +40,8 @@ pub(super) fn check(
     checked.sections += meta.sections.len() as u64;
     checked.events += meta.sections.iter().map(|section| section.rows).sum::<u64>();
     let is_whole = check_bytes(&*file, &path, meta, checked, &mut findings);
+    let plain = Input::new(file, context.io.storage.keys().cloned());
+    let file = Arc::new(plain) as Arc<dyn File>;
     let directory = match read_directory(&*file, &path) {
         Ok(directory) => directory,
         Err(error) => {
@@ -57,7 +60,9 @@ pub(super) fn check(
         for section in directory.sections {
             let live = section.blocks.first().and_then(|first| meta.section(first.offset));
             let runs = live.map(|live| &*live.runs);
-            let place = Place { file: &file, path: &path, is_deep: is_deep && runs.is_some() };
+            let scars = Some(&current.contents.state.scars);
+            let is_deep = is_deep && runs.is_some();
+            let place = Place { file: &file, path: &path, is_deep, scars };
             check_section(&place, &section, runs.unwrap_or_default(), checked, &mut findings);
         }
     }
@@ -229,7 +234,14 @@ impl Listing {
                     continue;
                 }
             };
-            if !state.files.contains_key(&id) {
+            if state.evicted.contains(&id) {
+                findings.note(
+                    &path,
+                    "surplus file",
+                    "files that are not in the archive only",
+                    left,
+                );
+            } else if !state.files.contains_key(&id) {
                 judge_surplus(io, &path, id, state.store_uuid, findings);
             }
         }
@@ -253,7 +265,7 @@ impl Listing {
 
 /// A file under its final name was synced before it got it, so that it is whole whatever happened.
 fn judge_surplus(io: &Io, path: &Path, id: FileId, store: [u8; 16], findings: &mut Findings) {
-    let directory = io.storage.open(path).map_err(|e| Error::io("open", path, e));
+    let directory = crypt::open_file(&*io.storage, path).map_err(|e| Error::io("open", path, e));
     let expected = format!("nothing, or a {id} of this store that a crash has left");
     match directory.and_then(|file| read_directory(&*file, path)) {
         Ok(found) if (found.header.store, found.header.id) == (store, id) => {
@@ -267,6 +279,7 @@ fn judge_surplus(io: &Io, path: &Path, id: FileId, store: [u8; 16], findings: &m
         }
         // It was removed meanwhile.
         Err(error) if super::is_missing(&error) => {}
+        Err(error) if error.kind() == ErrorKind::Locked => findings.error(path, error, None),
         Err(error) => {
             findings.damage(path, None, "surplus file", expected, error.to_string(), None);
         }
@@ -289,7 +302,8 @@ pub(super) fn check_alone(
         }
         let path: Arc<Path> = folder.join(&text).into();
         (context.progress)(&path);
-        let file = context.io.storage.open(&path).map_err(|e| Error::io("open", &path, e));
+        let file =
+            crypt::open_file(&*context.io.storage, &path).map_err(|e| Error::io("open", &path, e));
         let directory = file.and_then(|file| Ok((read_directory(&*file, &path)?, file)));
         let (directory, file) = match directory {
             Ok(found) => found,
@@ -300,7 +314,8 @@ pub(super) fn check_alone(
         };
         checked.files += 1;
         for section in &directory.sections {
-            let place = Place { file: &file, path: &path, is_deep: context.options.deep };
+            let is_deep = context.options.deep;
+            let place = Place { file: &file, path: &path, is_deep, scars: None };
             check_section(&place, section, &section.runs, checked, findings);
         }
     }

@@ -123,11 +123,20 @@ fn files(
             return Ok(Some(current));
         }
         for meta in fresh {
+            if current.contents.state.evicted.contains(&meta.id) {
+                checked.evicted += 1;
+                done.insert(meta.id);
+                continue;
+            }
             let found = files::check(context, &current, &meta, checked);
-            if found.is_empty() || is_live(io, dir, meta.id) {
+            if found.is_empty() {
                 findings.append(found);
             } else {
-                checked.replaced += 1;
+                match fate(io, dir, meta.id) {
+                    Fate::Here => findings.append(found),
+                    Fate::LeftDisk => checked.evicted += 1,
+                    Fate::Replaced => checked.replaced += 1,
+                }
             }
             done.insert(meta.id);
         }
@@ -135,9 +144,22 @@ fn files(
     unreachable!("the last round returns")
 }
 
-/// Whether the manifest names the file by now. If it can't be read, that is another finding.
-fn is_live(io: &Io, dir: &Path, id: FileId) -> bool {
-    Current::read(io, dir).map_or(true, |now| now.contents.state.files.contains_key(&id))
+/// What has become of a file while it was looked at.
+enum Fate {
+    Here,
+    LeftDisk,
+    Replaced,
+}
+
+/// What the manifest says of the file by now. If it can't be read, that is another finding.
+fn fate(io: &Io, dir: &Path, id: FileId) -> Fate {
+    let Ok(now) = Current::read(io, dir) else { return Fate::Here };
+    let state = &now.contents.state;
+    match state.files.contains_key(&id) {
+        true if state.evicted.contains(&id) => Fate::LeftDisk,
+        true => Fate::Here,
+        false => Fate::Replaced,
+    }
 }
 
 /// Refuses a directory without anything of a store in it.

@@ -81,6 +81,8 @@ pub struct Checked {
     pub keys: u64,
     /// Files that were replaced while they were looked at.
     pub replaced: u64,
+    /// Files that are in the archive only: they were not looked at.
+    pub evicted: u64,
 }
 
 /// The outcome of a verification.
@@ -196,6 +198,7 @@ impl Findings {
         } else {
             let expected = match error.kind() {
                 ErrorKind::Unsupported => "a version that this program knows",
+                ErrorKind::Locked => "bytes under a key that was given",
                 _ => "a file that can be read",
             };
             let (expected, found) = (expected.to_owned(), error.to_string());

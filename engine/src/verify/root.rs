@@ -54,28 +54,31 @@ impl Root {
     }
 }
 
-/// All runs, live or dropped, by generation and partition.
+/// All runs, live or dropped, by generation and partition; of those of one, what was dropped first comes
+/// first.
 fn runs_of(state: &ManifestState) -> Vec<(&Run, &PartitionKey)> {
     let live = state.files.values().flat_map(|file| &file.sections);
     let gone = state.tombstones.iter().map(|gone| &gone.section);
-    let sections = live.chain(gone);
+    let sections = gone.chain(live);
     let mut runs: Vec<_> = sections
         .flat_map(|section| section.runs.iter().map(move |run| (run, &section.partition)))
         .collect();
-    runs.sort_unstable_by(|a, b| (a.0.generation, a.1, a.0).cmp(&(b.0.generation, b.1, b.0)));
+    runs.sort_by(|a, b| (a.0.generation, a.1).cmp(&(b.0.generation, b.1)));
     runs
 }
 
 /// The number and the hash of the runs up to a generation. Neither merging nor dropping changes
-/// them.
+/// them, nor a repair that keeps a part of one: what was dropped of it has the digest of all.
 fn hash_runs(state: &ManifestState, generation: u64) -> (u64, [u8; 32]) {
     let mut hasher = blake3::Hasher::new();
     hasher.update(&RUNS_DOMAIN);
     let (mut count, mut bytes) = (0, Vec::new());
-    for (run, key) in runs_of(state) {
-        if run.generation > generation {
+    let runs = runs_of(state);
+    for parts in runs.chunk_by(|a, b| (a.0.generation, a.1) == (b.0.generation, b.1)) {
+        let Some((run, key)) = parts.first().filter(|(run, _)| run.generation <= generation) else {
             break;
-        }
+        };
+        let rows = parts.iter().map(|(part, _)| part.rows).fold(0, u64::saturating_add);
         bytes.clear();
         bytes.extend(run.generation.to_le_bytes());
         varint::encode_bytes(key.tenant.as_bytes(), &mut bytes);
@@ -83,7 +86,7 @@ fn hash_runs(state: &ManifestState, generation: u64) -> (u64, [u8; 32]) {
         bytes.extend(key.day.0.to_le_bytes());
         bytes.extend(run.seqs.start.to_le_bytes());
         bytes.extend(run.seqs.end.to_le_bytes());
-        bytes.extend(run.rows.to_le_bytes());
+        bytes.extend(rows.to_le_bytes());
         bytes.push(u8::from(run.digest.is_some()));
         bytes.extend(run.digest.iter().flatten());
         hasher.update(&bytes);

@@ -8,9 +8,10 @@ use crate::block::{self, Block};
 use crate::error::{Corruption, Error, Result};
 use crate::index::{self, Filter, IndexFaults, SectionCheck, SegmentIndex};
 use crate::io::File;
-use crate::manifest::Run;
-use crate::proof::Recomputed;
+use crate::manifest::{Run, RunKey, Scar};
+use crate::proof::{Pages, Recomputed, healed};
 use crate::segment::{BlockPlace, INDEX_KIND, INDEX_VERSION, IndexPlace, Section, filter_of};
+use std::collections::BTreeMap;
 use std::io::ErrorKind as IoErrorKind;
 use std::path::Path;
 use std::sync::Arc;
@@ -21,6 +22,8 @@ pub(super) struct Place<'a> {
     pub(super) path: &'a Arc<Path>,
     /// Whether events are decoded.
     pub(super) is_deep: bool,
+    /// What proves the rest of runs that purges took events out of; `None` without a manifest.
+    pub(super) scars: Option<&'a BTreeMap<RunKey, Scar>>,
 }
 
 /// Verifies every block and the index of a section, which has these runs.
@@ -39,7 +42,9 @@ pub(super) fn check_section(
         opened.map_err(|error| findings.error(path, error, events_of(section))).ok()
     });
     let mut terms = index.as_ref().map(SectionCheck::new);
-    let mut digests = Digests { section, runs, run: Recomputed::default(), damaged: Vec::new() };
+    let (run, damaged) = (Recomputed::default(), Vec::new());
+    let mut digests = Digests { section, runs, run, damaged, scars: place.scars, scarred: None };
+    digests.begin_run();
     let mut last_seq = None;
     for (number, at) in section.blocks.iter().enumerate() {
         let seqs = (at.meta.min_seq, at.meta.max_seq);
@@ -162,9 +167,34 @@ struct Digests<'a> {
     run: Recomputed,
     /// The lowest and the highest number of each block that can't be read; that has been said.
     damaged: Vec<(u64, u64)>,
+    scars: Option<&'a BTreeMap<RunKey, Scar>>,
+    /// The scar of the first of the runs, and the pages of what is left of it.
+    scarred: Option<(RunKey, &'a Scar, Pages)>,
 }
 
 impl Digests<'_> {
+    /// The first of the runs passes by from now on.
+    fn begin_run(&mut self) {
+        let key = self.runs.first().map(|run| (self.section.key.clone(), run.generation));
+        let scarred = key.zip(self.scars);
+        self.scarred = scarred.and_then(|(key, scars)| {
+            let scar = scars.get(&key)?;
+            Some((key, scar, Pages::without(&scar.gone)))
+        });
+    }
+
+    /// The events left of a run with a scar, and the pages that the manifest has of it, are those that
+    /// were sealed.
+    fn check_scar(&mut self) -> Option<(String, String)> {
+        let (key, scar, pages) = self.scarred.take()?;
+        let expected = format!("what a purge left of the run of digest {}", hex(&scar.digest));
+        match healed(&key, scar, pages.finish()) {
+            Ok(digest) if digest == scar.digest => None,
+            Ok(digest) => Some((expected, format!("that of digest {}", hex(&digest)))),
+            Err(found) => Some((expected, found)),
+        }
+    }
+
     /// The rows of the next block.
     fn push(
         &mut self,
@@ -188,6 +218,9 @@ impl Digests<'_> {
             let end = (row..rows.len()).find(|row| seq(*row) >= run.seqs.end);
             let end = end.unwrap_or(rows.len());
             self.run.push(rows, row..end);
+            if let Some((.., pages)) = &mut self.scarred {
+                pages.push(rows, row..end);
+            }
             row = end;
         }
         if row < rows.len() {
@@ -214,6 +247,8 @@ impl Digests<'_> {
         self.runs = rest;
         let rows = self.run.rows();
         let digest = self.run.finish(&self.section.key, run.generation);
+        let scar = self.check_scar();
+        self.begin_run();
         let touches = |(first, last): &(u64, u64)| *first < run.seqs.end && *last >= run.seqs.start;
         if self.damaged.iter().any(touches) {
             return;
@@ -226,6 +261,9 @@ impl Digests<'_> {
         if rows != run.rows {
             let (expected, found) = (format!("{} events", run.rows), format!("{rows} events"));
             return findings.damage(place.path, offset, &what, expected, found, events());
+        }
+        if let Some((expected, found)) = scar {
+            findings.damage(place.path, offset, &what, expected, found, events());
         }
         match run.digest {
             None => checked.runs_without_digest += 1,

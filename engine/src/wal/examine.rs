@@ -3,7 +3,6 @@
 use super::format::{FILE_HEADER_BYTES, FileHeader, GroupHeader, pages_of};
 use super::reader::WalFile;
 use super::recover::{Replay, check_header, check_names, copy_groups, survey};
-use crate::batch::Batch;
 use crate::codec::crc::crc32;
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::Io;
@@ -105,7 +104,7 @@ pub(crate) fn examine(
     Ok(Some(damage(dir, error, replay.next_seq, None, cut, behind)))
 }
 
-fn only_damage(error: Error) -> Result<Error> {
+pub(super) fn only_damage(error: Error) -> Result<Error> {
     if error.kind() == ErrorKind::Corrupt { Ok(error) } else { Err(error) }
 }
 
@@ -122,45 +121,6 @@ fn damage(
 }
 
 impl LogDamage {
-    /// Calls `each` with every batch behind the damage that can still be read, and with the number
-    /// of its first event.
-    pub(crate) fn for_each_readable(
-        &self,
-        io: &Io,
-        mut each: impl FnMut(u64, Batch) -> Result<()>,
-    ) -> Result<()> {
-        let first = match &self.cut {
-            Cut::In(_, at, _) => *at,
-            Cut::BehindAFile | Cut::Before(_) => FILE_HEADER_BYTES,
-        };
-        for (index, path) in self.files.iter().enumerate() {
-            let file = match WalFile::open_read_only(io, path.clone()) {
-                Ok(file) => file,
-                Err(error) if error.kind() == ErrorKind::Corrupt => continue,
-                Err(error) => return Err(error),
-            };
-            let mut at = if index == 0 { first } else { FILE_HEADER_BYTES };
-            while at < file.bytes() {
-                let Some(group) = file.group_at(at)? else {
-                    at += WAL_ALIGN as u64;
-                    continue;
-                };
-                at = group.end();
-                // Records of a group that are no batches: what came before them was shown.
-                let Ok(mut seq) = group.first_seq(path) else { continue };
-                let shown = group.replay(path, &mut seq, |batch| {
-                    let first = batch.parts().iter().map(|part| part.rows.base_seq).min();
-                    each(first.unwrap_or(0), batch)
-                });
-                match shown {
-                    Err(error) if error.kind() != ErrorKind::Corrupt => return Err(error),
-                    Ok(()) | Err(_) => {}
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// Ends the log before the damage: all [`LogDamage::files`] have been copied. What is cut off
     /// anywhere can be examined and cut again.
     pub(crate) fn cut(&self, io: &Io, dir: &Path, store_uuid: [u8; 16]) -> Result<()> {
@@ -176,14 +136,7 @@ impl LogDamage {
             }
             Cut::BehindAFile => {}
             Cut::Before(generation) => {
-                let id = WalFileId { generation: *generation, index: 0 };
-                let wal_id = io.entropy.next_u64();
-                // Stale groups can't be taken for its own: their checksums are seeded by its id.
-                let (first_group, synced_through) = (1, 1);
-                let pages = pages_of(FIRST_GROUP_END);
-                let header =
-                    FileHeader { store_uuid, wal_id, id, first_group, synced_through, pages };
-                write(io, dir, &header, None)?;
+                let id = write_empty(io, dir, &store_uuid, *generation)?;
                 return self.remove(io, dir, Some(id));
             }
         }
@@ -199,6 +152,29 @@ impl LogDamage {
         let wal_dir = names::wal_dir(dir);
         io.storage.sync_dir(&wal_dir).map_err(|e| Error::io("sync", &wal_dir, e))
     }
+}
+
+/// Writes the first file of a generation, with one group that has no records, replacing what has its
+/// name.
+///
+/// # Errors
+/// `Full`, `Io`.
+pub(crate) fn write_empty(
+    io: &Io,
+    dir: &Path,
+    store_uuid: &[u8; 16],
+    generation: u64,
+) -> Result<WalFileId> {
+    let id = WalFileId { generation, index: 0 };
+    // Stale groups can't be taken for its own: their checksums are seeded by its id.
+    let wal_id = io.entropy.next_u64();
+    let (first_group, synced_through, store_uuid) = (1, 1, *store_uuid);
+    let pages = pages_of(FIRST_GROUP_END);
+    let encrypted = false;
+    let header =
+        FileHeader { store_uuid, wal_id, id, first_group, synced_through, pages, encrypted };
+    write(io, dir, &header, None)?;
+    Ok(id)
 }
 
 /// Writes a file of the log under its name, replacing what has it: with the groups of another file, or
@@ -224,6 +200,7 @@ fn write(io: &Io, dir: &Path, header: &FileHeader, from: Option<(&WalFile, u64)>
                 records: 0,
                 body_len: 0,
                 body_crc: crc32(seed, &[]),
+                encrypted: false,
             };
             let mut bytes = header.encode();
             bytes.extend_from_slice(&empty.encode(seed));

@@ -16,6 +16,8 @@ pub(crate) const FILE_MAGIC: [u8; 8] = *b"LSWAL\0\0\0";
 pub(crate) const GROUP_MAGIC: [u8; 8] = *b"LSGROUP\0";
 /// The version of files that this code writes.
 pub(crate) const FILE_VERSION: u16 = 1;
+/// The feature of files whose groups may be encrypted.
+const ENCRYPTED: u32 = 1;
 /// Where the groups begin.
 pub(crate) const FILE_HEADER_BYTES: u64 = WAL_ALIGN as u64;
 /// The bytes before a group's body.
@@ -50,6 +52,8 @@ pub(crate) struct FileHeader {
     pub(crate) synced_through: u64,
     /// The length that it had then, in pages of [`WAL_ALIGN`]; 0 if nobody wrote it down.
     pub(crate) pages: u32,
+    /// Whether its groups may be encrypted.
+    pub(crate) encrypted: bool,
 }
 
 /// What a group says of itself.
@@ -67,6 +71,8 @@ pub(crate) struct GroupHeader {
     pub(crate) body_len: u32,
     /// Their checksum, begun with the file's seed.
     pub(crate) body_crc: u32,
+    /// Whether the records are encrypted, as one message.
+    pub(crate) encrypted: bool,
 }
 
 /// What a record says of itself.
@@ -113,7 +119,7 @@ impl FileHeader {
         page.extend(FILE_MAGIC);
         page.extend(FILE_VERSION.to_le_bytes());
         page.extend([0; 2]);
-        page.extend([0; 4]);
+        page.extend(u32::from(self.encrypted).to_le_bytes());
         page.extend(self.store_uuid);
         page.extend(self.wal_id.to_le_bytes());
         page.extend(self.id.generation.to_le_bytes());
@@ -145,10 +151,10 @@ impl FileHeader {
             return Err(start.corrupt(format!("crc {expected:08x}"), format!("{crc:08x}")).into());
         }
         let (version, _reserved, features) = (slice.u16()?, slice.u16()?, slice.u32()?);
-        if version != FILE_VERSION || features != 0 {
+        if version != FILE_VERSION || features & !ENCRYPTED != 0 {
             return Err(Error::unsupported(format!(
                 "{} is a log of version {version} with features {features:#x}; this program \
-                 knows version {FILE_VERSION} without features",
+                 knows version {FILE_VERSION} with features {ENCRYPTED:#x}",
                 file.display()
             )));
         }
@@ -162,7 +168,8 @@ impl FileHeader {
             return Err(slice.corrupt("groups that are synced", found).into());
         }
         let id = WalFileId { generation, index };
-        Ok(Self { store_uuid, wal_id, id, first_group, synced_through, pages })
+        let encrypted = features & ENCRYPTED != 0;
+        Ok(Self { store_uuid, wal_id, id, first_group, synced_through, pages, encrypted })
     }
 }
 
@@ -178,6 +185,7 @@ impl GroupHeader {
         bytes[32..36].copy_from_slice(&self.records.to_le_bytes());
         bytes[36..40].copy_from_slice(&self.body_len.to_le_bytes());
         bytes[40..44].copy_from_slice(&self.body_crc.to_le_bytes());
+        bytes[44] = u8::from(self.encrypted);
         let crc = crc32(seed, &[&bytes[..GROUP_CRC_AT]]);
         bytes[GROUP_CRC_AT..].copy_from_slice(&crc.to_le_bytes());
         bytes
@@ -200,6 +208,7 @@ impl GroupHeader {
             records: slice.u32().ok()?,
             body_len: slice.u32().ok()?,
             body_crc: slice.u32().ok()?,
+            encrypted: slice.u8().ok()? == 1,
         };
         let ours = header.wal_id == wal_id && header.synced_through < header.number;
         ours.then_some(header)
@@ -260,10 +269,11 @@ mod tests {
             first_group in 1..=GROUP_NUMBER_MAX,
             more in 0..=GROUP_NUMBER_MAX,
             pages: u32,
+            encrypted: bool,
         ) -> FileHeader {
             let synced_through = first_group + more;
             let id = WalFileId { generation, index };
-            FileHeader { store_uuid, wal_id, id, first_group, synced_through, pages }
+            FileHeader { store_uuid, wal_id, id, first_group, synced_through, pages, encrypted }
         }
     }
 
@@ -275,9 +285,10 @@ mod tests {
             records: u32,
             body_len: u32,
             body_crc: u32,
+            encrypted: bool,
         ) -> GroupHeader {
             let synced_through = number.saturating_sub(behind);
-            GroupHeader { wal_id, number, synced_through, records, body_len, body_crc }
+            GroupHeader { wal_id, number, synced_through, records, body_len, body_crc, encrypted }
         }
     }
 
@@ -345,6 +356,7 @@ mod tests {
             first_group: 1,
             synced_through: 1,
             pages: 0,
+            encrypted: false,
         };
         for (at, text) in [(8, "version 3"), (12, "features 0x2")] {
             let mut page = header.encode();

@@ -1,12 +1,19 @@
 //! Any bytes as a file of the log, as a group's body, and as a record's payload. Checksums around
 //! them are made right, so that what stands behind the checksums is reached.
 
+mod files;
+
+#[cfg(feature = "testing")]
+pub(crate) use files::fuzz_files;
+
 use super::format::{
     BATCH_VERSION, FILE_HEADER_BYTES, FileHeader, GroupHeader, KEYED_BATCH_VERSION, RECORD_BATCH,
     RecordHeader, group_bytes,
 };
-use super::{record, recover};
+use super::{beginning, each_sound, record, recover};
 use crate::codec::crc::crc32;
+#[cfg(feature = "testing")]
+use crate::codec::slice::Slice;
 use crate::io::{Io, ManualClock, MemoryStorage, SeededEntropy, Storage};
 use crate::limits::Limits;
 use crate::names::{self, WalFileId};
@@ -40,6 +47,18 @@ pub(crate) fn fuzz(bytes: &[u8]) {
     open(file_of_group(1, &body));
 }
 
+/// The records of a group's body, each as an input of [`fuzz`]: its rows, and its payload inflated.
+#[cfg(feature = "testing")]
+pub(crate) fn raw_records(body: &[u8]) -> Vec<Vec<u8>> {
+    let mut body = Slice::new(body, 0, "wal record", Path::new(""));
+    let records = std::iter::from_fn(|| RecordHeader::read(&mut body).ok());
+    let inflated = |(header, payload): (RecordHeader, &[u8])| {
+        let raw = record::decompress(payload, header.raw_len).ok()?;
+        Some([&[header.rows as u8], &*raw].concat())
+    };
+    records.filter_map(inflated).collect()
+}
+
 /// A record whose checksum is right, and whose payload is `raw` as it is.
 fn record_of(header: &RecordHeader, raw: &[u8]) -> Vec<u8> {
     let header = RecordHeader { len: raw.len() as u32, ..*header };
@@ -56,6 +75,7 @@ fn file_of_group(records: u32, body: &[u8]) -> Vec<u8> {
         first_group: 1,
         synced_through: 1,
         pages: 0,
+        encrypted: false,
     };
     let seed = header.seed();
     let group = GroupHeader {
@@ -65,6 +85,7 @@ fn file_of_group(records: u32, body: &[u8]) -> Vec<u8> {
         records,
         body_len: body.len() as u32,
         body_crc: crc32(seed, &[body]),
+        encrypted: false,
     };
     let mut file = header.encode();
     file.extend(group.encode(seed));
@@ -82,6 +103,12 @@ fn open(file: Vec<u8>) {
         clock: Arc::new(ManualClock::default()),
         entropy: Arc::new(SeededEntropy::new(1)),
     };
+    // What a repair reads of it.
+    let _ = beginning(&io, Path::new("/"), 0);
+    let _ = each_sound(&io, Path::new("/"), &UUID, 0, 1, |_, _, batch| {
+        batch.check_invariants();
+        Ok(())
+    });
     // An error is as good as a log.
     let _ = recover(&io, Path::new("/"), &Limits::tiny(), UUID, None, 1, |_, batch| {
         batch.check_invariants();
@@ -91,12 +118,22 @@ fn open(file: Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
+    use crate::wal::format::{FILE_MAGIC, GROUP_MAGIC};
     use proptest::prelude::*;
 
     proptest! {
         #[test]
         fn any_bytes_give_no_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
             super::fuzz(&bytes);
+            super::files::fuzz_files(&bytes);
+        }
+
+        /// Laid out as files and groups, with checksums made right.
+        #[test]
+        fn any_files_give_no_panic(pieces: Vec<(bool, Vec<u8>)>) {
+            let magic = |is_file| if is_file { FILE_MAGIC } else { GROUP_MAGIC };
+            let pieces = pieces.iter().map(|(is_file, bytes)| [&magic(*is_file)[..], bytes].concat());
+            super::files::fuzz_files(&pieces.collect::<Vec<_>>().concat());
         }
     }
 }

@@ -25,6 +25,7 @@ mod golden;
 mod reader;
 mod record;
 mod recover;
+mod sound;
 mod spares;
 #[cfg(test)]
 mod tests;
@@ -32,10 +33,11 @@ mod verdict;
 mod writer;
 
 pub(crate) use check::check;
-pub(crate) use examine::{LogDamage, examine};
+pub(crate) use examine::{LogDamage, examine, write_empty};
 #[cfg(feature = "testing")]
-pub(crate) use fuzzing::fuzz;
+pub(crate) use fuzzing::{fuzz, fuzz_files, raw_records};
 pub(crate) use reader::walk;
 pub(crate) use record::EncodedRecord;
 pub(crate) use recover::recover;
+pub(crate) use sound::{Beginning, beginning, each_sound};
 pub(crate) use writer::Wal;

@@ -7,6 +7,7 @@ use super::format::{
 use super::record;
 use crate::batch::Batch;
 use crate::codec::slice::Slice;
+use crate::crypt::{self, KeyId, Keyring, Purpose};
 use crate::error::{Corruption, Error, Result};
 use crate::io::{File, Io};
 use crate::limits::WAL_ALIGN;
@@ -24,6 +25,7 @@ pub(super) struct WalFile {
     pub(super) header: FileHeader,
     len: u64,
     seed: u32,
+    keys: Option<Arc<Keyring>>,
 }
 
 /// What a walk through a file has met.
@@ -58,7 +60,7 @@ pub(crate) fn walk(
             Ok(())
         })?;
         walked.groups += 1;
-        walked.end += group_bytes(group.body.len()) as u64;
+        walked.end = group.end();
     }
     Ok(walked)
 }
@@ -67,7 +69,10 @@ pub(crate) fn walk(
 #[derive(Debug)]
 pub(super) struct Group {
     pub(super) header: GroupHeader,
-    pub(super) body: Vec<u8>,
+    /// The key that it is encrypted under, if it is.
+    pub(super) key: Option<KeyId>,
+    /// The records, decrypted.
+    body: Vec<u8>,
     /// Where it begins.
     pub(super) at: u64,
 }
@@ -76,23 +81,35 @@ impl WalFile {
     /// Opens a file, for writing too, and checks its header.
     pub(super) fn open(io: &Io, path: PathBuf) -> Result<Self> {
         let file = io.storage.open_for_write(&path).map_err(|e| Error::io("open", &path, e))?;
-        Self::new(file, path)
+        Self::new(io, file, path)
     }
 
     /// Opens a file for reading alone, and checks its header.
     pub(super) fn open_read_only(io: &Io, path: PathBuf) -> Result<Self> {
         let file = io.storage.open(&path).map_err(|e| Error::io("open", &path, e))?;
-        Self::new(file, path)
+        Self::new(io, file, path)
     }
 
     /// Checks the header of a file that is open.
-    fn new(file: Arc<dyn File>, path: PathBuf) -> Result<Self> {
+    fn new(io: &Io, file: Arc<dyn File>, path: PathBuf) -> Result<Self> {
         let len = file.len().map_err(|e| Error::io("read", &path, e))?;
         let mut page = vec![0; len.min(FILE_HEADER_BYTES) as usize];
         file.read_exact_at(&mut page, 0).map_err(|e| Error::io("read", &path, e))?;
         let header = FileHeader::decode(&page, &path)?;
+        Self::with_header(io, file, path, header)
+    }
+
+    /// A file that is open, with this header.
+    pub(super) fn with_header(
+        io: &Io,
+        file: Arc<dyn File>,
+        path: PathBuf,
+        header: FileHeader,
+    ) -> Result<Self> {
+        let len = file.len().map_err(|e| Error::io("read", &path, e))?;
         let seed = header.seed();
-        Ok(Self { file, path, header, len, seed })
+        let keys = io.storage.keys().cloned();
+        Ok(Self { file, path, header, len, seed, keys })
     }
 
     /// A file is never shorter than it was when it got its name.
@@ -107,7 +124,30 @@ impl WalFile {
     }
 
     /// The group that begins at `at`, if its checksums are right. Its number may be any.
+    ///
+    /// # Errors
+    /// `Corrupt` if it is encrypted and not what was encrypted: no tear leaves a group whose checksums are
+    /// right. `Locked` without its key, `Unsupported`, `Io`.
     pub(super) fn group_at(&self, at: u64) -> Result<Option<Group>> {
+        let Some((header, stored)) = self.stored_group_at(at)? else { return Ok(None) };
+        let keys = self.keys.as_deref();
+        let key = header.encrypted.then(|| crypt::key_of(Purpose::Group, &stored).ok()).flatten();
+        let body = match header.encrypted {
+            true => {
+                let place = place(&self.header.store_uuid, header.number);
+                crypt::open(keys, (Purpose::Group, &place), &stored)
+            }
+            // Without records there is nothing to encrypt.
+            false if header.records == 0 => Ok(stored),
+            false => keys.map_or(Ok(()), Keyring::admit_plain).map(|()| stored),
+        };
+        let base = at + GROUP_HEADER_BYTES as u64;
+        let body = body.map_err(|refusal| refusal.at(base).into_error(&self.path))?;
+        Ok(Some(Group { header, key, body, at }))
+    }
+
+    /// The same, its body as it is stored.
+    pub(super) fn stored_group_at(&self, at: u64) -> Result<Option<(GroupHeader, Vec<u8>)>> {
         let Some(room) = self.len.checked_sub(at).filter(|room| *room >= GROUP_HEADER_BYTES as u64)
         else {
             return Ok(None);
@@ -122,15 +162,19 @@ impl WalFile {
         }
         let mut body = vec![0; header.body_len as usize];
         self.read(&mut body, at + GROUP_HEADER_BYTES as u64)?;
-        Ok(header.fits(&body, self.seed).then_some(Group { header, body, at }))
+        Ok(header.fits(&body, self.seed).then_some((header, body)))
     }
 
     /// Whether a group with a number above `number` begins at `from` or behind it.
     pub(super) fn has_group_after(&self, number: u64, from: u64) -> Result<bool> {
-        let mut buffer = vec![0; SCAN_BYTES];
+        let up_to_end = |at| {
+            let bytes = usize::try_from(self.len.saturating_sub(at));
+            SCAN_BYTES.min(bytes.unwrap_or(SCAN_BYTES))
+        };
+        let mut buffer = vec![0; up_to_end(from)];
         let mut at = from;
         while at < self.len {
-            let len = SCAN_BYTES.min(usize::try_from(self.len - at).unwrap_or(SCAN_BYTES));
+            let len = up_to_end(at);
             let piece = &mut buffer[..len];
             self.read(piece, at)?;
             let found = piece.chunks(WAL_ALIGN).any(|page| {
@@ -207,8 +251,16 @@ impl Group {
 
     /// Where the group behind it begins.
     pub(super) fn end(&self) -> u64 {
-        self.at + super::format::group_bytes(self.body.len()) as u64
+        self.at + group_bytes(self.header.body_len as usize) as u64
     }
+}
+
+/// What the body of a group is encrypted for: the group of this number, of this store.
+pub(super) fn place(store: &[u8; 16], number: u64) -> [u8; 24] {
+    let mut place = [0; 24];
+    place[..16].copy_from_slice(store);
+    place[16..].copy_from_slice(&number.to_le_bytes());
+    place
 }
 
 /// The error for a place where a group has to begin.

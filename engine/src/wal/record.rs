@@ -102,6 +102,12 @@ impl EncodedRecord {
         self.rows
     }
 
+    /// The bytes of the payload before compression.
+    #[cfg(feature = "testing")]
+    pub(crate) fn raw_len(&self) -> usize {
+        self.raw_len as usize
+    }
+
     /// The bytes that the record takes in the log.
     pub(crate) fn len(&self) -> usize {
         RECORD_HEADER_BYTES + self.payload.len()
@@ -196,7 +202,7 @@ fn compress(raw: &[u8]) -> Result<Vec<u8>> {
         .map_err(|e| Error::invalid(format!("the batch can't be compressed: {e}")))
 }
 
-fn decompress(payload: &[u8], raw_len: u32) -> Result<Vec<u8>, Malformed> {
+pub(super) fn decompress(payload: &[u8], raw_len: u32) -> Result<Vec<u8>, Malformed> {
     let told = zstd::zstd_safe::get_frame_content_size(payload).ok().flatten();
     if told != Some(u64::from(raw_len)) || raw_len as usize > WAL_RECORD_BYTES_MAX {
         return Err(Malformed(format!("{told:?} bytes raw, the header says {raw_len}")));

@@ -5,16 +5,18 @@
 
 use super::format::{FileHeader, GROUP_HEADER_BYTES, GroupHeader, group_bytes, pages_of, seed};
 use super::reader::{Group, WalFile, refuse};
-use super::spares::Spares;
+use super::spares::{Spares, ZEROS};
 use super::verdict::{Found, Next, Verdict, decide};
 use super::writer::{Current, LiveFile, Wal};
 use crate::batch::Batch;
 use crate::codec::crc::crc32;
+use crate::crypt::KeyId;
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::{File, Io};
 use crate::limits::Limits;
 use crate::names::{self, Name, WalFileId};
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// A log that is open, and what was found in it.
@@ -37,6 +39,8 @@ pub(crate) struct Report {
     pub(crate) batches: u64,
     /// Events.
     pub(crate) events: u64,
+    /// The keys that its groups are encrypted under, and whether there are plain ones.
+    pub(crate) keys: BTreeSet<Option<KeyId>>,
     /// Bytes of records as they are in the log.
     pub(crate) bytes: u64,
     /// The file and the place where a group was cut off that was never acknowledged; `None` also
@@ -103,10 +107,24 @@ pub(crate) fn recover(
             for (file, end) in before.iter().zip(&ends) {
                 // A process that was killed may have left names and bytes that are not synced.
                 file.file.sync_data().map_err(|e| Error::io("sync", &file.path, e))?;
-                wal.live.push(LiveFile { id: file.header.id, bytes: file.bytes().max(*end) });
+                let (id, bytes, end) = (file.header.id, file.bytes().max(*end), *end);
+                wal.live.push(LiveFile { id, bytes, end });
             }
             let end = ends.last().copied().unwrap_or_default();
-            copy_last(&mut wal, last, end)?;
+            let is_encrypted = io.storage.keys().is_some();
+            match copy_last(&mut wal, last, end) {
+                // Where there are keys now, nothing more is written in plain bytes.
+                Err(error)
+                    if error.kind() == ErrorKind::Full
+                        && (last.header.encrypted || !is_encrypted) =>
+                {
+                    renew_last(&mut wal, last, end)?
+                }
+                copied => copied?,
+            }
+            if is_encrypted {
+                wal.plain_through = last.header.id.generation;
+            }
             wal.generation_bytes = replay.generation_bytes;
             wal.last_group_empty = replay.last_group_empty;
         }
@@ -279,11 +297,14 @@ impl Replay {
         }
         self.next_group += 1;
         self.last_group_empty = group.header.records == 0;
-        self.generation_bytes += group.body.len() as u64;
+        self.generation_bytes += u64::from(group.header.body_len);
         self.report.groups += 1;
+        if group.header.records > 0 {
+            self.report.keys.insert(group.key);
+        }
         self.report.batches += u64::from(group.header.records);
         self.report.events += self.next_seq - first_seq;
-        self.report.bytes += group.body.len() as u64;
+        self.report.bytes += u64::from(group.header.body_len);
         Ok(())
     }
 }
@@ -296,12 +317,41 @@ fn copy_last(wal: &mut Wal, last: &WalFile, end: u64) -> Result<()> {
     let taken = wal.spares.take(end)?;
     let bytes = taken.bytes;
     let (synced_through, pages) = (wal.next_group - 1, pages_of(bytes.max(end)));
-    let header = FileHeader { wal_id, synced_through, pages, ..last.header };
-    copy_groups((&*taken.file, &taken.path), last, &header, end)?;
+    let encrypted = last.header.encrypted || wal.io.storage.keys().is_some();
+    let header = FileHeader { wal_id, synced_through, pages, encrypted, ..last.header };
+    if let Err(error) = copy_groups((&*taken.file, &taken.path), last, &header, end) {
+        wal.spares.put_back(taken);
+        return Err(error);
+    }
     let (file, path) = wal.name_file(taken, id)?;
-    wal.live.push(LiveFile { id, bytes: bytes.max(end) });
+    wal.live.push(LiveFile { id, bytes: bytes.max(end), end });
     let seed = seed(&wal.store_uuid, wal_id);
     wal.current = Some(Current { file, path, wal_id, seed, at: end });
+    Ok(())
+}
+
+/// Goes on in the last file when there is no room for another: what it has up to `end` is written once
+/// more where it is, so that a sync makes it durable whatever the kernel counts as clean, and what is
+/// behind becomes zeros: a group there would be taken for one that follows what is written next. A crash
+/// on the way leaves a file that is read as this one was.
+fn renew_last(wal: &mut Wal, last: &WalFile, end: u64) -> Result<()> {
+    let path = last.path.clone();
+    let file = wal.io.storage.open_for_write(&path).map_err(|e| Error::io("open", &path, e))?;
+    let len = file.len().map_err(|e| Error::io("read", &path, e))?.max(end);
+    let mut piece = vec![0; ZEROS];
+    let mut at = 0;
+    while at < len {
+        let bytes = &mut piece[..ZEROS.min((len - at) as usize)];
+        let known = end.saturating_sub(at).min(bytes.len() as u64) as usize;
+        file.read_exact_at(&mut bytes[..known], at).map_err(|e| Error::io("read", &path, e))?;
+        bytes[known..].fill(0);
+        file.write_all_at(bytes, at).map_err(|e| Error::io("write", &path, e))?;
+        at += bytes.len() as u64;
+    }
+    file.sync_data().map_err(|e| Error::io("sync", &path, e))?;
+    let FileHeader { wal_id, id, .. } = last.header;
+    wal.live.push(LiveFile { id, bytes: len, end });
+    wal.current = Some(Current { file, path, wal_id, seed: last.header.seed(), at: end });
     Ok(())
 }
 
@@ -317,17 +367,16 @@ pub(super) fn copy_groups(
     write(&header.encode(), 0)?;
     let mut at = super::format::FILE_HEADER_BYTES;
     while at < end {
-        let Some(group) = from.group_at(at)? else {
+        let Some((group, body)) = from.stored_group_at(at)? else {
             return Err(refuse(&from.path, at, "the group read before".to_owned(), "another"));
         };
         let seed = header.seed();
-        let body_crc = crc32(seed, &[&group.body]);
-        let new = GroupHeader { wal_id: header.wal_id, body_crc, ..group.header };
-        let mut bytes = vec![0; group_bytes(group.body.len())];
+        let new = GroupHeader { wal_id: header.wal_id, body_crc: crc32(seed, &[&body]), ..group };
+        let mut bytes = vec![0; group_bytes(body.len())];
         bytes[..GROUP_HEADER_BYTES].copy_from_slice(&new.encode(seed));
-        bytes[GROUP_HEADER_BYTES..][..group.body.len()].copy_from_slice(&group.body);
+        bytes[GROUP_HEADER_BYTES..][..body.len()].copy_from_slice(&body);
         write(&bytes, at)?;
-        at = group.end();
+        at += bytes.len() as u64;
     }
     Ok(())
 }
@@ -338,10 +387,14 @@ fn clear(io: &Io, dir: &Path, limits: &Limits, survey: Survey) -> Result<Spares>
     for path in &survey.temporary {
         io.storage.remove(path).map_err(|e| Error::io("remove", path, e))?;
     }
-    let spares = Spares::new(io, dir, limits.wal_file_bytes, survey.free)?;
+    let spares = Spares::new(io, dir, limits.wal_file_bytes, &survey.free)?;
     let mut recycled = Vec::new();
     for id in &survey.stale {
         let path = names::wal(dir, *id);
+        if io.storage.keys().is_some() {
+            spares.remove(&path)?;
+            continue;
+        }
         let file = io.storage.open(&path).map_err(|e| Error::io("open", &path, e))?;
         let bytes = file.len().map_err(|e| Error::io("read", &path, e))?;
         recycled.extend(spares.recycle(&path, bytes)?);

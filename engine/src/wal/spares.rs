@@ -13,7 +13,7 @@ const SPARES_MIN: usize = 1;
 /// As many are kept when generations retire.
 const SPARES_MAX: usize = 4;
 /// Zeros are written in pieces of this many bytes.
-const ZEROS: usize = 1 << 20;
+pub(super) const ZEROS: usize = 1 << 20;
 
 /// The files that wait, shared by the writer and the thread that makes new ones.
 #[derive(Debug)]
@@ -41,21 +41,19 @@ pub(super) struct Taken {
 }
 
 impl Spares {
-    /// The free files of a store: `found` are those in its directory. What has another size than
-    /// a file of the log is removed.
-    pub(super) fn new(io: &Io, dir: &Path, file_bytes: u64, found: Vec<u64>) -> Result<Self> {
-        let mut state =
-            State { free: Vec::new(), next_number: found.iter().max().map_or(1, |last| last + 1) };
+    /// No file waits yet. Those `found` in the store's directory are removed: whether their bytes, and
+    /// with them their length, are on the disk is unknown. If a sync of one failed, the kernel may
+    /// count lost pages as clean, and a later sync does not bring them back.
+    pub(super) fn new(io: &Io, dir: &Path, file_bytes: u64, found: &[u64]) -> Result<Self> {
         for number in found {
-            let path = names::free_wal(dir, number);
-            let file = io.storage.open(&path).map_err(|e| Error::io("open", &path, e))?;
-            let bytes = file.len().map_err(|e| Error::io("read", &path, e))?;
-            if bytes == file_bytes && state.free.len() < SPARES_MAX {
-                state.free.push(number);
-            } else {
-                io.storage.remove(&path).map_err(|e| Error::io("remove", &path, e))?;
-            }
+            let path = names::free_wal(dir, *number);
+            io.storage.remove(&path).map_err(|e| Error::io("remove", &path, e))?;
         }
+        // A removed file may come back with a power cut. One with a number of somebody's own making
+        // must not use the numbers up.
+        let ours = found.iter().filter(|number| **number < u64::MAX / 2);
+        let next_number = ours.max().map_or(1, |last| last + 1);
+        let state = State { free: Vec::new(), next_number };
         Ok(Self { io: io.clone(), dir: dir.to_owned(), file_bytes, state: Mutex::new(state) })
     }
 
@@ -93,6 +91,19 @@ impl Spares {
         let mut state = self.state.lock();
         state.next_number += 1;
         state.next_number - 1
+    }
+
+    /// Removes the files that wait: recycled ones have what the log had. It counts once the directory is
+    /// synced.
+    pub(super) fn discard(&self) -> Result<()> {
+        loop {
+            // A file that can't be removed stays one of those that wait.
+            let mut state = self.state.lock();
+            let Some(number) = state.free.last().copied() else { return Ok(()) };
+            let path = names::free_wal(&self.dir, number);
+            self.io.storage.remove(&path).map_err(|e| Error::io("remove", &path, e))?;
+            state.free.pop();
+        }
     }
 
     /// A file for the log: one that waits if `bytes` fit into it, otherwise a new one.
@@ -139,13 +150,37 @@ impl Spares {
             self.io.storage.rename(path, &free).map_err(|e| Error::io("rename", path, e))?;
             Ok(Some(number))
         } else {
-            self.io.storage.remove(path).map_err(|e| Error::io("remove", path, e))?;
-            Ok(None)
+            self.remove(path).map(|()| None)
         }
+    }
+
+    /// Removes a file that the log needs no longer.
+    pub(super) fn remove(&self, path: &Path) -> Result<()> {
+        self.io.storage.remove(path).map_err(|e| Error::io("remove", path, e))
     }
 
     /// Adds recycled files whose names are durable.
     pub(super) fn add(&self, numbers: impl IntoIterator<Item = u64>) {
         self.state.lock().free.extend(numbers);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::MemoryStorage;
+
+    #[test]
+    fn a_free_file_of_the_last_number_there_is_does_not_use_the_numbers_up() {
+        let (storage, dir) = (MemoryStorage::new(), Path::new("store"));
+        let io = Io { storage: Arc::new(storage.clone()), ..Io::system() };
+        io.storage.create_dir_all(&names::wal_dir(dir)).unwrap();
+        for (found, next) in [(vec![7, u64::MAX], 8), (vec![u64::MAX - 1], 1), (vec![], 1)] {
+            for number in &found {
+                storage.overwrite(&names::free_wal(dir, *number), vec![0]);
+            }
+            let spares = Spares::new(&io, dir, 4_096, &found).unwrap();
+            assert_eq!((spares.next_number(), spares.next_number()), (next, next + 1));
+        }
     }
 }

@@ -3,13 +3,16 @@
 use super::format::{
     FILE_HEADER_BYTES, FileHeader, GROUP_HEADER_BYTES, GroupHeader, group_bytes, pages_of, seed,
 };
+use super::reader::place;
 use super::record::EncodedRecord;
-use super::spares::{Spares, Taken};
+use super::spares::{Spares, Taken, ZEROS};
 use crate::codec::crc::crc32;
+use crate::crypt::{Purpose, Sealed};
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::{File, Io};
 use crate::limits::{Limits, WAL_ALIGN};
 use crate::names::{self, WalFileId};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -31,6 +34,9 @@ pub(crate) struct Wal {
     pub(super) last_group_empty: bool,
     /// Why nothing more may be written (`W4`).
     pub(super) closed: Option<String>,
+    /// Up to this generation there may be files that were written before the store had keys. With keys
+    /// none of them becomes another file of the log, where plain groups would outlive their own.
+    pub(super) plain_through: u64,
     /// The group under construction, behind room for a file's header.
     buffer: Vec<u8>,
 }
@@ -40,6 +46,8 @@ pub(crate) struct Wal {
 pub(super) struct LiveFile {
     pub(super) id: WalFileId,
     pub(super) bytes: u64,
+    /// Behind its last group; of the current file [`Current::at`] is.
+    pub(super) end: u64,
 }
 
 /// The file that groups are appended to.
@@ -59,6 +67,7 @@ struct Group {
     records: u32,
     rows: u64,
     body_len: usize,
+    encrypted: bool,
 }
 
 /// Where a group begins in the buffer.
@@ -88,6 +97,7 @@ impl Wal {
             generation_bytes: 0,
             last_group_empty: true,
             closed: None,
+            plain_through: 0,
             buffer: Vec::new(),
         }
     }
@@ -156,7 +166,11 @@ impl Wal {
         let mut outcome = Ok(());
         while let Some(file) = self.live.first().filter(|file| file.id.generation <= generation) {
             let path = names::wal(&self.dir, file.id);
-            match self.spares.recycle(&path, file.bytes) {
+            let freed = match file.id.generation <= self.plain_through {
+                true => self.spares.remove(&path).map(|()| None),
+                false => self.spares.recycle(&path, file.bytes),
+            };
+            match freed {
                 Ok(number) => recycled.extend(number),
                 Err(error) => {
                     outcome = Err(error);
@@ -168,6 +182,39 @@ impl Wal {
         self.sync_dir()?;
         self.spares.add(recycled);
         outcome
+    }
+
+    /// Removes what is left of groups up to a generation: the files that wait, and what stands behind the
+    /// last group of each file, which may have been one of theirs. `false` if one of them is not retired.
+    ///
+    /// # Errors
+    /// `Io`: something is left, and nothing is lost. `Closed` after a failed sync.
+    pub(crate) fn scrub(&mut self, generation: u64) -> Result<bool> {
+        self.check_open()?;
+        if self.live.first().is_some_and(|file| file.id.generation <= generation) {
+            return Ok(false);
+        }
+        self.spares.discard()?;
+        self.sync_dir()?;
+        let (last, before) = self.live.split_last().expect("an open log has a file");
+        let mut outcome = Ok(());
+        for live in before {
+            let path = names::wal(&self.dir, live.id);
+            let opened = self.io.storage.open_for_write(&path);
+            let opened = opened.map_err(|e| Error::io("open", &path, e));
+            outcome = opened.and_then(|file| zero(&*file, &path, live.end..live.bytes));
+            if outcome.is_err() {
+                break;
+            }
+        }
+        let current = self.current.as_ref().expect("an open log has a file");
+        outcome
+            .and_then(|()| zero(&*current.file, &current.path, current.at..last.bytes))
+            .map_err(|error| match error.kind() {
+                ErrorKind::Closed => self.close(error),
+                _ => error,
+            })?;
+        Ok(true)
     }
 
     /// The number of the current generation.
@@ -224,14 +271,27 @@ impl Wal {
         &mut self,
         records: impl IntoIterator<Item = (&'a EncodedRecord, u64)>,
     ) -> Group {
-        let mut group = Group { records: 0, rows: 0, body_len: 0 };
+        let mut group = Group { records: 0, rows: 0, body_len: 0, encrypted: false };
         self.buffer.clear();
         self.buffer.resize(BODY_AT, 0);
+        let keys = self.io.storage.keys();
+        let message = keys.map(|keys| (keys, Sealed::begin(&mut self.buffer)));
         for (record, first_seq) in records {
             assert_eq!(first_seq, self.next_seq + group.rows, "W3");
             record.write(first_seq, &mut self.buffer);
             group.records += 1;
             group.rows += u64::from(record.rows());
+        }
+        match message {
+            // There is nothing to hide, and it has to fit in one page.
+            Some(_) if group.records == 0 => self.buffer.truncate(BODY_AT),
+            Some((keys, message)) => {
+                let place = place(&self.store_uuid, self.next_group);
+                let entropy = &*self.io.entropy;
+                message.finish(keys, entropy, (Purpose::Group, &place), &mut self.buffer);
+                group.encrypted = true;
+            }
+            None => {}
         }
         group.body_len = self.buffer.len() - BODY_AT;
         self.buffer.resize(GROUP_AT + group_bytes(group.body_len), 0);
@@ -247,6 +307,7 @@ impl Wal {
             records: group.records,
             body_len: u32::try_from(group.body_len).expect("a group is far below 4 GiB"),
             body_crc: crc32(seed, &[body]),
+            encrypted: group.encrypted,
         };
         self.buffer[GROUP_AT..BODY_AT].copy_from_slice(&header.encode(seed));
     }
@@ -307,6 +368,7 @@ impl Wal {
             first_group: self.next_group,
             synced_through: self.next_group,
             pages: pages_of(taken.bytes.max(self.buffer.len() as u64)),
+            encrypted: self.io.storage.keys().is_some(),
         };
         self.buffer[..GROUP_AT].copy_from_slice(&header.encode());
         self.stamp(group, wal_id, header.seed());
@@ -317,7 +379,10 @@ impl Wal {
         }
         let bytes = taken.bytes;
         let (file, path) = self.name_file(taken, id)?;
-        self.live.push(LiveFile { id, bytes });
+        if let (Some(before), Some(current)) = (self.live.last_mut(), &self.current) {
+            before.end = current.at;
+        }
+        self.live.push(LiveFile { id, bytes, end: self.buffer.len() as u64 });
         let (seed, at) = (seed(&self.store_uuid, wal_id), self.buffer.len() as u64);
         self.current = Some(Current { file, path, wal_id, seed, at });
         self.wrote(group, at);
@@ -355,6 +420,19 @@ impl Wal {
         let file = self.live.last_mut().expect("an open log has a file");
         file.bytes = file.bytes.max(end);
     }
+}
+
+/// Writes zeros, and syncs them. `Closed` if the sync failed: what is on the disk is unknown then.
+fn zero(file: &dyn File, path: &Path, range: Range<u64>) -> Result<()> {
+    let zeros = vec![0; ZEROS];
+    let mut at = range.start;
+    while at < range.end {
+        let len = usize::try_from(range.end - at).map_or(ZEROS, |rest| rest.min(ZEROS));
+        let written = file.write_all_at(&zeros[..len], at);
+        written.map_err(|e| Error::io("clear", path, e))?;
+        at += len as u64;
+    }
+    file.sync_data().map_err(|e| Error::closed(Error::io("sync", path, e).to_string()))
 }
 
 fn bytes_len(group: Group) -> u64 {

@@ -34,6 +34,12 @@ pub(crate) fn parse_group_by(text: &str, with_time: bool) -> Result<Vec<String>,
                 "group_by can't name the field {field:?}: the answer has a column of that name"
             )));
         }
+        if field.starts_with("bin(") {
+            return Err(ApiError::invalid(
+                "group_by takes no bins: for the time there is interval=5m, for numbers the stage \
+                 `| stats count() by bin(duration_ms, 100)` of a search",
+            ));
+        }
         if field == "timestamp" {
             return Err(ApiError::invalid(
                 "group_by can't name the timestamp: interval groups by it",
@@ -42,10 +48,11 @@ pub(crate) fn parse_group_by(text: &str, with_time: bool) -> Result<Vec<String>,
         if fields.iter().any(|before| before == field) {
             return Err(ApiError::invalid(format!("group_by names {field:?} twice")));
         }
+        // Here, not behind the loop: what is compared to all before it must stay few.
+        if fields.len() == GROUP_BY_MAX {
+            return Err(ApiError::invalid(format!("group_by takes at most {GROUP_BY_MAX} fields")));
+        }
         fields.push(field.to_owned());
-    }
-    if fields.len() > GROUP_BY_MAX {
-        return Err(ApiError::invalid(format!("group_by takes at most {GROUP_BY_MAX} fields")));
     }
     Ok(fields)
 }
@@ -64,10 +71,10 @@ pub(crate) fn parse_aggregates(text: &str) -> Result<Vec<Column>, ApiError> {
         if columns.contains(&column) {
             return Err(ApiError::invalid(format!("agg names {:?} twice", column.name)));
         }
+        if columns.len() == AGGREGATES_MAX {
+            return Err(ApiError::invalid(format!("agg takes at most {AGGREGATES_MAX} figures")));
+        }
         columns.push(column);
-    }
-    if columns.len() > AGGREGATES_MAX {
-        return Err(ApiError::invalid(format!("agg takes at most {AGGREGATES_MAX} figures")));
     }
     Ok(columns)
 }
@@ -82,10 +89,10 @@ fn parse_column(text: &str) -> Result<Column, ApiError> {
         "avg" => Function::Avg,
         "min" => Function::Min,
         "max" => Function::Max,
-        "p50" => Function::Percentile(50),
-        "p95" => Function::Percentile(95),
-        "p99" => Function::Percentile(99),
-        "uniq" => Function::Uniq,
+        "p50" => Function::Percentile(500_000),
+        "p95" => Function::Percentile(950_000),
+        "p99" => Function::Percentile(990_000),
+        "uniq" | "distinct" => Function::Uniq,
         _ => return Err(wrong()),
     };
     if field.is_empty() {
@@ -118,10 +125,12 @@ mod tests {
         assert_eq!(
             columns,
             [
-                figure("p95(duration_ms)", Function::Percentile(95), "duration_ms"),
+                figure("p95(duration_ms)", Function::Percentile(950_000), "duration_ms"),
                 figure("uniq(user.id)", Function::Uniq, "user.id"),
             ]
         );
+        let distinct = parse_aggregates("distinct(a)").expect("valid");
+        assert_eq!(distinct, [figure("distinct(a)", Function::Uniq, "a")]);
         assert_eq!(parse_aggregates("").expect("none"), []);
         assert_eq!(parse_aggregates("count").expect("always there"), []);
     }
@@ -138,6 +147,15 @@ mod tests {
         assert!(error_of(parse_aggregates(&many)).contains("at most 32"));
     }
 
+    /// It took seconds of a core to compare each of so many to all before it.
+    #[test]
+    fn endless_lists_are_refused_at_their_first_excess() {
+        let groups = (0..500_000).map(|n| n.to_string()).collect::<Vec<_>>().join(",");
+        assert!(error_of(parse_group_by(&groups, false)).contains("at most 16"));
+        let figures = (0..500_000).map(|n| format!("sum({n})")).collect::<Vec<_>>().join(",");
+        assert!(error_of(parse_aggregates(&figures)).contains("at most 32"));
+    }
+
     #[test]
     fn groups_are_read() {
         let groups = parse_group_by("service, order.id", true).expect("valid");
@@ -150,6 +168,8 @@ mod tests {
             ("count", "column"),
             ("time", "column"),
             ("a,timestamp", "interval"),
+            ("a,bin(5m)", "interval=5m"),
+            ("bin(duration_ms, 100)", "by bin(duration_ms, 100)"),
         ] {
             assert!(error_of(parse_group_by(text, true)).contains(part), "{text}");
         }

@@ -8,11 +8,12 @@ use logstrata_client::wire::ErrorKind;
 use logstrata_engine::EventId;
 
 pub(super) async fn get(call: Call) -> Outcome {
-    let as_sent = call.params(&["raw"])?.flag("raw")?;
-    let id = call.id.as_deref().unwrap_or_default();
+    let params = call.params(&["raw", "tier"])?;
+    let as_sent = params.flag("raw")?;
+    let id = call.segment()?;
     let id: EventId =
         id.parse().map_err(|error| ApiError::invalid(format!("not an event id: {error}")))?;
-    querying::run(&call.state, None, move |state, control| {
+    querying::run(&call.state, &params, move |state, control| {
         match state.engine.get_with(id, control)? {
             Some(event) => {
                 let mut body = Vec::new();

@@ -17,8 +17,9 @@ pub(super) async fn ready(call: Call) -> Outcome {
     let status = call.state.status.run(move || state.engine.status()).await?;
     match status.not_writable {
         None => {
-            let warning = status.flush_failing.map(|why| format!("flushing fails: {why}"));
-            let warnings: Vec<String> = warning.into_iter().collect();
+            let flushing = status.flush_failing.map(|why| format!("flushing fails: {why}"));
+            let dropping = status.drops_suspended;
+            let warnings: Vec<String> = flushing.into_iter().chain(dropping).collect();
             let body = serde_json::json!({ "status": "ready", "warnings": warnings });
             Ok(json(body.to_string().into_bytes()))
         }

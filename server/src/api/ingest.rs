@@ -14,7 +14,7 @@ use crate::serve::State;
 use crate::status::{ApiError, json};
 use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName};
 use logstrata_client::wire::{ErrorKind, IngestAnswer, RejectedLine};
-use logstrata_engine::{Appended, Reservation, Result as EngineResult, Stored, Ticket, Timestamp};
+use logstrata_engine::{Appended, Arrival, Reservation, Result as EngineResult, Stored, Ticket};
 use memchr::memchr_iter;
 use tokio::sync::oneshot;
 
@@ -46,7 +46,7 @@ struct Way {
     form: Option<Form>,
     encoding: Option<String>,
     atomic: bool,
-    arrival: Timestamp,
+    arrival: Arrival,
     identity: Identity,
 }
 
@@ -68,7 +68,7 @@ pub(super) async fn post(call: Call) -> Outcome {
         form: declared_form(headers)?,
         encoding: single(headers, CONTENT_ENCODING)?.map(str::to_owned),
         atomic: params.switch("atomic")?,
-        arrival: state.clock.now(),
+        arrival: state.engine.arrival(),
         identity: Identity::of(headers, state.dedup_bodies)?,
     };
     let mut received = body::read(call.body, state.limits.body_bytes_max, &state.bodies).await?;
@@ -184,12 +184,13 @@ fn submit(
         accepted: decoded.batch.len() as u64,
         rejected: decoded.rejected.into_iter().map(line).collect(),
         rejected_count,
+        expired_on_arrival: state.engine.expired_on_arrival(&decoded.batch) as u64,
         ..IngestAnswer::default()
     };
     state.metrics.ingest_rejected.inc_by(rejected_count);
     let refused = rejected_count > 0 && (atomic || answer.accepted == 0);
     if refused {
-        answer.accepted = 0;
+        (answer.accepted, answer.expired_on_arrival) = (0, 0);
         let why = if atomic { " and all or none were wanted" } else { "" };
         let message = format!("no event was stored: {rejected_count} can't be read{why}");
         return Err(ApiError::invalid(message).with_lines(answer));
@@ -251,7 +252,7 @@ fn sniff(body: &[u8]) -> Form {
 mod tests {
     use super::*;
     use hyper::StatusCode;
-    use logstrata_engine::{Limits, Pool};
+    use logstrata_engine::{Limits, Pool, Timestamp};
 
     fn declared(content_type: &str) -> Result<Option<Form>, StatusCode> {
         let mut headers = HeaderMap::new();

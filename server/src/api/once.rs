@@ -42,6 +42,8 @@ pub(super) enum Attempt {
 struct Summary {
     rejected_count: u64,
     rejected: Vec<RejectedLine>,
+    #[serde(default)]
+    expired_on_arrival: u64,
 }
 
 impl Identity {
@@ -100,14 +102,17 @@ impl Identity {
     }
 }
 
-/// What is kept of an answer: nothing if all events were accepted, else as many of the rejected
-/// lines as there is room for.
+/// What is kept of an answer: nothing if all events were accepted and none was due, else as many of the
+/// rejected lines as there is room for.
 pub(super) fn summary(answer: &IngestAnswer) -> Vec<u8> {
-    if answer.rejected_count == 0 {
+    if answer.rejected_count == 0 && answer.expired_on_arrival == 0 {
         return Vec::new();
     }
-    let mut summary =
-        Summary { rejected_count: answer.rejected_count, rejected: answer.rejected.clone() };
+    let mut summary = Summary {
+        rejected_count: answer.rejected_count,
+        rejected: answer.rejected.clone(),
+        expired_on_arrival: answer.expired_on_arrival,
+    };
     loop {
         let bytes = serde_json::to_vec(&summary).expect("plain values always serialize");
         if bytes.len() <= ANSWER_BYTES_MAX {
@@ -128,6 +133,7 @@ pub(super) fn replay(stored: &Stored) -> Outcome {
         accepted: stored.count as u64,
         rejected: summary.rejected,
         rejected_count: summary.rejected_count,
+        expired_on_arrival: summary.expired_on_arrival,
         first_id: Some(first.to_string()),
         last_id: Some(last.to_string()),
     };

@@ -1,14 +1,18 @@
 //! How a query is run: in its time, for as long as somebody waits for it.
 
+use super::params::Params;
 use crate::gate::{Gate, Slot};
 use crate::metrics::Metrics;
 use crate::serve::State;
+use crate::slow::{Asked, Outcome};
 use crate::status::{Answer, ApiError, json_of};
 use crate::units::parse_duration;
 use bytes::Bytes;
-use logstrata_client::wire::ErrorKind;
+use logstrata_client::wire::{ErrorKind, Scanned};
 use logstrata_engine::io::Clock;
-use logstrata_engine::{Cancel, Consumer, Control, Engine, Refused, Reservation};
+use logstrata_engine::{
+    Account, Cancel, Consumer, Control, Effort, Engine, Refused, Reservation, Tolerance,
+};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,17 +20,129 @@ use std::time::Duration;
 const COUNTED_BYTES_MIN: usize = 64 << 10;
 
 /// Runs a query on a thread of its own, with the time that it is given, of which waiting for a
-/// place is a part. It is cancelled when the caller drops the future: hyper does so when the client
-/// leaves.
+/// place is a part. Of its parameters `timeout`, `partial`, `tier` and `explain` are
+/// heeded here. It is cancelled when the
+/// caller drops the future: hyper does so when the client leaves.
 pub(super) async fn run<T: Send + 'static>(
     state: &Arc<State>,
-    timeout: Option<&str>,
+    params: &Params,
     work: impl FnOnce(&State, &Control) -> Result<T, ApiError> + Send + 'static,
 ) -> Result<T, ApiError> {
-    let cancel = Cancel::default();
-    let time = deadline(timeout, state.query_time_max)?;
-    let mut control =
-        Control { deadline: Some(time), cancel: cancel.clone(), ..Control::default() };
+    let time = deadline(params.get("timeout"), state.query_time_max)?;
+    let explain = params.flag("explain")?;
+    let (tolerance, is_hot) = (tolerance(params)?, is_hot(params.get("tier"))?);
+    let control = Control { tolerance, is_hot, explain, ..Control::default() };
+    let (account, began) = (control.account.clone(), state.clock.monotonic());
+    let mut watched = Watched { state, params, account, began, error: Some(CANCELLED.to_owned()) };
+    let done = run_for(state, time, control, work).await;
+    let name = |kind: ErrorKind| serde_json::to_string(&kind).unwrap_or_default();
+    let error = done.as_ref().err().map(|error| name(error.detail().kind));
+    watched.error = error.map(|name| name.trim_matches('"').to_owned());
+    done
+}
+
+/// What became of a query whose client has left.
+const CANCELLED: &str = "cancelled";
+
+/// Tells how long a query took when it ends, also if that is because its client has left.
+struct Watched<'a> {
+    state: &'a Arc<State>,
+    params: &'a Params,
+    account: Account,
+    began: Duration,
+    error: Option<String>,
+}
+
+impl Drop for Watched<'_> {
+    fn drop(&mut self) {
+        let took = self.state.clock.monotonic().saturating_sub(self.began);
+        self.state.metrics.query_took(took);
+        if self.state.slow.is_slow(took) {
+            self.state.metrics.queries_slow.inc();
+            tell_slow(self.state, self.params, &self.account, took, self.error.take());
+        }
+    }
+}
+
+/// Tells of a slow query.
+fn tell_slow(
+    state: &Arc<State>,
+    params: &Params,
+    account: &Account,
+    took: Duration,
+    error: Option<String>,
+) {
+    let text = |name: &str| params.get(name).map(str::to_owned);
+    let origin = params.origin.clone();
+    let asked = Asked {
+        method: origin.method,
+        path: origin.path,
+        query: text("q").unwrap_or_default(),
+        from: text("from"),
+        to: text("to"),
+        peer: origin.peer,
+    };
+    let Effort { blocks, blocks_pruned, rows, answered } = account.effort();
+    let outcome = Outcome {
+        took,
+        scanned: Scanned { blocks, blocks_pruned, rows },
+        rows: answered,
+        partial: account.gaps().iter().map(|gap| gap.kind.name().to_owned()).collect(),
+        error,
+        memory: account.memory_peak() as u64,
+    };
+    let (now, time) = (state.clock.monotonic(), state.clock.now().to_string());
+    state.slow.tell(&state.engine, now, time, &asked, outcome);
+}
+
+/// What the answer may lack, by the parameter `partial`.
+fn tolerance(params: &Params) -> Result<Tolerance, ApiError> {
+    Ok(match (params.get("partial"), params.switch("partial")?) {
+        (None, _) => Tolerance::Limits,
+        (Some(_), true) => Tolerance::Damage,
+        (Some(_), false) => Tolerance::Nothing,
+    })
+}
+
+/// Whether the parameter `tier` wants only what is on this machine.
+pub(crate) fn is_hot(tier: Option<&str>) -> Result<bool, ApiError> {
+    match tier {
+        None | Some("" | "all") => Ok(false),
+        Some("hot") => Ok(true),
+        Some(_) => Err(ApiError::invalid("tier has to be all or hot")),
+    }
+}
+
+/// The same for one of many steps, which together have until a moment of the server's clock, or as long
+/// as they take; each has the time of a query at most.
+pub(super) async fn run_until<T: Send + 'static>(
+    state: &Arc<State>,
+    end: Option<Duration>,
+    work: impl FnOnce(&State, &Control) -> Result<T, ApiError> + Send + 'static,
+) -> Result<T, ApiError> {
+    let left = end.map_or(Duration::MAX, |end| end.saturating_sub(state.clock.monotonic()));
+    run_for(state, left.min(state.query_time_max), Control::default(), work).await
+}
+
+/// The moment at which what was given `timeout` has to be over; none if it was given none.
+pub(super) fn deadline_of(
+    state: &State,
+    timeout: Option<&str>,
+) -> Result<Option<Duration>, ApiError> {
+    let Some(text) = timeout else { return Ok(None) };
+    let time = deadline(Some(text), Duration::MAX)?;
+    Ok(Some(state.clock.monotonic().saturating_add(time)))
+}
+
+async fn run_for<T: Send + 'static>(
+    state: &Arc<State>,
+    time: Duration,
+    mut control: Control,
+    work: impl FnOnce(&State, &Control) -> Result<T, ApiError> + Send + 'static,
+) -> Result<T, ApiError> {
+    // Without a tenant: requests carry none yet, so turns go round queries alone.
+    control.deadline = Some(time);
+    let cancel = control.cancel.clone();
     let mut guard = CancelsWhenDropped { cancel, metrics: &state.metrics, done: false };
     let engine_state = Arc::clone(state);
     let result = match enter(&state.queries, &*state.clock, time).await {

@@ -1,31 +1,25 @@
-//! `GET /api/v1/logs/stats`: a table of figures.
+//! `GET` and `POST /api/v1/logs/stats`: a table of figures.
 
 use super::aggregate::{Column, parse_aggregates, parse_group_by};
 use super::hints::hints;
-use super::query::{meta, parse_filter, parse_range};
+use super::query::{meta, parse_range, parse_wanted};
 use super::querying::{self, Writing, Written};
-use super::{Call, Outcome};
+use super::search::write_cell;
+use super::{Call, Outcome, inexact};
 use crate::status::ApiError;
 use crate::units::parse_duration;
 use logstrata_client::wire::{self, StatsQuery};
 use logstrata_engine::io::Clock;
 use logstrata_engine::query::{StatsRequest, StatsRow};
-use logstrata_engine::{Control, Engine, Kind};
+use logstrata_engine::{Control, Engine};
 
 pub(super) async fn get(call: Call) -> Outcome {
-    let params = call.params(StatsQuery::PARAMETERS)?;
-    let owned = |name: &str| params.get(name).map(str::to_owned);
+    let (state, params) = call.params_of_query(StatsQuery::PARAMETERS).await?;
     let query = StatsQuery {
-        q: owned("q").unwrap_or_default(),
-        from: owned("from"),
-        to: owned("to"),
-        group_by: owned("group_by"),
-        interval: owned("interval"),
-        agg: owned("agg"),
         top: params.number("top", 1, usize::MAX)?,
-        timeout: owned("timeout"),
+        ..StatsQuery::of_texts(|name| params.text(name))
     };
-    querying::run(&call.state, params.get("timeout"), move |state, control| {
+    querying::run(&state, &params, move |state, control| {
         Ok(answer(&state.engine, &*state.clock, &query, control)?.into_answer())
     })
     .await
@@ -42,29 +36,33 @@ pub(crate) fn answer(
     let interval = query.interval.as_deref().map(parse_interval).transpose()?;
     let group_by = query.group_by.as_deref().unwrap_or_default();
     let columns = parse_aggregates(query.agg.as_deref().unwrap_or_default())?;
+    let (filter, steps) = parse_wanted(&query.q)?;
     let request = StatsRequest {
-        filter: parse_filter(&query.q)?,
+        filter,
         range: parse_range(query.from.as_deref(), query.to.as_deref(), clock.now())?,
         group_by: parse_group_by(group_by, interval.is_some())?,
         interval,
         aggregates: columns.iter().map(|column| column.aggregate.clone()).collect(),
         top: query.top,
     };
-    let table = engine.stats_with(&request, control)?;
+    let table = engine.stats_after(&steps, &request, control)?;
+    let inexact = inexact::of_table(&table, columns.iter().map(|column| &*column.name));
     let mut warnings = table.warnings;
-    warnings.extend(hints(&request.filter, table.rows.iter().all(|row| row.count == 0)));
+    warnings.extend(hints(&query.q, &request.filter, table.rows.iter().all(|row| row.count == 0)));
     let took = clock.monotonic().saturating_sub(began);
-    let meta = meta(took, warnings, request.range, table.scanned);
+    let meta = meta(control, took, table.rows.len(), warnings, request.range, table.scanned);
     let mut writing = Writing::new(engine)?;
+    let rows: Vec<&StatsRow> =
+        table.rows.iter().chain(table.other.as_ref().map(|other| &other.row)).collect();
     let write = |row: usize, out: &mut Vec<u8>| {
-        writing.item(out, |out| write_row(&table.rows[row], &request.group_by, &columns, out));
+        writing.item(out, |out| write_row(rows[row], &request, &columns, out));
     };
-    let body = wire::write_stats_answer(table.rows.len(), write, &meta);
+    let body = wire::write_stats_answer(rows.len(), write, &inexact, &meta);
     writing.end(body)
 }
 
 /// Nanoseconds of `30s`, `5m`, `1h`, `1d`.
-fn parse_interval(text: &str) -> Result<i64, ApiError> {
+pub(super) fn parse_interval(text: &str) -> Result<i64, ApiError> {
     let wrong = |why: String| ApiError::invalid(format!("interval: {why}"));
     let duration = parse_duration(text).map_err(wrong)?;
     match i64::try_from(duration.as_nanos()) {
@@ -74,20 +72,17 @@ fn parse_interval(text: &str) -> Result<i64, ApiError> {
 }
 
 /// Appends a row as a JSON object: time, groups, count, figures.
-fn write_row(row: &StatsRow, group_by: &[String], columns: &[Column], out: &mut Vec<u8>) {
+fn write_row(row: &StatsRow, request: &StatsRequest, columns: &[Column], out: &mut Vec<u8>) {
     out.push(b'{');
-    if let Some(time) = row.time {
-        out.extend_from_slice(format!("\"time\":\"{time}\",").as_bytes());
+    match row.time {
+        Some(time) => out.extend_from_slice(format!("\"time\":\"{time}\",").as_bytes()),
+        None if request.interval.is_some() => out.extend_from_slice(b"\"time\":null,"),
+        None => {}
     }
-    for (name, value) in group_by.iter().zip(&row.group) {
+    for (name, value) in request.group_by.iter().zip(&row.group) {
         write_string(name, out);
         out.push(b':');
-        match value {
-            None => out.extend_from_slice(b"null"),
-            Some((Kind::String, text)) => write_string(&String::from_utf8_lossy(text), out),
-            // The other kinds' lexemes are JSON already.
-            Some((_, text)) => out.extend_from_slice(text),
-        }
+        write_cell(value.as_ref(), out);
         out.push(b',');
     }
     out.extend_from_slice(format!("\"count\":{}", row.count).as_bytes());
@@ -113,14 +108,16 @@ fn write_figure(value: Option<f64>, out: &mut Vec<u8>) {
     }
 }
 
-fn write_string(text: &str, out: &mut Vec<u8>) {
+pub(super) fn write_string(text: &str, out: &mut Vec<u8>) {
     serde_json::to_writer(out, text).expect("a string can be written to memory");
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use logstrata_engine::Timestamp;
+    use logstrata_engine::query::TimeRange;
+    use logstrata_engine::query::ast::Filter;
+    use logstrata_engine::{Kind, Timestamp};
 
     #[test]
     fn rows_keep_the_type_of_their_groups() {
@@ -135,10 +132,17 @@ mod tests {
             count: 7,
             values: vec![Some(2.5), Some(3.0), None, Some(f64::INFINITY)],
         };
-        let group_by = ["s", "n", "j", "no\"ne"].map(String::from);
+        let request = StatsRequest {
+            filter: Filter::All,
+            range: TimeRange::default(),
+            group_by: ["s", "n", "j", "no\"ne"].map(String::from).into(),
+            interval: None,
+            aggregates: Vec::new(),
+            top: None,
+        };
         let columns = parse_aggregates("sum(a),avg(a),min(a),max(a)").expect("valid");
         let mut out = Vec::new();
-        write_row(&row, &group_by, &columns, &mut out);
+        write_row(&row, &request, &columns, &mut out);
         let expected = "{\"time\":\"1970-01-01T00:00:00Z\",\"s\":\"a\\\"\u{fffd}\",\"n\":1e400,\
                         \"j\":[1],\"no\\\"ne\":null,\"count\":7,\"sum(a)\":2.5,\"avg(a)\":3,\
                         \"min(a)\":null,\"max(a)\":null}";

@@ -13,11 +13,21 @@ pub(super) struct Asked {
     /// Only events before then
     #[arg(long, value_name = "TIME")]
     pub(super) to: Option<String>,
+    /// Leave the archive alone: only what is on the server's machine
+    #[arg(long)]
+    pub(super) hot: bool,
+}
+
+impl Asked {
+    /// The parameter `tier`.
+    pub(super) fn tier(&self) -> Option<String> {
+        self.hot.then(|| "hot".to_owned())
+    }
 }
 
 /// The argument that is a query. It may begin with `-`, which is NOT; what begins with two is
 /// rather an option that does not exist.
-fn query_text(text: &str) -> Result<String, String> {
+pub(super) fn query_text(text: &str) -> Result<String, String> {
     if text.starts_with("--") {
         return Err("there is no such option; text to search for is quoted: '\"--text\"'".into());
     }

@@ -35,6 +35,9 @@ pub(super) struct ConfigArgs {
     /// container's]
     #[arg(long, value_name = "SIZE")]
     pub(super) memory: Option<String>,
+    /// What the store may take of the disk: a size, or a part like 80% [default: off]
+    #[arg(long, value_name = "SIZE")]
+    pub(super) disk_budget: Option<String>,
     /// Free space of the disk below which events are refused [default: in proportion]
     #[arg(long, value_name = "SIZE")]
     pub(super) disk_reserve: Option<String>,
@@ -60,6 +63,7 @@ impl ConfigArgs {
             ("server.listen", "--listen", &self.listen),
             ("limits.memory", "--memory", &self.memory),
             ("limits.disk_reserve", "--disk-reserve", &self.disk_reserve),
+            ("disk.budget", "--disk-budget", &self.disk_budget),
         ];
         for (key, flag, value) in flags {
             sources.flags.extend(value.iter().map(|value| (key, flag, value.clone())));

@@ -1,7 +1,6 @@
 //! `logstrata inspect`: what is in a file of a store.
 
 use super::Failure;
-use logstrata_engine::io::Io;
 use logstrata_engine::{Error, inspect};
 use std::error::Error as _;
 use std::io::{self, Write as _};
@@ -31,7 +30,8 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let mut out = io::BufWriter::new(io::stdout().lock());
-    inspect(&Io::system(), &args.file, args.dump, &mut out).map_err(unless_pipe_closed)?;
+    let io = crate::encryption::io_of_environment().map_err(Failure::Usage)?;
+    inspect(&io, &args.file, args.dump, &mut out).map_err(unless_pipe_closed)?;
     Ok(out.flush()?)
 }
 

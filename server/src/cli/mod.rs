@@ -1,18 +1,30 @@
 //! The command line: one subcommand a file.
 
+mod archive;
 mod asked;
+mod cleanup;
 mod config;
+mod context;
 mod demo;
+mod encryption;
+mod explain;
+mod export;
+mod fields;
+mod histogram;
 mod ingest;
 mod inspect;
 mod output;
+mod patterns;
 mod repair;
+mod retention;
 mod search;
 mod serve;
 mod show;
 mod stats;
 mod table;
+mod tail;
 mod target;
+mod trace;
 mod verify;
 
 use clap::{Parser, Subcommand};
@@ -25,7 +37,10 @@ Examples:
   logstrata serve --data /var/lib/logstrata      run it
   logstrata ingest app.ndjson /var/log/*.log     store files
   logstrata search 'level:error timeout' --from now-1h
-  logstrata stats --group-by service --agg 'p95(duration_ms)'";
+  logstrata stats --group-by service --agg 'p95(duration_ms)'
+  logstrata tail level:error                     see events as they are stored
+  logstrata histogram 'level:error' --from now-1d
+  logstrata fields                               which fields there are";
 
 /// A log server in one binary.
 #[derive(Debug, Parser)]
@@ -41,10 +56,21 @@ enum Command {
     Ingest(ingest::Args),
     Search(search::Args),
     Stats(stats::Args),
+    Tail(tail::Args),
+    Export(export::Args),
+    Histogram(histogram::Args),
+    Context(context::Args),
+    Trace(trace::Args),
+    Fields(fields::Args),
+    Patterns(patterns::Args),
     Inspect(inspect::Args),
     Verify(verify::Args),
     Repair(repair::Args),
+    Archive(archive::Args),
     Config(config::Args),
+    Retention(retention::Args),
+    Encryption(encryption::Args),
+    Cleanup(cleanup::Args),
 }
 
 /// What a command that has ended has found out.
@@ -56,6 +82,16 @@ enum Ending {
     Damage,
     /// Something could not be told, and that has been said: exit code 2.
     Unknown,
+}
+
+impl Ending {
+    fn code(self) -> ExitCode {
+        match self {
+            Self::Well => ExitCode::SUCCESS,
+            Self::Damage => ExitCode::from(1),
+            Self::Unknown => ExitCode::from(2),
+        }
+    }
 }
 
 /// Why a command ends early.
@@ -110,15 +146,30 @@ pub fn main() -> ExitCode {
         Command::Ingest(args) => ingest::run(args),
         Command::Search(args) => search::run(&args),
         Command::Stats(args) => stats::run(&args),
+        Command::Tail(args) => tail::run(&args),
+        Command::Export(args) => export::run(&args),
+        Command::Histogram(args) => histogram::run(&args),
+        Command::Context(args) => context::run(&args),
+        Command::Trace(args) => trace::run(&args),
+        Command::Fields(args) => fields::run(&args),
+        Command::Patterns(args) => patterns::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Verify(args) => match verify::run(&args) {
-            Ok(Ending::Well) => Ok(()),
-            Ok(Ending::Damage) => return ExitCode::from(1),
-            Ok(Ending::Unknown) => return ExitCode::from(2),
+            Ok(ending) => return ending.code(),
+            Err(failure) => Err(failure),
+        },
+        Command::Archive(args) => match archive::run(&args) {
+            Ok(ending) => return ending.code(),
             Err(failure) => Err(failure),
         },
         Command::Repair(args) => repair::run(&args),
         Command::Config(args) => config::run(&args),
+        Command::Cleanup(args) => match cleanup::run(args) {
+            Ok(code) => return code,
+            Err(failure) => Err(failure),
+        },
+        Command::Retention(args) => retention::run(args),
+        Command::Encryption(args) => encryption::run(args),
     };
     let (message, code) = match result {
         Ok(()) | Err(Failure::PipeClosed) => return ExitCode::SUCCESS,

@@ -1,6 +1,8 @@
 //! Where a command writes: the terminal, where colours help and foreign control characters must
 //! not reach it, or a pipe, where every event is one clean line.
 
+pub(super) use crate::clean::push_clean;
+use logstrata_client::wire::QueryMeta;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 
@@ -30,34 +32,24 @@ impl Style {
     }
 }
 
+/// A size for people: rounded, unlike those of the configuration.
+pub(super) fn size(bytes: u64) -> String {
+    let unit =
+        |shift: u32, name: &str| format!("{:.1} {name}", bytes as f64 / (1_u64 << shift) as f64);
+    match bytes {
+        0..0x400 => format!("{bytes} B"),
+        0x400..0x10_0000 => unit(10, "KiB"),
+        0x10_0000..0x4000_0000 => unit(20, "MiB"),
+        0x4000_0000..0x100_0000_0000 => unit(30, "GiB"),
+        _ => unit(40, "TiB"),
+    }
+}
+
 /// Whether colours help there; `NO_COLOR` and a dumb terminal want none.
 pub(super) fn colours_on(output: &impl IsTerminal) -> bool {
     let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
     output.is_terminal() && !no_colour && !dumb
-}
-
-/// Appends `text` with control characters as escapes: a log must not drive the terminal. Line
-/// breaks stay if `multiline`, indented; tabs stay then, too.
-pub(super) fn push_clean(out: &mut String, text: &str, multiline: bool) {
-    for c in text.chars() {
-        match c {
-            '\n' if multiline => out.push_str("\n    "),
-            '\t' if multiline => out.push('\t'),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            c if c.is_control() || is_direction(c) => {
-                write!(out, "\\u{{{:x}}}", u32::from(c)).expect("a string takes everything");
-            }
-            c => out.push(c),
-        }
-    }
-}
-
-/// Marks that change the direction of text, with which a line can be made to read as another.
-fn is_direction(c: char) -> bool {
-    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Says something that is not the result, on the standard error.
@@ -66,6 +58,19 @@ pub(super) fn complain(what: &str, message: &str) {
     push_clean(&mut line, message, true);
     // There is nobody left to tell if this fails.
     let _ = writeln!(io::stderr(), "{what}: {line}");
+}
+
+/// Says what there is to say of an answer: what may surprise, and what it lacks.
+pub(super) fn complain_of(meta: &QueryMeta) {
+    meta.warnings.iter().for_each(|warning| complain("warning", warning));
+    complain_of_gaps(meta);
+}
+
+/// Says what an answer lacks.
+pub(super) fn complain_of_gaps(meta: &QueryMeta) {
+    for gap in &meta.partial {
+        complain("warning", &format!("the answer is partial ({}): {}", gap.kind, gap.message));
+    }
 }
 
 /// Writes to the standard output.
@@ -78,20 +83,6 @@ pub(super) fn print(text: &str) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn clean(text: &str, multiline: bool) -> String {
-        let mut out = String::new();
-        push_clean(&mut out, text, multiline);
-        out
-    }
-
-    #[test]
-    fn foreign_control_characters_never_reach_the_output() {
-        let text = "a\x1b[31mred\x07\u{9b}\u{202e}\0é\r\n\tb";
-        let piped = clean(text, false);
-        assert_eq!(piped, "a\\u{1b}[31mred\\u{7}\\u{9b}\\u{202e}\\u{0}é\\r\\n\\tb");
-        assert_eq!(clean("a\n\tb\r", true), "a\n    \tb\\r");
-    }
 
     #[test]
     fn colours_only_where_they_are_wanted() {

@@ -1,7 +1,6 @@
-//! `logstrata repair`: sets aside what is damaged, so that the rest serves.
+//! `logstrata repair`: mends a damaged store.
 
 use super::Failure;
-use logstrata_engine::io::Io;
 use logstrata_engine::{Damage, Limits, Loss, repair};
 use serde_json::{Value, json};
 use std::io::{self, Write as _};
@@ -11,17 +10,19 @@ const EXAMPLES: &str = "\
 Examples:
   logstrata repair /var/lib/logstrata --dry-run       only look
   logstrata repair /var/lib/logstrata
-  logstrata ingest /var/lib/logstrata/set-aside/*/events.ndjson
+  logstrata verify /var/lib/logstrata --deep          is all well now?
 
-The server must be stopped. Every block is read, so this takes as long as reading the store.
-Damaged files are copied to DIR/set-aside/<time>, with the events that can still be read as
-events.ndjson and a REPORT of what is lost; nothing is deleted that has no copy there. Ingesting
-events.ndjson gives its events new ids.
+The server must be stopped. Every block is read, so this takes as long as reading the store, and room on
+the disk for twice what is damaged. What can be read stays in the store, under the ids that it has: sound
+blocks of damaged files, sound groups behind damage of the log. A damaged or missing manifest is written
+anew from what is left of it, from the files and from the log.
+Before anything changes, what is damaged is copied to DIR/set-aside/<time>, with a REPORT of what is lost;
+nothing is deleted that has no copy there. If it is cut off, run it again.
 
-Exit status: 0 if nothing is damaged, or if what is was set aside; 1 if there is damage and nothing
-was done, also after --dry-run.";
+Exit status: 0 if nothing is damaged, or if what is was mended; 1 if there is damage and nothing was done,
+also after --dry-run.";
 
-/// Set aside what is damaged in a store, and tell what is lost
+/// Mend a damaged store, and tell what is lost
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
@@ -37,7 +38,8 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    let done = repair(&Io::system(), &args.dir, &Limits::default(), args.dry_run)?;
+    let io = crate::encryption::io_of_environment().map_err(Failure::Usage)?;
+    let done = repair(&io, &args.dir, &Limits::default(), args.dry_run)?;
     let mut out = io::BufWriter::new(io::stdout().lock());
     if args.json {
         let damages: Vec<Value> = done.damages.iter().map(damage_json).collect();
@@ -60,7 +62,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
             Err(Failure::Failed(format!("{count} damaged, nothing was changed (--dry-run)")))
         }
         None if count > 0 => {
-            Err(Failure::Failed(format!("{count} damaged, of which nothing has to be set aside")))
+            Err(Failure::Failed(format!("{count} damaged, about which nothing can be done")))
         }
         _ => Ok(()),
     }
@@ -81,7 +83,6 @@ fn damage_json(damage: &Damage) -> Value {
         "error": damage.error.to_string(),
         "place": place,
         "lost": lost,
-        "readable": damage.readable,
         "remedy": damage.remedy,
     })
 }

@@ -1,14 +1,17 @@
 //! `logstrata search`: events of a query, page by page.
 
-use super::Failure;
 use super::asked::Asked;
-use super::output::{Style, complain, print};
+use super::output::{Style, complain, complain_of_gaps, print};
 use super::show::push_event;
 use super::target::TargetArgs;
-use logstrata_client::wire::SearchQuery;
+use super::{Failure, explain, table};
+use logstrata_client::wire::{SearchQuery, StatsRow};
 
 /// Events of a page at most: so many are shown at once.
 const PAGE: usize = 1_000;
+
+/// Events that are shown if nothing says how many.
+const LIMIT_DEFAULT: usize = 100;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -18,8 +21,12 @@ Examples:
   logstrata search 'duration_ms:>500 -path:/health' --limit 1000 --json
   logstrata search 'message:/blk_[0-9]+77/' --from 2026-11-20T00:00:00Z --order asc
 
+  logstrata search 'level:error | stats count(), p95(duration_ms) by service | sort -count'
+  logstrata search '| extract \"took <ms:int>ms\" | where ms:>500 | top 10 service'
+
 Queries: bare words and \"phrases\" in any field, field:value, field:>n >= < <=, field:*,
-field:/regex/, AND OR NOT - ( ). Between terms, AND is meant.";
+field:/regex/, word*, field:[a TO b], ip:10.0.0.0/8, AND OR NOT - ( ). Between terms, AND is meant.
+Behind `|`: where, extract, stats, top, uniq, sort, fields, limit.";
 
 /// Show the events that a query wants, the newest first
 #[derive(Debug, clap::Args)]
@@ -27,15 +34,18 @@ field:/regex/, AND OR NOT - ( ). Between terms, AND is meant.";
 pub(super) struct Args {
     #[command(flatten)]
     pub(super) asked: Asked,
-    /// Show so many events at most
-    #[arg(long, value_name = "N", default_value_t = 100)]
-    limit: usize,
-    /// The newest (desc) or the oldest (asc) first
-    #[arg(long, default_value = "desc", value_parser = ["desc", "asc"])]
-    order: String,
+    /// Show so many events at most [default: 100, or what the query's own limit says]
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+    /// The newest (desc) or the oldest (asc) first [default: desc]
+    #[arg(long, value_parser = ["desc", "asc"])]
+    order: Option<String>,
     /// One JSON object a line
     #[arg(long)]
     json: bool,
+    /// Show what the query does instead of what it finds
+    #[arg(long)]
+    explain: bool,
     #[command(flatten)]
     target: TargetArgs,
 }
@@ -47,15 +57,29 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         q: args.asked.query.clone(),
         from: args.asked.from.clone(),
         to: args.asked.to.clone(),
-        order: Some(args.order.clone()),
+        order: args.order.clone(),
+        tier: args.asked.tier(),
+        explain: args.explain,
         ..SearchQuery::default()
     };
-    let mut left = args.limit;
+    // What has stages tells its own length: it is asked for at once.
+    let has_stages =
+        logstrata_engine::query::parse_query(&query.q).is_ok_and(|query| !query.stages.is_empty());
+    let mut left = args.limit.unwrap_or(LIMIT_DEFAULT);
     while left > 0 {
-        query.limit = Some(left.min(PAGE));
+        query.limit = if has_stages { args.limit } else { Some(left.min(PAGE)) };
         let page = target.search(&query)?;
         if query.cursor.is_none() {
             page.meta.warnings.iter().for_each(|warning| complain("warning", warning));
+        }
+        complain_of_gaps(&page.meta);
+        if let Some(plan) = &page.meta.plan {
+            print(&explain::shown(plan, args.json))?;
+            break;
+        }
+        if let Some(rows) = &page.rows {
+            print(&show_rows(rows, args.json, style))?;
+            break;
         }
         let mut out = String::new();
         for event in &page.logs {
@@ -69,7 +93,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         print(&out)?;
         left = left.saturating_sub(page.logs.len());
         query.cursor = page.next_cursor;
-        if query.cursor.is_none() || page.logs.is_empty() {
+        if query.cursor.is_none() || page.logs.is_empty() || !page.meta.partial.is_empty() {
             break;
         }
         // `now-15m` must mean the same on every page.
@@ -77,4 +101,16 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         query.to = page.meta.range.to;
     }
     target.close()
+}
+
+/// The rows of a table, as people read them or as lines of JSON.
+fn show_rows(rows: &[StatsRow], json: bool, style: Style) -> String {
+    let Some(first) = rows.first() else { return String::new() };
+    let columns: Vec<String> = first.0.iter().map(|(name, _)| name.clone()).collect();
+    if !json {
+        return table::render(&columns, rows, style);
+    }
+    let mut out = String::new();
+    rows.iter().for_each(|row| table::push_json(&mut out, &columns, row));
+    out
 }

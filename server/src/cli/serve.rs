@@ -25,7 +25,8 @@ Examples:
   logstrata serve --config /etc/logstrata.toml --listen 127.0.0.1:7700
 
 Once it accepts requests, it prints `listening on http://ADDRESS` on the standard output. Its log
-goes to the standard error. SIGTERM and SIGINT make it finish what is in flight, sync and exit.";
+goes to the standard error. SIGTERM and SIGINT make it finish what is in flight, but for tails,
+which end, and exports, which break off after two seconds; then it syncs and exits.";
 
 /// Run the server
 #[derive(Debug, clap::Args)]
@@ -50,6 +51,7 @@ pub(super) fn run(mut args: Args) -> Result<(), Failure> {
         .with_writer(std::io::stderr)
         .with_ansi(colours_on(&std::io::stderr()))
         .init();
+    crate::panics::log();
     block_on(serve(&config, args.demo))
 }
 
@@ -84,14 +86,36 @@ async fn serve(config: &Config, demo: bool) -> Result<(), Failure> {
     let listener = listen(config.listen)
         .map_err(|error| Failure::Failed(format!("cannot listen on {}: {error}", config.listen)))?;
     let address = listener.local_addr()?;
+    let keys = crate::encryption::keys_of(config).map_err(Failure::Usage)?;
+    let settings = config
+        .archive()
+        .map(|settings| logstrata_archive::Settings { keys: keys.clone(), ..settings.clone() });
+    let mut archive = settings.map(logstrata_archive::Opened::new).transpose()?;
+    let (exporting, export) = config.export().unzip();
+    if let Some(exporting) = exporting {
+        archive = archive.map(|archive| archive.with_export(exporting));
+    }
     let mut options = Options::new(&config.data);
     options.limits = config.limits.clone();
-    options.io.storage = Arc::new(FileStorage { mmap: config.mmap });
+    let disk = Arc::new(FileStorage { mmap: config.mmap });
+    options.io.storage = crate::encryption::storage(disk, keys.as_ref());
     options.redaction = config.redaction();
     options.limits.files_open_max = crate::files::raise_limit();
     let (limits, clock) = (options.limits.clone(), options.io.clock.clone());
+    let runtime = tokio::runtime::Handle::current();
+    let cold = archive.as_ref().map(|place| place.cold(runtime, &options.io, &options.dir));
+    let cold = cold.map(Arc::new);
+    let reads = cold.clone();
     let opening = tokio::task::spawn_blocking(move || {
-        let engine = Engine::open(options.clone())?;
+        let engine = match reads {
+            Some(cold) => Engine::open_with(options.clone(), cold)?,
+            None => {
+                let engine = Engine::open(options.clone())?;
+                // Of an archive that there was before.
+                logstrata_archive::clear_cache(&options.io, &options.dir);
+                engine
+            }
+        };
         if demo {
             demo::load(&engine, &options)?;
         }
@@ -106,11 +130,22 @@ async fn serve(config: &Config, demo: bool) -> Result<(), Failure> {
             "keys behind the damage are forgotten: a batch that is sent again may be stored twice"
         );
     }
+    if engine.was_plain() {
+        tracing::warn!(
+            "the manifest was plain, and is encrypted now: fine if the store is from before its keys; \
+             once nothing is plain any more, encryption.require refuses what is"
+        );
+    }
     tracing::info!(%address, data = %config.data.display(), "serving");
     announce(config, address, demo);
     let behaviour = crate::Behaviour {
         query_time_max: config.query_deadline,
+        query_slow: config.query_slow,
         dedup_bodies: config.dedup_bodies,
+        report: config.report.clone(),
+        archive,
+        export,
+        cold,
     };
     crate::run(listener, engine, limits, clock, behaviour, shutdown).await?;
     tracing::info!("stopped");

@@ -1,11 +1,10 @@
 //! `logstrata stats`: figures of a query as a table.
 
 use super::asked::Asked;
-use super::output::{Style, complain, print};
+use super::output::{Style, complain_of, print};
 use super::target::TargetArgs;
-use super::{Failure, table};
-use logstrata_client::wire::{StatsQuery, StatsRow};
-use std::fmt::Write as _;
+use super::{Failure, explain, table};
+use logstrata_client::wire::StatsQuery;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -37,6 +36,9 @@ pub(super) struct Args {
     /// One JSON object a row
     #[arg(long)]
     json: bool,
+    /// Show what the query does instead of what it finds
+    #[arg(long)]
+    explain: bool,
     #[command(flatten)]
     target: TargetArgs,
 }
@@ -52,13 +54,20 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         agg: args.agg.clone(),
         top: args.top,
         timeout: None,
+        partial: None,
+        tier: args.asked.tier(),
+        explain: args.explain,
     };
     let answer = target.stats(&query)?;
-    answer.meta.warnings.iter().for_each(|warning| complain("warning", warning));
+    complain_of(&answer.meta);
+    if let Some(plan) = &answer.meta.plan {
+        print(&explain::shown(plan, args.json))?;
+        return target.close();
+    }
     let columns = columns(args)?;
     if args.json {
         let mut out = String::new();
-        answer.rows.iter().for_each(|row| push_json(&mut out, &columns, row));
+        answer.rows.iter().for_each(|row| table::push_json(&mut out, &columns, row));
         print(&out)?;
     } else {
         print(&table::render(&columns, &answer.rows, Style::of_stdout()))?;
@@ -80,17 +89,4 @@ fn columns(args: &Args) -> Result<Vec<String>, Failure> {
     let figures = parse_aggregates(args.agg.as_deref().unwrap_or_default()).map_err(usage)?;
     columns.extend(figures.into_iter().map(|column| column.name));
     Ok(columns)
-}
-
-/// A row as a line of JSON, its members in the order of the columns.
-fn push_json(out: &mut String, columns: &[String], row: &StatsRow) {
-    let mut mark = '{';
-    for column in columns {
-        if let Some(value) = row.get(column) {
-            let name = serde_json::Value::from(column.as_str());
-            write!(out, "{mark}{name}:{}", value.get()).expect("a string takes everything");
-            mark = ',';
-        }
-    }
-    out.push_str("}\n");
 }

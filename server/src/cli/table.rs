@@ -3,6 +3,7 @@
 use super::output::Style;
 use super::show::{clean, plain};
 use logstrata_client::wire::StatsRow;
+use std::fmt::Write as _;
 
 /// The table with a line for the names of the columns.
 pub(super) fn render(columns: &[String], rows: &[StatsRow], style: Style) -> String {
@@ -27,6 +28,19 @@ pub(super) fn render(columns: &[String], rows: &[StatsRow], style: Style) -> Str
         out.push('\n');
     }
     out
+}
+
+/// A row as a line of JSON, its members in the order of the columns.
+pub(super) fn push_json(out: &mut String, columns: &[String], row: &StatsRow) {
+    let mut mark = '{';
+    for column in columns {
+        if let Some(value) = row.get(column) {
+            let name = serde_json::Value::from(column.as_str());
+            write!(out, "{mark}{name}:{}", value.get()).expect("a string takes everything");
+            mark = ',';
+        }
+    }
+    out.push_str("}\n");
 }
 
 /// A cell's text, and whether it is a number.

@@ -2,10 +2,15 @@
 
 use super::{Failure, block_on};
 use crate::api;
+use crate::api::Written;
 use crate::status::ApiError;
 use logstrata_client::Client;
-use logstrata_client::wire::{SearchAnswer, SearchQuery, StatsAnswer, StatsQuery};
-use logstrata_engine::{Control, Engine, Options};
+use logstrata_client::wire::{
+    PatternsAnswer, PatternsQuery, SearchAnswer, SearchQuery, StatsAnswer, StatsQuery,
+};
+use logstrata_engine::io::Clock;
+use logstrata_engine::{Control, Engine, Options, Tolerance};
+use serde::de::DeserializeOwned;
 use std::path::{Path, PathBuf};
 
 /// Which server or store.
@@ -26,7 +31,7 @@ pub(super) struct TargetArgs {
 
 /// A server, or an open store.
 pub(super) enum Target {
-    Server(Client),
+    Server(Box<Client>),
     Store { engine: Box<Engine>, options: Box<Options> },
 }
 
@@ -42,7 +47,7 @@ impl TargetArgs {
         match &self.data {
             None => {
                 let usage = |error: logstrata_client::Error| Failure::Usage(error.to_string());
-                Ok(Target::Server(Client::new(&self.server).map_err(usage)?))
+                Ok(Target::Server(Box::new(Client::new(&self.server).map_err(usage)?)))
             }
             Some(dir) => {
                 let options = Box::new(Options::new(dir));
@@ -62,28 +67,47 @@ fn check_is_store(dir: &Path) -> Result<(), Failure> {
     }
 }
 
+/// A query of the command line: without a deadline, of what fits into the memory that it may take.
+fn control(explain: bool) -> Control {
+    Control { tolerance: Tolerance::Limits, explain, ..Control::default() }
+}
+
 impl Target {
     /// A page of events.
     pub(super) fn search(&self, query: &SearchQuery) -> Result<SearchAnswer, Failure> {
-        match self {
-            Self::Server(client) => block_on(async { Ok(client.search(query).await?) }),
-            Self::Store { engine, options } => {
-                let clock = &*options.io.clock;
-                let answer = api::search::answer(engine, clock, query, &Control::default())
-                    .map_err(of_api)?;
-                Ok(serde_json::from_slice(answer.as_ref()).expect("the server's own encoding"))
-            }
-        }
+        self.ask(
+            async |client| client.search(query).await,
+            |engine, clock, _| api::search::answer(engine, clock, query, &control(query.explain)),
+        )
     }
 
     /// A table of figures.
     pub(super) fn stats(&self, query: &StatsQuery) -> Result<StatsAnswer, Failure> {
+        self.ask(
+            async |client| client.stats(query).await,
+            |engine, clock, _| api::stats::answer(engine, clock, query, &control(query.explain)),
+        )
+    }
+
+    /// The sentences with holes behind a result.
+    pub(super) fn patterns(&self, query: &PatternsQuery) -> Result<PatternsAnswer, Failure> {
+        self.ask(
+            async |client| client.patterns(query).await,
+            |engine, clock, control| api::patterns::answer(engine, clock, query, control),
+        )
+    }
+
+    /// What a server answers, or the same handler for the store.
+    pub(super) fn ask<T: DeserializeOwned>(
+        &self,
+        remote: impl AsyncFnOnce(&Client) -> Result<T, logstrata_client::Error>,
+        local: impl FnOnce(&Engine, &dyn Clock, &Control) -> Result<Written, ApiError>,
+    ) -> Result<T, Failure> {
         match self {
-            Self::Server(client) => block_on(async { Ok(client.stats(query).await?) }),
+            Self::Server(client) => block_on(async { Ok(remote(client).await?) }),
             Self::Store { engine, options } => {
-                let clock = &*options.io.clock;
-                let answer = api::stats::answer(engine, clock, query, &Control::default())
-                    .map_err(of_api)?;
+                let answer = local(engine, &*options.io.clock, &control(false));
+                let answer = answer.map_err(of_api)?;
                 Ok(serde_json::from_slice(answer.as_ref()).expect("the server's own encoding"))
             }
         }
@@ -98,7 +122,7 @@ impl Target {
     }
 }
 
-fn of_api(error: ApiError) -> Failure {
+pub(super) fn of_api(error: ApiError) -> Failure {
     let detail = error.detail();
     let excerpt = detail.excerpt.as_deref().map(|excerpt| format!("\n{excerpt}"));
     Failure::Failed(format!("{}{}", detail.message, excerpt.unwrap_or_default()))

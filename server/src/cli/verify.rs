@@ -5,7 +5,6 @@ mod root;
 
 use super::output::{self, push_clean};
 use super::{Ending, Failure};
-use logstrata_engine::io::Io;
 use logstrata_engine::{Checked, Finding, Report, Severity, VerifyOptions, current_root, verify};
 use root::RootText;
 use serde::Serialize;
@@ -73,6 +72,7 @@ struct CheckedText {
     log_events: u64,
     keys: u64,
     replaced: u64,
+    evicted: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -97,7 +97,7 @@ struct EventsText<'a> {
 
 pub(super) fn run(args: &Args) -> Result<Ending, Failure> {
     // Whatever keeps it from being done is another thing than damage.
-    let io = Io::system();
+    let io = crate::encryption::io_of_environment().map_err(Failure::Usage)?;
     if args.export_root {
         let root = current_root(&io, &args.dir).map_err(|error| match error.corruption() {
             Some(_) => Failure::Failed(error.to_string()),
@@ -175,6 +175,7 @@ fn checked(all: &Checked) -> CheckedText {
         log_events: all.log_events,
         keys: all.keys,
         replaced: all.replaced,
+        evicted: all.evicted,
     }
 }
 
@@ -239,6 +240,15 @@ fn to_text(report: &Report, args: &Args) -> String {
         line(
             &mut out,
             &format!("{replaced} files were replaced meanwhile; what replaced them was verified"),
+        );
+    }
+    if all.evicted > 0 {
+        let evicted = all.evicted;
+        line(
+            &mut out,
+            &format!(
+                "{evicted} files are in the archive only: `logstrata archive verify` looks at them"
+            ),
         );
     }
     if let Some(root) = &report.root {

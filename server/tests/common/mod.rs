@@ -3,6 +3,8 @@
 #![expect(dead_code, reason = "no test uses everything")]
 #![expect(clippy::disallowed_methods, reason = "what a process takes is read from `/proc`")]
 
+pub(crate) mod places;
+
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};

@@ -2,6 +2,7 @@
 
 use super::texts::{LITERALS, NUMBERS};
 use crate::dice::Dice;
+use crate::spelling::{gapped, quoted, range as value_range};
 use logstrata_engine::query::{EventRecord, TimeRange};
 use logstrata_engine::{Level, Timestamp};
 
@@ -53,7 +54,7 @@ fn expression(dice: &mut Dice, events: &[EventRecord], depth: usize) -> String {
 
 fn leaf(dice: &mut Dice, events: &[EventRecord]) -> String {
     let field = dice.pick(FIELDS);
-    match dice.weighted(&[25, 30, 8, 4, 28, 5]) {
+    match dice.weighted(&[25, 30, 8, 4, 28, 5, 25, 6, 6]) {
         0 => match phrase(dice, events) {
             text if text.is_empty() => quoted(dice.pick(LITERALS)),
             text => quoted(&text),
@@ -67,6 +68,16 @@ fn leaf(dice: &mut Dice, events: &[EventRecord]) -> String {
         }
         3 => format!("{field}:*"),
         4 => format!("{field}:~{}", quoted(&pattern(dice, events))),
+        6 => {
+            let text = text_of(dice, events);
+            let gapped = gapped(dice, &text);
+            if dice.chance(40) { gapped } else { format!("{field}:{gapped}") }
+        }
+        7 => {
+            let (a, b) = (phrase(dice, events), dice.pick(NUMBERS).to_owned());
+            format!("{field}:{}", value_range(dice, &a, &b))
+        }
+        8 => format!("{field}=={}", quoted(&text_of(dice, events))),
         _ => format!(
             "level:{}{}",
             dice.pick(&["", ">=", "<"]),
@@ -254,8 +265,4 @@ fn loosened(dice: &mut Dice, text: &str) -> String {
 fn escape(text: &str) -> String {
     let escaped = |c: char| [c.is_ascii_punctuation().then_some('\\'), Some(c)];
     text.chars().flat_map(escaped).flatten().collect()
-}
-
-fn quoted(text: &str) -> String {
-    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }

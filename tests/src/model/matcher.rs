@@ -3,8 +3,9 @@
 
 use super::leaves::leaves;
 use super::number::Decimal;
-use logstrata_engine::query::EventRecord;
-use logstrata_engine::query::ast::{Comparison, Filter, Leaf, Test};
+use super::ranges::{is_in_network, is_within};
+use logstrata_engine::query::ast::{Bound, Filter, Leaf, Range, Test};
+use logstrata_engine::query::{EventField, EventRecord};
 use logstrata_engine::{Kind, Level, field};
 use std::cmp::Ordering;
 
@@ -37,27 +38,28 @@ pub fn matches(filter: &Filter, event: &EventRecord) -> bool {
 
 fn leaf_matches(leaf: &Leaf, event: &EventRecord) -> bool {
     let Some(wanted) = &leaf.field else {
-        return event.fields.iter().any(|f| passes(&leaf.test, Scope::Anywhere, f.kind, &f.text));
+        let any = |f: &EventField| passes(&leaf.test, Scope::Anywhere, f.kind, &f.text);
+        return event.fields.iter().any(any);
     };
     if wanted.name == "level" {
         return level_passes(&leaf.test, event.level);
     }
     let name = if wanted.name == "id" { "_id" } else { &wanted.name };
-    let scope = if EXACT.contains(&name) { Scope::ExactField } else { Scope::Field };
+    let scope = if EXACT.contains(&name) { Scope::ExactField(name) } else { Scope::Field(name) };
     let mut named = event.fields.iter().filter(|f| field::display_name(&f.name) == name);
     named.any(|f| passes(&leaf.test, scope, f.kind, &f.text))
 }
 
 /// Where a test looks.
-#[derive(Clone, Copy, PartialEq)]
-enum Scope {
+#[derive(Clone, Copy)]
+enum Scope<'a> {
     Anywhere,
-    Field,
-    ExactField,
+    Field(&'a str),
+    ExactField(&'a str),
 }
 
 /// A JSON value passes if one of the values in it does.
-fn passes(test: &Test, scope: Scope, kind: Kind, text: &[u8]) -> bool {
+fn passes(test: &Test, scope: Scope<'_>, kind: Kind, text: &[u8]) -> bool {
     if matches!(test, Test::Exists) {
         return true;
     }
@@ -67,23 +69,33 @@ fn passes(test: &Test, scope: Scope, kind: Kind, text: &[u8]) -> bool {
     }
 }
 
-fn scalar_passes(test: &Test, scope: Scope, kind: Kind, text: &[u8]) -> bool {
+fn scalar_passes(test: &Test, scope: Scope<'_>, kind: Kind, text: &[u8]) -> bool {
     match test {
         Test::Exists => true,
         Test::Text(wanted) => {
             let wanted = wanted.as_bytes();
             match as_numbers(text, wanted) {
-                Some(order) if scope != Scope::Anywhere => order.is_eq(),
-                _ if scope == Scope::ExactField => folded(text) == folded(wanted),
-                _ if scope == Scope::Field && wanted.is_empty() => text.is_empty(),
+                Some(order) if !matches!(scope, Scope::Anywhere) => order.is_eq(),
+                _ if matches!(scope, Scope::ExactField(_)) => folded(text) == folded(wanted),
+                _ if matches!(scope, Scope::Field(_)) && wanted.is_empty() => text.is_empty(),
                 _ => has_words(text, wanted),
             }
         }
-        Test::Compare(..) if matches!(kind, Kind::Bool | Kind::Null) => false,
-        Test::Compare(comparison, wanted) => {
-            let wanted = wanted.as_bytes();
-            holds(*comparison, as_numbers(text, wanted).unwrap_or_else(|| text.cmp(wanted)))
+        Test::Same(wanted) => text == wanted.as_bytes(),
+        Test::Wildcard(_) if kind == Kind::Null => false,
+        Test::Wildcard(wildcard) => {
+            let pieces: Vec<_> = wildcard.pieces.iter().map(|p| folded(p.as_bytes())).collect();
+            has_gapped(&folded(text), &pieces, matches!(scope, Scope::ExactField(_)))
         }
+        Test::Network(_, network) => {
+            is_in_network(text, network)
+                || scalar_passes(&Test::Text(network.clone()), scope, kind, text)
+        }
+        Test::Range(_) if matches!(kind, Kind::Bool | Kind::Null) => false,
+        Test::Range(range) => match scope {
+            Scope::Anywhere => is_within(range, "", text),
+            Scope::Field(name) | Scope::ExactField(name) => is_within(range, name, text),
+        },
         Test::Regex(_) if kind == Kind::Null => false,
         Test::Regex(pattern) => pattern.regex.is_match(text),
     }
@@ -94,22 +106,24 @@ fn as_numbers(text: &[u8], wanted: &[u8]) -> Option<Ordering> {
     Some(Decimal::parse(text)?.cmp(&Decimal::parse(wanted)?))
 }
 
-fn holds(comparison: Comparison, order: Ordering) -> bool {
-    match comparison {
-        Comparison::Greater => order.is_gt(),
-        Comparison::GreaterOrEqual => order.is_ge(),
-        Comparison::Less => order.is_lt(),
-        Comparison::LessOrEqual => order.is_le(),
-    }
-}
-
 fn level_passes(test: &Test, level: Level) -> bool {
     let named = |text: &str| Level::ALL.into_iter().find(|l| l.name().eq_ignore_ascii_case(text));
     match test {
         Test::Exists => true,
-        Test::Text(text) => named(text) == Some(level),
-        Test::Compare(comparison, text) => {
-            named(text).is_some_and(|wanted| holds(*comparison, level.cmp(&wanted)))
+        Test::Text(text) | Test::Network(_, text) => named(text) == Some(level),
+        Test::Same(text) => level.name() == text,
+        Test::Wildcard(wildcard) => {
+            let pieces: Vec<_> = wildcard.pieces.iter().map(|p| folded(p.as_bytes())).collect();
+            has_gapped(&folded(level.name().as_bytes()), &pieces, true)
+        }
+        Test::Range(Range { lower, upper }) => {
+            let holds = |bound: &Option<Bound>, inside: Ordering| {
+                bound.as_ref().is_none_or(|bound| {
+                    let order = named(&bound.text).map(|wanted| level.cmp(&wanted));
+                    order == Some(inside) || bound.inclusive && order == Some(Ordering::Equal)
+                })
+            };
+            holds(lower, Ordering::Greater) && holds(upper, Ordering::Less)
         }
         Test::Regex(pattern) => pattern.regex.is_match(level.name().as_bytes()),
     }
@@ -158,6 +172,43 @@ fn is_of_token(sign: Sign) -> bool {
     }
 }
 
+/// Whether one of these places is inside a token.
+fn is_inside(text: &[Sign], at: usize) -> bool {
+    at > 0 && at < text.len() && is_of_token(text[at - 1]) && is_of_token(text[at])
+}
+
+/// Whether the pieces stand in the text with something or nothing in the gaps between them: no blanks in
+/// words, anything if they are to be the whole value.
+fn has_gapped(text: &[Sign], pieces: &[Vec<Sign>], is_whole: bool) -> bool {
+    let is_blank = |sign: &Sign| matches!(sign, Sign::Char(c) if c.is_ascii_whitespace());
+    let (first, others) = pieces.split_first().expect("pieces beside gaps");
+    let ends_at =
+        |at: usize, piece: &[Sign]| text[at..].starts_with(piece).then(|| at + piece.len());
+    let mut ends: Vec<usize> = match first.is_empty() {
+        true => (0..=text.len()).collect(),
+        false => (0..=text.len())
+            .filter(|at| if is_whole { *at == 0 } else { !is_inside(text, *at) })
+            .filter_map(|at| ends_at(at, first))
+            .collect(),
+    };
+    for piece in others {
+        let mut next = Vec::new();
+        for at in ends {
+            let gap = text[at..].iter().position(|sign| !is_whole && is_blank(sign));
+            let gap_end = gap.map_or(text.len(), |len| at + len);
+            next.extend((at..=gap_end).filter_map(|at| ends_at(at, piece)));
+        }
+        next.sort_unstable();
+        next.dedup();
+        ends = next;
+    }
+    let closes = pieces.last().is_some_and(|piece| !piece.is_empty());
+    ends.iter().any(|at| match is_whole {
+        true => !closes || *at == text.len(),
+        false => !closes || !is_inside(text, *at),
+    })
+}
+
 /// Whether the wanted characters stand in the text, beginning and ending at a token's border.
 fn has_words(text: &[u8], wanted: &[u8]) -> bool {
     let (text, wanted) = (folded(text), folded(wanted));
@@ -198,6 +249,11 @@ mod tests {
             ("f:* -g:*", Kind::Null, "null"),
             ("level:>=warn level:<error", Kind::Null, "null"),
             ("日本", Kind::String, "東日本語"),
+            ("conn*used", Kind::String, "a Conn-reFused b"),
+            ("f:[5 TO 7}", Kind::Number, "6.9"),
+            ("duration_ms:*  OR f:>1s", Kind::String, "1.5s"),
+            ("f:10.0.0.0/8", Kind::String, "10.1.2.3"),
+            ("f==aB", Kind::String, "aB"),
         ] {
             assert!(finds(query, kind, text), "{query} in {text}");
         }
@@ -208,6 +264,12 @@ mod tests {
             ("f:>5", Kind::Bool, "true"),
             ("f:/n/", Kind::Null, "null"),
             ("level:error", Kind::Null, "null"),
+            ("conn*used", Kind::String, "a conn is refused"),
+            ("conn*used", Kind::String, "xconn-used"),
+            ("f:[5 TO 7}", Kind::Number, "7"),
+            ("f:>1s", Kind::Number, "2"),
+            ("f:10.0.0.0/8", Kind::String, "11.1.2.3"),
+            ("f==aB", Kind::String, "ab"),
         ] {
             assert!(!finds(query, kind, text), "{query} in {text}");
         }

@@ -1,11 +1,18 @@
 //! The reference: a store that is a `Vec`, searched from one end to the other.
 
+mod explore;
+mod extract;
 mod leaves;
 mod matcher;
 mod number;
+mod ranges;
+mod rows;
+mod stages;
 mod table;
 
 pub use matcher::matches;
+pub use rows::Rows;
+pub use stages::Expected;
 
 use crate::workload::Draft;
 use logstrata_engine::query::ast::Filter;
@@ -28,6 +35,11 @@ impl Model {
             assert!(last.is_none_or(|last| last < seq), "sequence numbers rise: {last:?}, {seq:?}");
             self.events.push(draft.stored(arrival, first.incarnation(), seq));
         }
+    }
+
+    /// Drops all events but these.
+    pub fn retain(&mut self, stays: impl FnMut(&EventRecord) -> bool) {
+        self.events.retain(stays);
     }
 
     /// All events, in the order of sequence numbers.
@@ -58,6 +70,7 @@ impl Model {
         match order {
             Order::NewestFirst => found.sort_by_key(|event| Reverse(rank(event))),
             Order::OldestFirst => found.sort_by_key(rank),
+            Order::Arrival => found.sort_by_key(|event| event.id.seq()),
         }
         found
     }

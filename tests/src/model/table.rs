@@ -1,14 +1,16 @@
 //! Figures by group, each from the list of its events.
 
 use super::{Model, contains, matches};
-use logstrata_engine::query::{EventRecord, Function, StatsRequest, StatsRow};
-use logstrata_engine::{Timestamp, field};
+use logstrata_engine::query::{
+    Aggregate, EventField, EventRecord, Function, StatsRequest, StatsRow,
+};
+use logstrata_engine::{Kind, Timestamp, field};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The bucket, and the lexeme of each field that groups.
 type Key = (Option<Timestamp>, Vec<Option<Vec<u8>>>);
 
-/// How far a quantile may be off: an engine's histogram has 128 steps between powers of two.
+/// How far a quantile may be off: an engine's sketch has 128 steps between powers of two.
 const QUANTILE_ERROR: f64 = 1.0 / 256.0;
 /// How far a sum may be off, in parts of the sum of magnitudes.
 const SUM_ERROR: f64 = 1e-9;
@@ -25,7 +27,7 @@ impl Model {
             assert_eq!(row.count, events.len() as u64, "count of {key:?}");
             for (aggregate, value) in request.aggregates.iter().zip(&row.values) {
                 let values = events.iter().filter_map(|event| value_of(event, &aggregate.field));
-                check_figure(aggregate.function, values.collect(), *value, &key);
+                check_figure(aggregate, values.collect(), *value, &key);
             }
             assert_eq!(row.values.len(), request.aggregates.len());
             assert!(seen.insert(key), "a group twice");
@@ -55,13 +57,30 @@ fn key_of_row(row: &StatsRow) -> Key {
 }
 
 /// The first value of a field by the name that people type.
-fn value_of<'a>(event: &'a EventRecord, name: &str) -> Option<&'a [u8]> {
-    if name == "level" {
-        return Some(event.level.name().as_bytes());
+pub(super) fn value_of<'a>(event: &'a EventRecord, name: &str) -> Option<&'a [u8]> {
+    match name {
+        "level" => Some(event.level.name().as_bytes()),
+        name => first_named(event, name).map(|field| &*field.text),
     }
+}
+
+/// What kind that value is of.
+pub(super) fn kind_of(event: &EventRecord, name: &str) -> Option<Kind> {
+    first_named(event, name).map(|field| field.kind)
+}
+
+/// Of several fields that people type alike, the first by column name.
+pub(super) fn first_named<'a>(event: &'a EventRecord, name: &str) -> Option<&'a EventField> {
     let name = if name == "id" { "_id" } else { name };
     let named = event.fields.iter().filter(|f| field::display_name(&f.name) == name);
-    named.min_by_key(|f| &f.name).map(|f| &*f.text)
+    named.min_by_key(|f| &f.name)
+}
+
+/// The nearest floating-point number of a number's text.
+pub(super) fn number_of(text: &[u8]) -> Option<f64> {
+    super::number::Decimal::parse(text)?;
+    let text = std::str::from_utf8(text).expect("numbers are ASCII");
+    Some(text.parse().expect("a decimal literal"))
 }
 
 /// By time, then by count, greatest first.
@@ -97,36 +116,39 @@ fn check_groups(
     assert_eq!(missing, None, "of a value that is kept, every bucket is");
 }
 
-fn check_figure(function: Function, values: Vec<&[u8]>, got: Option<f64>, key: &Key) {
-    if function == Function::Uniq {
-        let distinct: BTreeSet<&[u8]> = values.into_iter().collect();
-        assert_eq!(got, Some(distinct.len() as f64), "uniq of {key:?}");
-        return;
+fn check_figure(aggregate: &Aggregate, values: Vec<&[u8]>, got: Option<f64>, key: &Key) {
+    match (figure_of(aggregate, values), got) {
+        (None, None) => {}
+        (Some((expected, error)), Some(got)) if (got - expected).abs() <= error => {}
+        (expected, got) => panic!("{aggregate:?} of {key:?}: {got:?} for {expected:?}"),
     }
-    let is_number = |text: &&[u8]| super::number::Decimal::parse(text).is_some();
-    let numbers = values.into_iter().filter(is_number).map(|text| {
-        let text = std::str::from_utf8(text).expect("numbers are ASCII");
-        text.parse::<f64>().expect("a decimal literal")
-    });
+}
+
+/// A figure of these values, and how far it may be off; `None` if none of them is a number.
+pub(super) fn figure_of(aggregate: &Aggregate, values: Vec<&[u8]>) -> Option<(f64, f64)> {
+    match aggregate.function {
+        Function::Count => return Some((values.len() as f64, 0.0)),
+        Function::Uniq => {
+            let distinct: BTreeSet<&[u8]> = values.into_iter().collect();
+            return Some((distinct.len() as f64, 0.0));
+        }
+        _ => {}
+    }
+    let numbers = values.into_iter().filter_map(number_of);
     let mut numbers: Vec<f64> = numbers.filter(|number| number.is_finite()).collect();
     numbers.sort_by(f64::total_cmp);
-    let Some(last) = numbers.len().checked_sub(1) else {
-        assert_eq!(got, None, "{function:?} of no numbers, {key:?}");
-        return;
-    };
+    let last = numbers.len().checked_sub(1)?;
     let sum: f64 = numbers.iter().sum();
     let magnitude: f64 = numbers.iter().map(|number| number.abs()).sum();
-    let (expected, error) = match function {
+    Some(match aggregate.function {
         Function::Sum => (sum, magnitude * SUM_ERROR),
         Function::Avg => (sum / numbers.len() as f64, magnitude * SUM_ERROR),
         Function::Min => (numbers[0], 0.0),
         Function::Max => (numbers[last], 0.0),
         Function::Percentile(rank) => {
-            let exact = numbers[(f64::from(rank) / 100.0 * last as f64).floor() as usize];
+            let exact = numbers[(f64::from(rank) / 1e6 * last as f64).floor() as usize];
             (exact, exact.abs() * QUANTILE_ERROR)
         }
-        Function::Uniq => unreachable!("counted above"),
-    };
-    let got = got.unwrap_or_else(|| panic!("{function:?} of {key:?} is missing"));
-    assert!((got - expected).abs() <= error, "{function:?} of {key:?}: {got} for {expected}");
+        Function::Count | Function::Uniq => unreachable!("counted above"),
+    })
 }

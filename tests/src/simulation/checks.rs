@@ -72,6 +72,11 @@ impl Simulation {
 
     /// Every event of the store, by sequence number.
     fn all(&self) -> Vec<EventRecord> {
+        self.try_all().expect("searched")
+    }
+
+    /// The same on a disk that may fail.
+    pub(super) fn try_all(&self) -> Result<Vec<EventRecord>> {
         let mut request = SearchRequest {
             query: String::new(),
             filter: Filter::All,
@@ -80,9 +85,9 @@ impl Simulation {
             order: Order::OldestFirst,
             cursor: None,
         };
-        let mut events = self.pages(&mut request).expect("searched");
+        let mut events = self.pages(&mut request)?;
         events.sort_by_key(|event| event.id.seq());
-        events
+        Ok(events)
     }
 
     /// The ids of all events of the store by their marks.

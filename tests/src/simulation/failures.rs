@@ -317,7 +317,14 @@ impl Simulation {
         }
         let now = self.clock.now();
         self.note(format!("  the clock shows {now:?}"));
-        self.forget_keys(|arrival| now.0 - arrival.0 >= 24 * HOUR);
+        self.forget_old_keys();
+    }
+
+    /// Keys of a day ago may be forgotten.
+    pub(super) fn forget_old_keys(&mut self) {
+        const DAY: i64 = 86_400_000_000_000;
+        let now = self.clock.now();
+        self.forget_keys(|arrival| now.0 - arrival.0 >= DAY);
     }
 
     fn forget_keys(&mut self, are_old: impl Fn(Timestamp) -> bool) {

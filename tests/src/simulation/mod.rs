@@ -7,12 +7,15 @@
 //!   all when the store is opened next, and stays so. If it has a key it is sent again at once, and
 //!   is there once.
 //!
+//! - What is due when something is dropped may go, and nothing else; what went never comes back.
+//!
 //! Each step waits until all threads of the engine are quiet, so that the same seed gives the same
 //! run. What is left to the threads within a step is the order of the operations of different files:
 //! faults are therefore placed by operation and file, not by a number of all operations. Every eighth
 //! life does not wait, so that steps overlap: there a seed fixes what is done, not what meets what.
 
 mod checks;
+mod drops;
 mod failures;
 mod producers;
 mod steps;
@@ -20,14 +23,16 @@ mod steps;
 pub use failures::Leaves;
 pub use steps::{STEPS, run};
 
+use crate::at_rest::{keyed, keys_of};
 use crate::dice::Dice;
 use crate::model::Model;
 use crate::workload::{Draft, Drafts, START};
+use logstrata_engine::crypt::Keyring;
 use logstrata_engine::io::{
     Clock, FaultyStorage, Io, ManualClock, MemoryStorage, Op, SeededEntropy,
 };
 use logstrata_engine::{BatchKey, BodyHash, Engine, EventId, Limits, Options, Rules, Timestamp};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// A store, what it must hold, and what happens to it next.
@@ -56,6 +61,8 @@ pub struct Simulation {
     hurries: bool,
     /// Whether all events are of one day and few levels, so that there are few files.
     is_calm: bool,
+    /// The store is encrypted under these.
+    keys: Option<Arc<Keyring>>,
 }
 
 /// What a store must hold.
@@ -69,6 +76,10 @@ pub struct Expected {
     /// Batches with keys that are known to be there.
     keyed: Vec<Keyed>,
     names: u64,
+    /// When each of those that are known to be there is due.
+    dues: drops::Dues,
+    /// What the last drop may have taken, as long as it is not known what it has.
+    may_be_gone: BTreeSet<Vec<u8>>,
 }
 
 /// A batch that was sent.
@@ -113,6 +124,8 @@ pub struct Tally {
     pub unknown_kept: u64,
     /// Batches of unknown outcome that were not.
     pub unknown_lost: u64,
+    /// Events that were due and went.
+    pub dropped: u64,
     /// Answers compared.
     pub answers: u64,
     /// Faults by operation and kind.
@@ -128,6 +141,7 @@ impl Tally {
         self.refused += other.refused;
         self.unknown_kept += other.unknown_kept;
         self.unknown_lost += other.unknown_lost;
+        self.dropped += other.dropped;
         self.answers += other.answers;
         for (fault, count) in &other.faults {
             *self.faults.entry(*fault).or_default() += count;
@@ -163,7 +177,7 @@ impl Simulation {
     pub fn new(seed: u64) -> Self {
         let mut dice = Dice::new(seed);
         let limits = limits(&mut dice);
-        let mut simulation = Self::with_limits(dice, limits);
+        let mut simulation = Self { keys: keys_of(seed), ..Self::with_limits(dice, limits) };
         simulation.try_open().expect("an empty store opens");
         simulation
     }
@@ -201,6 +215,7 @@ impl Simulation {
             troubled: false,
             hurries: false,
             is_calm: false,
+            keys: None,
         }
     }
 
@@ -220,6 +235,7 @@ impl Simulation {
             troubled: false,
             hurries: false,
             is_calm: self.is_calm,
+            keys: self.keys.clone(),
         }
     }
 
@@ -239,7 +255,7 @@ impl Simulation {
     /// Those of the engine: nothing is lost by them.
     pub fn try_open(&mut self) -> logstrata_engine::Result<()> {
         let io = Io {
-            storage: Arc::new(self.disk.clone()),
+            storage: keyed(Arc::new(self.disk.clone()), self.keys.as_ref()),
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
             entropy: Arc::new(SeededEntropy::new(self.dice.roll())),
         };

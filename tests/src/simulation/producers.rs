@@ -98,7 +98,7 @@ impl Simulation {
         let Sent { drafts, arrival, key } = sent;
         let Some(ids) = appended.ids else { return assert!(drafts.is_empty()) };
         self.tally.acknowledged += 1;
-        self.expected.model.append(&drafts, arrival, ids.0);
+        self.expected.stored(&drafts, arrival, ids.0);
         let last = self.expected.model.events().last().map(|event| event.id);
         assert_eq!(last, Some(ids.1), "the ids of a batch are dense");
         if let Some(key) = key {
@@ -189,6 +189,7 @@ impl Simulation {
     /// The store is open again: what was unknown is known now. Senders with keys try again.
     pub(super) fn learn(&mut self) {
         let stored = self.by_mark();
+        self.forget_gone(&stored.keys().cloned().collect());
         let mut missing = Vec::new();
         let mut found = Vec::new();
         for sent in std::mem::take(&mut self.expected.unknown) {
@@ -219,7 +220,7 @@ impl Simulation {
     /// A batch whose outcome was unknown is there.
     fn found(&mut self, first: logstrata_engine::EventId, sent: Sent) {
         self.note(format!("  {} events were kept", sent.drafts.len()));
-        self.expected.model.append(&sent.drafts, sent.arrival, first);
+        self.expected.stored(&sent.drafts, sent.arrival, first);
         let last = self.expected.model.events().last().expect("a batch has events").id;
         let Some(key) = sent.key else { return };
         let (count, ids, arrival) = (sent.drafts.len(), (first, last), sent.arrival);

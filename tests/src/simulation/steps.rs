@@ -26,6 +26,7 @@ impl Simulation {
         let mut weights = CALM.to_vec();
         weights.extend(if dies { [3, 3, 3] } else { [0; 3] });
         weights.extend(if fails { [12, 8] } else { [0; 2] });
+        weights.push(4);
         let step = self.dice.weighted(&weights);
         self.note(format!("{number}: step {step}"));
         match step {
@@ -58,6 +59,7 @@ impl Simulation {
             14 => self.arm(),
             15 => self.inject(),
             16 => self.heal(),
+            17 if !self.troubled => self.drop_due(),
             _ => {}
         }
         self.settle();

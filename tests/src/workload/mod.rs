@@ -2,10 +2,12 @@
 
 mod queries;
 mod sentences;
+mod stages;
 mod values;
 
-pub use queries::{filter_text, search, stats};
+pub use queries::{filter_text, search, stats, time_range};
 pub use sentences::{Shapes, sentence_filter};
+pub use stages::{followed_text, query, staged_text};
 
 use crate::dice::Dice;
 use logstrata_engine::query::{EventField, EventRecord};

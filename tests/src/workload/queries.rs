@@ -3,6 +3,7 @@
 use super::values::{ATTRIBUTES, NUMBERS, WORDS};
 use super::{MARK, START};
 use crate::dice::Dice;
+use crate::spelling::{gapped, quoted, range as value_range};
 use logstrata_engine::query::{
     Aggregate, EventRecord, Function, Order, SearchRequest, StatsRequest, TimeRange, parse,
 };
@@ -14,7 +15,7 @@ pub fn search(dice: &mut Dice, events: &[EventRecord]) -> SearchRequest {
     let filter = parse(&query).unwrap_or_else(|error| panic!("{query}: {error}"));
     let order = if dice.chance(60) { Order::NewestFirst } else { Order::OldestFirst };
     let limit = [1, 2, 5, 10, 100, 10_000][dice.below(6)];
-    let range = range(dice, events);
+    let range = time_range(dice, events);
     SearchRequest { query, filter, range, limit, order, cursor: None }
 }
 
@@ -29,10 +30,11 @@ pub fn stats(dice: &mut Dice, events: &[EventRecord]) -> StatsRequest {
         Function::Avg,
         Function::Min,
         Function::Max,
-        Function::Percentile(50),
-        Function::Percentile(95),
-        Function::Percentile(99),
+        Function::Percentile(500_000),
+        Function::Percentile(950_000),
+        Function::Percentile(990_000),
         Function::Uniq,
+        Function::Count,
     ];
     let aggregates = (0..dice.weighted(&[40, 30, 20, 10])).map(|_| {
         let function = functions[dice.below(functions.len())];
@@ -47,10 +49,11 @@ pub fn stats(dice: &mut Dice, events: &[EventRecord]) -> StatsRequest {
         [1, SECOND, 60 * SECOND, 3_600 * SECOND, 86_400 * SECOND, 7 * SECOND + 1][dice.below(6)]
     });
     let top = dice.chance(30).then(|| dice.within(1..6));
-    StatsRequest { filter, range: range(dice, events), group_by, interval, aggregates, top }
+    StatsRequest { filter, range: time_range(dice, events), group_by, interval, aggregates, top }
 }
 
-fn range(dice: &mut Dice, events: &[EventRecord]) -> TimeRange {
+/// Mostly no bounds; else such as events stand at.
+pub fn time_range(dice: &mut Dice, events: &[EventRecord]) -> TimeRange {
     let mut bound = |percent| {
         let near = |dice: &mut Dice| match events.len() {
             0 => START,
@@ -65,7 +68,7 @@ fn range(dice: &mut Dice, events: &[EventRecord]) -> TimeRange {
 }
 
 /// The name of a field as people type it.
-fn field_name(dice: &mut Dice) -> String {
+pub(super) fn field_name(dice: &mut Dice) -> String {
     const KNOWN: &[&str] = &["level", "service", "message", "user_id", "ip", "error.type", "id"];
     match dice.weighted(&[50, 48, 2]) {
         0 => dice.pick(KNOWN).to_owned(),
@@ -82,7 +85,7 @@ pub fn filter_text(dice: &mut Dice, events: &[EventRecord]) -> String {
     expression(dice, events, 3)
 }
 
-fn expression(dice: &mut Dice, events: &[EventRecord], depth: usize) -> String {
+pub(super) fn expression(dice: &mut Dice, events: &[EventRecord], depth: usize) -> String {
     if depth == 0 || dice.chance(45) {
         return leaf(dice, events);
     }
@@ -99,7 +102,7 @@ fn expression(dice: &mut Dice, events: &[EventRecord], depth: usize) -> String {
 }
 
 fn leaf(dice: &mut Dice, events: &[EventRecord]) -> String {
-    match dice.weighted(&[25, 40, 15, 8, 12, 8]) {
+    match dice.weighted(&[25, 40, 15, 8, 12, 8, 14, 10, 5, 5, 5, 10, 5]) {
         0 => match text_like(dice, events) {
             // An empty term is an error.
             text if text.is_empty() => quoted(dice.pick(WORDS)),
@@ -116,13 +119,63 @@ fn leaf(dice: &mut Dice, events: &[EventRecord]) -> String {
         }
         3 => format!("{}:*", name(dice)),
         4 => format!("{}:~{}", name(dice), quoted(&pattern(dice, events))),
-        _ => level(dice),
+        5 => level(dice),
+        6 => {
+            let text = text_like(dice, events);
+            let gapped = gapped(dice, &text);
+            if dice.chance(40) { gapped } else { format!("{}:{gapped}", name(dice)) }
+        }
+        7 => {
+            let (a, b) = (dice.pick(NUMBERS).to_owned(), text_like(dice, events));
+            let c = if dice.chance(70) { dice.pick(NUMBERS).to_owned() } else { b };
+            format!("{}:{}", name(dice), value_range(dice, &a, &c))
+        }
+        8 => match some_field(dice, events) {
+            Some((name, _, text)) => format!("{}=={}", quoted(&name), quoted(&text)),
+            None => format!("service=={}", quoted(dice.pick(WORDS))),
+        },
+        9 => {
+            let networks = ["10.0.0.0/8", "0.0.0.0/0", "::/0", "10.1.2.3/31", "fe80::/10"];
+            format!("{}:{}", dice.pick(&["ip", "message", "a"]), dice.pick(&networks))
+        }
+        10 => {
+            let operator = dice.pick(&[">", ">=", "<", "<="]);
+            let field = dice.pick(&["duration_ms", "body_bytes", "message", "status"]);
+            let bound = dice.pick(&["1s", "250ms", "0.5us", "1KiB", "2kB", "-1h"]);
+            format!("{field}:{operator}{bound}")
+        }
+        11 => format!("{}:({})", name(dice), group(dice, events)),
+        _ => format!("{}:/{}/", name(dice), dice.pick(&["^5", "[0-9]+$", "o.*r", r"a\/b|\/api"])),
+    }
+}
+
+/// What may stand in the parentheses behind a field's name.
+fn group(dice: &mut Dice, events: &[EventRecord]) -> String {
+    let value = |dice: &mut Dice| match dice.below(8) {
+        0 => format!(">{}", dice.pick(NUMBERS)),
+        1 => value_range(dice, "5", "x"),
+        2 => "*".to_owned(),
+        3 => format!("==\"{}\"", dice.pick(WORDS)),
+        4 => "10.0.0.0/8".to_owned(),
+        5 => format!("message:{}", quoted(dice.pick(WORDS))),
+        6 => "/[a-f]/".to_owned(),
+        _ => quoted(&text_like(dice, events)),
+    };
+    let (a, b, c) = (value(dice), value(dice), value(dice));
+    match dice.below(5) {
+        0 => a,
+        1 => format!("{a} OR {b}"),
+        2 => format!("{a} AND NOT {b}"),
+        3 => format!("{a} ({b} OR -{c})"),
+        _ => format!("NOT ({a} {b}) OR NOT NOT {c}"),
     }
 }
 
 fn level(dice: &mut Dice) -> String {
     let name = dice.pick(&Level::ALL.map(Level::name));
-    match dice.below(4) {
+    match dice.below(6) {
+        4 => format!("level:[info TO {name}}}"),
+        5 => format!("level:*{}*", &name[1..3]),
         0 => format!("level:{}", name.to_uppercase()),
         1 => format!("level:{}{name}", dice.pick(&[">", ">=", "<", "<="])),
         2 => "level:/r/".to_owned(),
@@ -150,7 +203,10 @@ fn of_a_field(dice: &mut Dice, events: &[EventRecord]) -> String {
 }
 
 /// A field of some event: the name that people type, its kind, its text if that is UTF-8.
-fn some_field(dice: &mut Dice, events: &[EventRecord]) -> Option<(String, Kind, String)> {
+pub(super) fn some_field(
+    dice: &mut Dice,
+    events: &[EventRecord],
+) -> Option<(String, Kind, String)> {
     if events.is_empty() {
         return None;
     }
@@ -201,9 +257,4 @@ fn pattern(dice: &mut Dice, events: &[EventRecord]) -> String {
         3 => format!("{}.*{}", escape(dice.pick(WORDS)), escape(dice.pick(WORDS))),
         _ => escape(&text_like(dice, events)),
     }
-}
-
-/// A text in quotes.
-fn quoted(text: &str) -> String {
-    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }

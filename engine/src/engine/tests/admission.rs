@@ -3,6 +3,8 @@
 use super::*;
 use crate::io::Clock;
 use crate::pool::Consumer;
+use crate::query::EventField;
+use crate::scan::Control;
 use std::time::Duration;
 
 #[test]
@@ -18,7 +20,8 @@ fn helpers_change_no_answer() {
         engine.flush().unwrap();
         engine.append(batch(2_000, 50)).unwrap();
         let of = |function| Aggregate { function, field: "took.ms".into() };
-        let functions = [Function::Sum, Function::Avg, Function::Min, Function::Percentile(95)];
+        let functions =
+            [Function::Sum, Function::Avg, Function::Min, Function::Percentile(950_000)];
         let mut aggregates: Vec<_> = functions.map(of).into();
         aggregates.push(Aggregate { function: Function::Uniq, field: "message".into() });
         let table = engine.stats(&StatsRequest {
@@ -127,6 +130,55 @@ fn a_table_ends_also_while_it_opens_files() {
     assert!(files.len() == 20 && opened < 6, "{opened} of {}", files.len());
 }
 
+/// A clock by which every look of the thread that made it takes a second.
+#[derive(Debug)]
+struct LookedAt(ManualClock, std::thread::ThreadId);
+
+impl Clock for LookedAt {
+    fn now(&self) -> Timestamp {
+        self.0.now()
+    }
+
+    fn monotonic(&self) -> Duration {
+        if std::thread::current().id() == self.1 {
+            self.0.advance(Duration::from_secs(1));
+        }
+        self.0.monotonic()
+    }
+}
+
+/// A table of many groups was merged and sorted, whatever had become of its time and of whoever
+/// asked.
+#[test]
+fn a_table_ends_also_while_its_groups_are_put_in_order() {
+    let storage = MemoryStorage::new();
+    let mut options = options(&storage);
+    let clock = Arc::new(LookedAt(ManualClock::new(NOON), std::thread::current().id()));
+    options.io.clock = Arc::clone(&clock) as _;
+    options.limits.scans_max = 1;
+    let engine = Engine::open(options).unwrap();
+    for number in 0..100 {
+        engine.append(batch(number * 50, 50)).unwrap();
+    }
+    engine.flush().unwrap();
+    let table = |group_by: &[&str]| StatsRequest {
+        filter: parse("came").unwrap(),
+        range: TimeRange::default(),
+        group_by: group_by.iter().map(|name| (*name).to_owned()).collect(),
+        interval: None,
+        aggregates: Vec::new(),
+        top: Some(5),
+    };
+    let within = |time| Control { deadline: Some(time), ..Control::default() };
+    let began = clock.0.monotonic();
+    engine.stats_with(&table(&["service"]), &within(Duration::MAX)).unwrap();
+    let control = within(clock.0.monotonic() - began);
+    assert_eq!(engine.stats_with(&table(&["service"]), &control).unwrap().rows.len(), 2);
+    let error = engine.stats_with(&table(&["message"]), &control).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Deadline);
+    assert_eq!(engine.stats(&table(&["message"])).unwrap().rows.len(), 5);
+}
+
 /// Nothing but discipline kept the threads of the network from the disk.
 #[test]
 #[cfg(debug_assertions)]
@@ -182,6 +234,35 @@ fn an_answer_has_its_memory_as_long_as_it_is_there() {
     assert!(held() > 0);
     drop(table);
     assert_eq!(held(), 0);
+}
+
+/// A page was counted as large as its JSON, which is a third of what events with many short fields
+/// take.
+#[test]
+fn a_page_counts_as_what_it_takes_in_memory() {
+    let storage = MemoryStorage::new();
+    let engine = Engine::open(options(&storage)).unwrap();
+    for first in 0..30 {
+        let mut builder = BatchBuilder::new(&Limits::tiny(), NOON);
+        for number in first * 100..(first + 1) * 100 {
+            let mut event = builder.event();
+            event.timestamp = Timestamp(NOON.0 + number);
+            for name in 'a'..='m' {
+                event.field(&name.to_string(), Kind::Number, b"7");
+            }
+            event.finish().expect("small");
+        }
+        engine.append(builder.build()).unwrap();
+    }
+    engine.flush().unwrap();
+    let page = engine.search(&request("", 3_000)).unwrap();
+    assert_eq!(page.events.len(), 3_000);
+    let takes = |event: &EventRecord| {
+        let texts = event.fields.iter().map(|field| field.text.capacity()).sum::<usize>();
+        size_of::<EventRecord>() + event.fields.capacity() * size_of::<EventField>() + texts
+    };
+    let all: usize = page.events.iter().map(takes).sum();
+    assert!(engine.status().pool.queries >= all as u64, "{:?}, not {all}", engine.status().pool);
 }
 
 /// What was fetched for a page was bounded by 128 MiB whatever the store had, so that on a small one
@@ -254,6 +335,25 @@ fn the_pool_knows_what_memtables_take_and_gets_it_back() {
     engine.append(batch(1_000, 500)).unwrap();
     engine.flush().unwrap();
     // The flusher drops the memtable after it told of the flush.
+    while engine.status().pool.ingest > 0 {
+        std::thread::yield_now();
+    }
+}
+
+/// What a query still reads of a memtable that was flushed counted as free.
+#[test]
+fn a_flushed_memtable_counts_as_long_as_a_query_reads_it() {
+    let storage = MemoryStorage::new();
+    let engine = Engine::open(options(&storage)).unwrap();
+    engine.append(batch(0, 500)).unwrap();
+    let (before, read) = (engine.status().pool.ingest, engine.shared.snapshot());
+    let later = engine.shared.snapshot();
+    engine.flush().unwrap();
+    engine.append(batch(500, 1)).unwrap();
+    drop(read);
+    assert!(engine.status().pool.ingest >= before, "{:?}, {before}", engine.status().pool);
+    drop(later);
+    engine.flush().unwrap();
     while engine.status().pool.ingest > 0 {
         std::thread::yield_now();
     }

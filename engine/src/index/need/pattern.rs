@@ -13,6 +13,7 @@ use crate::index::classes::tables::{DIGITS, LETTERS};
 use crate::index::classes::{Class, class_of, fold, overlaps};
 use crate::index::term::TermKind;
 use crate::index::tokens::{LETTER_RUN_MIN, for_each_letter_run};
+use crate::query::ast::Wildcard;
 use regex_syntax::ParserBuilder;
 use regex_syntax::hir::{self, Hir, HirKind, Look};
 
@@ -64,6 +65,19 @@ impl Planner {
             return Need::Nothing;
         };
         Need::any(variants(&hir).into_iter().map(|variant| self.variant(&variant)))
+    }
+
+    /// What a text with gaps needs: where no gap is, it begins and ends at a border.
+    pub(super) fn wildcard(&mut self, wildcard: &Wildcard) -> Need {
+        let mut pieces = Vec::new();
+        for (index, text) in wildcard.pieces.iter().enumerate() {
+            pieces.push(if index == 0 { Piece::Border } else { Piece::Unknown });
+            pieces.extend(text.chars().map(|c| Piece::Char(fold(c))));
+        }
+        if wildcard.pieces.last().is_some_and(|piece| !piece.is_empty()) {
+            pieces.push(Piece::Border);
+        }
+        self.variant(&pieces)
     }
 
     fn variant(&mut self, pieces: &[Piece]) -> Need {

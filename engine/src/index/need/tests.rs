@@ -170,6 +170,9 @@ fn leaf() -> impl Strategy<Value = (Option<usize>, Shape)> {
         6 => (any::<prop::sample::Index>(), 0usize..6, 1usize..10,
               prop::collection::vec(0u8..40, 0..10))
             .prop_map(|(of, from, len, shapes)| Shape::Pattern { of, from, len, shapes }),
+        4 => (any::<prop::sample::Index>(), prop::collection::vec(0usize..10, 4), any::<[bool; 2]>())
+            .prop_map(|(of, places, open)| Shape::Gaps { of, places, open }),
+        1 => any::<prop::sample::Index>().prop_map(|of| Shape::Same { of }),
         1 => testing::query().prop_map(Shape::Text),
         1 => prop::sample::select(&["5", "5.0", "500", "500.0", "0.50e1", "10e399"][..])
             .prop_map(|number| Shape::Text(number.to_owned())),
@@ -182,6 +185,8 @@ enum Shape {
     Text(String),
     Part { of: prop::sample::Index, from: usize, len: usize },
     Pattern { of: prop::sample::Index, from: usize, len: usize, shapes: Vec<u8> },
+    Gaps { of: prop::sample::Index, places: Vec<usize>, open: [bool; 2] },
+    Same { of: prop::sample::Index },
 }
 
 fn leaf_of(field: Option<usize>, shape: &Shape, events: &[Event]) -> ast::Leaf {
@@ -192,6 +197,22 @@ fn leaf_of(field: Option<usize>, shape: &Shape, events: &[Event]) -> ast::Leaf {
     let test = match shape {
         Shape::Text(text) => ast::Test::Text(text.clone()),
         Shape::Part { of, from, len } => ast::Test::Text(part(of, *from, *len)),
+        Shape::Same { of } => ast::Test::Same(part(of, 0, 99)),
+        Shape::Gaps { of, places, open } => {
+            let mut places = places.clone();
+            places.sort_unstable();
+            let mut pieces: Vec<String> =
+                places.chunks(2).map(|ends| part(of, ends[0], ends[1] - ends[0])).collect();
+            pieces.retain(|piece| !piece.is_empty());
+            let mut ends = open.iter().map(|open| open.then(String::new));
+            let (first, last) = (ends.next().flatten(), ends.next().flatten());
+            let mut pieces: Vec<String> = first.into_iter().chain(pieces).chain(last).collect();
+            while pieces.len() < 2 {
+                // Without a gap it is no wildcard, but a text.
+                pieces.push(String::new());
+            }
+            ast::Test::Wildcard(ast::Wildcard { pieces })
+        }
         Shape::Pattern { of, from, len, shapes } => {
             let source = generalize(&part(of, *from, *len), shapes);
             let regex = regex::bytes::Regex::new(&source).expect("a good pattern");
@@ -273,7 +294,7 @@ fn frames_read(filter: &ast::Filter, events: &[Event]) -> FrameMask {
     let need = need(filter);
     let mut terms = Vec::new();
     need.for_each_term(&mut |term| terms.push(term));
-    let hits = Arc::new(index.expect("our own bytes").look_up(terms));
+    let hits = Arc::new(index.expect("our own bytes").look_up(terms).expect("in memory"));
     assert_eq!(faults.count(), 0);
     let frames = need.frames(&BlockIndex::Section(Arc::clone(&hits), 1));
     let of_cut = need.frames(&BlockIndex::Section(Arc::clone(&hits), 2));

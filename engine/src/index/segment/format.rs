@@ -85,9 +85,22 @@ pub(super) fn encode(blocks: u32, files: &[(String, Vec<u8>)], ids: &IdPages) ->
     out
 }
 
-/// The head of the index part that all of `bytes` is, which begins at `offset` of `file`. `None`
+/// How many bytes of an index part of `len` bytes its head takes, by the first [`HEADER_LEN`] of them, which
+/// nothing has verified.
+pub(super) fn head_len(header: &[u8], len: usize) -> usize {
+    let directory = header.get(24..28).and_then(|bytes| bytes.try_into().ok());
+    let directory = directory.map_or(0, |bytes| u32::from_le_bytes(bytes) as usize);
+    directory.saturating_add(HEADER_LEN).min(len)
+}
+
+/// The head of an index part of `len` bytes, which begins with `bytes`, at `offset` of `file`. `None`
 /// if it was written by another version.
-pub(super) fn decode(bytes: &[u8], offset: u64, file: &Path) -> Result<Option<Head>, Corruption> {
+pub(super) fn decode(
+    bytes: &[u8],
+    len: usize,
+    offset: u64,
+    file: &Path,
+) -> Result<Option<Head>, Corruption> {
     let mut header = Slice::new(bytes, offset, "segment index", file);
     let mut all = Slice::clone(&header);
     let found = header.take(MAGIC.len())?;
@@ -122,7 +135,7 @@ pub(super) fn decode(bytes: &[u8], offset: u64, file: &Path) -> Result<Option<He
     let directory = all.take(directory_len)?;
     let mut directory = Slice::new(directory, start, "segment index directory", file);
     check_crc(&directory, directory.clone().take(directory_len)?, &directory_crc.to_le_bytes())?;
-    let left = all.remaining() as u64;
+    let left = len.saturating_sub(all.position()) as u64;
     if words_len.checked_add(ids_len) != Some(left) {
         let found = format!("{words_len} of words and {ids_len} of ids");
         return Err(all.corrupt(format!("{left} bytes"), found));

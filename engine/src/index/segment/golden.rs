@@ -33,7 +33,7 @@ fn open(bytes: &[u8], blocks: usize) -> SegmentIndex {
 #[track_caller]
 fn check(index: &SegmentIndex, kind: TermKind, word: &str, expected: &[u16]) {
     let term = Term::new(kind, word.as_bytes());
-    let hits = index.look_up([&term]);
+    let hits = index.look_up([&term]).unwrap();
     let found: Vec<u16> = (0..expected.len() as u32).map(|b| hits.of_block(&term, b)).collect();
     assert_eq!(found, expected, "{word}");
 }

@@ -19,6 +19,9 @@ use std::ops::Range;
 
 /// Blocks of a section at most: their numbers take two bytes.
 pub(super) const BLOCKS_MAX: u32 = 1 << 16;
+/// Bytes of a page at most that is written, fewer than may be read: of what is in an archive a page is fetched
+/// for each lookup.
+const CUT_BYTES: usize = 16 << 10;
 /// Blocks up to which a term's pairs cost less than a set.
 const PAIRS_MAX: usize = 4;
 /// Bits of a hash that are kept at least, and at most.
@@ -81,7 +84,7 @@ impl IdsBuilder {
 /// Encodes pairs of these hashes as one page, or as those of the lower and the upper half.
 fn cut(pairs: &[u64], hashes: Range<u64>, blocks: u32, pages: &mut Vec<(u64, Vec<u8>)>) {
     let len = page_len(pairs, &hashes, blocks);
-    if len <= PAGE_BYTES {
+    if len <= CUT_BYTES {
         let page = encode_page(pairs, &hashes, blocks);
         assert_eq!(page.len(), len, "a page has the length that was counted");
         pages.push((hashes.start, page));

@@ -27,14 +27,16 @@ pub(crate) use check::SectionCheck;
 #[cfg(feature = "testing")]
 pub(crate) use fuzzing::fuzz;
 pub(crate) use hits::{BlockIndex, EVERY_FRAME, FrameMask, SectionHits};
+pub(crate) use pages::Kept;
 
 use super::term::Term;
 use crate::codec::slice::Slice;
-use crate::error::{Error, Result};
-use crate::io::Region;
+use crate::error::{Error, ErrorKind, Result};
 use format::{FRAMES_PER_BLOCK, Head};
 use hits::SectionFrames;
 use pages::{Bytes, Pages};
+use std::collections::BTreeSet;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -69,6 +71,11 @@ struct Parts {
     ids: Pages,
 }
 
+/// Whether it is no fault of the index: the archive can't be read, or the query that reads it is over.
+fn is_of_archive(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Away | ErrorKind::Deadline | ErrorKind::Cancelled)
+}
+
 impl IndexFaults {
     /// How many lookups there were.
     pub(crate) fn count(&self) -> u64 {
@@ -81,25 +88,26 @@ impl IndexFaults {
 }
 
 impl SegmentIndex {
-    /// The index of a section of so many blocks, which all of `region` is; the region begins at
-    /// `offset` of the file. One of an unknown version rules nothing out. Only its head is read.
+    /// The index of a section of so many blocks, which all of `kept` is; it begins at `offset` of the
+    /// file. One of an unknown version rules nothing out. Only its head is read.
     ///
     /// # Errors
     /// `Corrupt` if the head is damaged or of another section, `Io`.
     pub(crate) fn open(
-        region: Region,
+        kept: impl Into<Kept>,
         blocks: usize,
         path: &Arc<Path>,
         offset: u64,
         faults: &IndexFaults,
     ) -> Result<Self> {
-        let head = region
-            .read(|bytes| format::decode(bytes, offset, path))
-            .map_err(|e| Error::io("read", path, e))??;
+        let bytes = Bytes { kept: kept.into(), path: Arc::clone(path), offset };
+        let len = bytes.kept.len();
+        let header = 0..len.min(format::HEADER_LEN);
+        let head = 0..bytes.read(header, |header| format::head_len(header, len))?;
+        let head = bytes.read(head, |bytes| format::decode(bytes, len, offset, path))??;
         let Some(head) = head else {
             return Ok(Self { parts: None, faults: faults.clone() });
         };
-        let bytes = Bytes { region, path: Arc::clone(path), offset };
         if head.blocks as usize != blocks {
             let (expected, found) = (format!("{blocks} blocks"), head.blocks.to_string());
             return Err(bytes.corrupt("segment index", 0, expected, found).into());
@@ -114,19 +122,39 @@ impl SegmentIndex {
     }
 
     /// What is known of these terms.
-    pub(crate) fn look_up<'a>(&self, terms: impl IntoIterator<Item = &'a Term>) -> SectionHits {
-        let Some(parts) = &self.parts else { return SectionHits::default() };
+    ///
+    /// # Errors
+    /// Those of an archive that can't be read, and of a query that ends while it is.
+    pub(crate) fn look_up<'a>(
+        &self,
+        terms: impl IntoIterator<Item = &'a Term>,
+    ) -> Result<SectionHits> {
+        let Some(parts) = &self.parts else { return Ok(SectionHits::default()) };
         let mut hits = std::collections::HashMap::new();
         for term in terms {
             if !hits.contains_key(term) {
-                let frames = parts.frames(term).unwrap_or_else(|_| {
-                    self.faults.add();
-                    SectionFrames::Every
-                });
+                let frames = match parts.frames(term) {
+                    Err(error) if is_of_archive(&error) => return Err(error),
+                    frames => frames.unwrap_or_else(|_| {
+                        self.faults.add();
+                        SectionFrames::Every
+                    }),
+                };
                 hits.insert(term.clone(), frames);
             }
         }
-        SectionHits::new(hits)
+        Ok(SectionHits::new(hits))
+    }
+
+    /// The pages of ids that are read for these terms.
+    pub(crate) fn pages_of<'a>(
+        &self,
+        terms: impl IntoIterator<Item = &'a Term>,
+    ) -> Vec<Range<usize>> {
+        let Some(parts) = &self.parts else { return Vec::new() };
+        let ids = terms.into_iter().filter(|term| term.word_key().is_none());
+        let pages: BTreeSet<usize> = ids.map(|term| parts.page_of(parts.hash(term))).collect();
+        pages.into_iter().filter_map(|page| parts.ids.place(page)).collect()
     }
 
     /// The bytes that it takes on the heap.
@@ -135,7 +163,11 @@ impl SegmentIndex {
         // The weight of a cache's entry must not change: of tantivy's files an open dictionary has
         // a copy of the most part, and it may be opened later.
         let copied: usize = parts.files.lens().map(|(_, len)| len).sum();
-        parts.bytes.region.len() + copied
+        let kept = match &parts.bytes.kept {
+            Kept::Here(region) => region.len(),
+            Kept::There { .. } => parts.words_start,
+        };
+        kept + copied
     }
 
     /// The bytes of its parts, by name.
@@ -144,7 +176,7 @@ impl SegmentIndex {
         let mut sizes = vec![("head".to_owned(), parts.words_start)];
         sizes.extend(parts.files.lens().map(|(name, len)| (format!("words {name}"), len)));
         let words: usize = parts.files.lens().map(|(_, len)| len).sum();
-        let ids = parts.bytes.region.len() - parts.words_start - words;
+        let ids = parts.bytes.kept.len() - parts.words_start - words;
         sizes.push((format!("ids in {} pages", parts.ids.len()), ids));
         sizes
     }
@@ -190,10 +222,7 @@ impl Parts {
         let mut masks = vec![0; self.blocks as usize].into_boxed_slice();
         match term.word_key() {
             Some(key) => {
-                let words = self
-                    .words
-                    .get_or_init(|| WordIndex::open(&self.files, self.frame_count()).ok());
-                let Some(words) = words else {
+                let Some(words) = self.words()? else {
                     let found = "none that opens";
                     return Err(self.bytes.corrupt("word index", 0, "a dictionary", found).into());
                 };
@@ -202,15 +231,37 @@ impl Parts {
                     masks[frame / FRAMES_PER_BLOCK] |= 1 << (frame % FRAMES_PER_BLOCK);
                 })?;
             }
-            None => self.blocks_of(term.hash(), |block| masks[block as usize] = EVERY_FRAME)?,
+            None => self.blocks_of(term, |block| masks[block as usize] = EVERY_FRAME)?,
         }
         Ok(SectionFrames::Of(masks))
     }
 
-    fn blocks_of(&self, term: u64, found: impl FnMut(u32)) -> Result<()> {
-        let hash = term >> (u64::BITS - u32::from(self.hash_bits));
+    /// The words, `None` if they are damaged. That they can't be read now is not kept.
+    fn words(&self) -> Result<Option<&WordIndex>> {
+        if let Some(words) = self.words.get() {
+            return Ok(words.as_ref());
+        }
+        let words = match WordIndex::open(&self.files, self.frame_count()) {
+            Err(error) if is_of_archive(&error) => return Err(error),
+            words => words.ok(),
+        };
+        Ok(self.words.get_or_init(|| words).as_ref())
+    }
+
+    /// What the id map knows a term by.
+    fn hash(&self, term: &Term) -> u64 {
+        term.hash() >> (u64::BITS - u32::from(self.hash_bits))
+    }
+
+    /// The page of the id map on which a hash would be.
+    fn page_of(&self, hash: u64) -> usize {
         // The first page begins at hash 0.
-        let page = self.firsts.partition_point(|first| *first <= hash).saturating_sub(1);
+        self.firsts.partition_point(|first| *first <= hash).saturating_sub(1)
+    }
+
+    fn blocks_of(&self, term: &Term, found: impl FnMut(u32)) -> Result<()> {
+        let hash = self.hash(term);
+        let page = self.page_of(hash);
         let end = self.firsts.get(page + 1).copied().unwrap_or(1 << self.hash_bits);
         let hashes = self.firsts[page]..end;
         let offset = self.bytes.offset;

@@ -1,9 +1,13 @@
 //! Pages of an index part: verified by their checksums when they are first touched.
 //!
 //! - `G1` No byte is given to anyone before the checksum of its page was found right.
+//! - `G2` Of a part that is not on this machine, or that is encrypted, only the pages that are asked for are
+//!   read, each time anew.
 
+use crate::cold;
 use crate::error::{Corruption, Error, Result};
-use crate::io::Region;
+use crate::io::{File, Region};
+use std::io;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -12,10 +16,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Bytes of a page at most.
 pub(super) const PAGE_BYTES: usize = 64 << 10;
 
+/// The bytes of an index part.
+#[derive(Debug, Clone)]
+pub(crate) enum Kept {
+    /// All of them, in memory or mapped.
+    Here(Region),
+    /// In a file, to be read as they are needed: the part begins at `start` and has `len` bytes.
+    There { file: Arc<dyn File>, start: u64, len: usize },
+}
+
 /// Where the bytes of an index part are, and in which file they are, for messages.
 #[derive(Debug, Clone)]
 pub(super) struct Bytes {
-    pub(super) region: Region,
+    pub(super) kept: Kept,
     pub(super) path: Arc<Path>,
     pub(super) offset: u64,
 }
@@ -30,10 +43,47 @@ pub(super) struct Pages {
 
 #[derive(Debug)]
 struct Page {
-    /// In the region.
+    /// In the part.
     range: Range<usize>,
     crc: u32,
     is_verified: AtomicBool,
+}
+
+impl Kept {
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Here(region) => region.len(),
+            Self::There { len, .. } => *len,
+        }
+    }
+
+    /// Whether what was verified once stays as it is.
+    fn stays(&self) -> bool {
+        matches!(self, Self::Here(_))
+    }
+
+    /// Runs `work` on a range of the bytes; `None` if it lies outside of them.
+    pub(super) fn read<T>(
+        &self,
+        range: Range<usize>,
+        work: impl FnOnce(&[u8]) -> T,
+    ) -> io::Result<Option<T>> {
+        match self {
+            Self::Here(region) => region.read(|bytes| bytes.get(range).map(work)),
+            Self::There { len, .. } if range.start > range.end || range.end > *len => Ok(None),
+            Self::There { file, start, .. } => {
+                let mut bytes = vec![0; range.len()];
+                file.read_exact_at(&mut bytes, start.saturating_add(range.start as u64))?;
+                Ok(Some(work(&bytes)))
+            }
+        }
+    }
+}
+
+impl From<Region> for Kept {
+    fn from(region: Region) -> Self {
+        Self::Here(region)
+    }
 }
 
 impl Bytes {
@@ -53,14 +103,14 @@ impl Bytes {
         }
     }
 
-    /// Runs `work` on a range of the region.
+    /// Runs `work` on a range of the part.
     pub(super) fn read<T>(&self, range: Range<usize>, work: impl FnOnce(&[u8]) -> T) -> Result<T> {
-        let read = self.region.read(|bytes| bytes.get(range.clone()).map(work));
+        let read = self.kept.read(range.clone(), work);
         match read.map_err(|e| Error::io("read", &self.path, e))? {
             Some(done) => Ok(done),
             None => {
                 let expected = format!("{} bytes", range.len());
-                let found = format!("{} bytes in all", self.region.len());
+                let found = format!("{} bytes in all", self.kept.len());
                 Err(self.corrupt("segment index", range.start, expected, found).into())
             }
         }
@@ -68,7 +118,7 @@ impl Bytes {
 }
 
 impl Pages {
-    /// Pages of these lengths and checksums, from byte `start` of the region on.
+    /// Pages of these lengths and checksums, from byte `start` of the part on.
     pub(super) fn new(
         bytes: Bytes,
         what: &'static str,
@@ -88,17 +138,23 @@ impl Pages {
         self.pages.len()
     }
 
+    /// Where a page is in the part, if it is one.
+    pub(super) fn place(&self, index: usize) -> Option<Range<usize>> {
+        self.pages.get(index).map(|page| page.range.clone())
+    }
+
     /// Where the pages' bytes are, for messages.
     pub(super) fn bytes(&self) -> &Bytes {
         &self.bytes
     }
 
-    /// Runs `work` on a page; it also gets the page's place in the region.
+    /// Runs `work` on a page; it also gets the page's place in the part.
     pub(super) fn with<T>(&self, index: usize, work: impl FnOnce(&[u8], usize) -> T) -> Result<T> {
         let page = &self.pages[index];
         let start = page.range.start;
-        self.bytes.read(page.range.clone(), |bytes| {
-            if !page.is_verified.load(Ordering::Relaxed) {
+        let mut work = Some(work);
+        let mut verified = |bytes: &[u8]| {
+            if !self.bytes.kept.stays() || !page.is_verified.load(Ordering::Relaxed) {
                 let crc = crc32fast::hash(bytes);
                 if crc != page.crc {
                     let (expected, found) = (format!("CRC {:08x}", page.crc), format!("{crc:08x}"));
@@ -106,8 +162,15 @@ impl Pages {
                 }
                 page.is_verified.store(true, Ordering::Relaxed);
             }
+            let work = work.take().expect("it is read again only if this was not reached");
             Ok(work(bytes, start))
-        })?
+        };
+        match &self.bytes.kept {
+            Kept::Here(_) => self.bytes.read(page.range.clone(), verified)?,
+            Kept::There { file, .. } => {
+                cold::verified(&**file, || self.bytes.read(page.range.clone(), &mut verified)?)
+            }
+        }
     }
 
     /// Verifies every page.

@@ -22,7 +22,7 @@ fn build(blocks: &[Rows]) -> Vec<u8> {
 
 fn open(bytes: Vec<u8>, blocks: usize) -> Result<SegmentIndex> {
     let path: Arc<Path> = Path::new("test").into();
-    SegmentIndex::open(Region::owned(bytes), blocks, &path, 0, &IndexFaults::default())
+    SegmentIndex::open(crate::io::Region::owned(bytes), blocks, &path, 0, &IndexFaults::default())
 }
 
 fn word(text: &str) -> Term {
@@ -30,7 +30,7 @@ fn word(text: &str) -> Term {
 }
 
 fn masks(index: &SegmentIndex, term: &Term, blocks: u32) -> Vec<FrameMask> {
-    let hits = index.look_up([term]);
+    let hits = index.look_up([term]).unwrap();
     (0..blocks).map(|block| hits.of_block(term, block)).collect()
 }
 
@@ -72,7 +72,7 @@ fn words_name_their_frames_and_ids_their_blocks() {
     assert_eq!(index.faults.count(), 0);
     let sizes: usize = index.sizes().iter().map(|(_, len)| len).sum();
     assert_eq!((sizes, index.verify().expect("undamaged")), (bytes.len(), 6));
-    let hits = index.look_up([&word("absent"), &word("late")]);
+    let hits = index.look_up([&word("absent"), &word("late")]).unwrap();
     assert!(hits.lacks(&word("absent")) && !hits.lacks(&word("late")));
     assert!(!hits.lacks(&word("not asked for")));
 }
@@ -117,7 +117,7 @@ fn the_same_blocks_give_the_same_bytes() {
 #[test]
 fn an_index_without_blocks_or_terms_opens() {
     let none = open(build(&[]), 0).expect("just written");
-    assert!(none.look_up([&word("a")]).lacks(&word("a")));
+    assert!(none.look_up([&word("a")]).unwrap().lacks(&word("a")));
     let empty = open(build(&[messages(&["-"])]), 1).expect("just written");
     for term in [word("a"), word("a1")] {
         assert_eq!(masks(&empty, &term, 1), [0]);
@@ -198,7 +198,7 @@ fn what_makes_tantivy_panic_is_an_absent_index() {
             }
         }
         let index = open(format::encode(1, &files, &ids), 1).expect("its head is right");
-        index.look_up([&word("common"), &word("words"), &word("zzz")]);
+        index.look_up([&word("common"), &word("words"), &word("zzz")]).unwrap();
         faults += index.faults.count();
     }
     assert!(faults > 30, "{faults}");

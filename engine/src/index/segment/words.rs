@@ -9,6 +9,7 @@
 
 use super::pages::Pages;
 use crate::error::{Error, Result};
+use parking_lot::Mutex;
 use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -173,6 +174,7 @@ impl TokenStream for WordsOf<'_> {
 /// An open dictionary.
 pub(super) struct WordIndex {
     inverted: Arc<InvertedIndexReader>,
+    files: Arc<Files>,
     path: Arc<Path>,
     frames: u32,
 }
@@ -202,16 +204,18 @@ impl WordIndex {
                 return Err(tantivy::TantivyError::SystemError(message));
             }
             SegmentReader::open(segment)?.inverted_index(field)
-        })?;
-        Ok(Self { inverted, path, frames })
+        });
+        let inverted = inverted.map_err(|error| files.why(error))?;
+        Ok(Self { inverted, files: Arc::clone(files), path, frames })
     }
 
     /// Gives the frames that hold a word, by its key, to `found`.
     pub(super) fn look_up(&self, key: &[u8], found: impl FnMut(u32)) -> Result<()> {
-        guarded(&self.path, || match self.inverted.terms().get(key)? {
+        let found = guarded(&self.path, || match self.inverted.terms().get(key)? {
             Some(info) => self.postings(&info, found),
             None => Ok(()),
-        })
+        });
+        found.map_err(|error| self.files.why(error))
     }
 
     /// How many words there are.
@@ -244,6 +248,8 @@ pub(super) struct Files {
     pages: Pages,
     /// Names, and where each file lies in the pages.
     files: Vec<(String, std::ops::Range<usize>)>,
+    /// Why a page could not be read last: tantivy does not hand on errors whole.
+    failed: Mutex<Option<Error>>,
 }
 
 impl Files {
@@ -255,11 +261,16 @@ impl Files {
             at += len;
             (name, start..at)
         };
-        Self { files: files.into_iter().map(place).collect(), pages }
+        Self { files: files.into_iter().map(place).collect(), pages, failed: Mutex::new(None) }
     }
 
     pub(super) fn pages(&self) -> &Pages {
         &self.pages
+    }
+
+    /// Why something failed that reads the files.
+    fn why(&self, error: Error) -> Error {
+        self.failed.lock().take().unwrap_or(error)
     }
 
     /// The names and lengths of the files.
@@ -280,7 +291,11 @@ impl Files {
                 copy.extend_from_slice(part);
                 part.len()
             });
-            match taken.map_err(io::Error::other)? {
+            let taken = taken.map_err(|error| {
+                *self.failed.lock() = Some(error.clone());
+                io::Error::other(error)
+            });
+            match taken? {
                 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
                 taken => at += taken,
             }

@@ -2,7 +2,8 @@
 //! deliver, raises SIGBUS, which ends a process. For a mapping of ours the handler puts a page of
 //! zeros in the place of the missing one, marks the mapping, and lets the thread go on: whoever
 //! reads finds the mark before the bytes are believed. The idea is that of systemd's
-//! `src/basic/sigbus.c`. A fault elsewhere is handled as if we were not there.
+//! `src/basic/sigbus.c`. A fault elsewhere is handled as if we were not there; a signal that someone
+//! sends ends the process, unless it is ignored, and never disarms the guard.
 //!
 //! - `G1` the handler only loads and stores atomics, makes system calls, and returns.
 //! - `G2` a mapping is marked before its zeros can be read, by this thread or another.
@@ -69,6 +70,7 @@ extern "C" fn on_sigbus(signal: c_int, info: *mut libc::siginfo_t, _context: *mu
     let Some(guard) = GUARD.get() else { return };
     // SAFETY: with SA_SIGINFO the kernel passes a pointer to an initialised siginfo.
     let code = unsafe { (*info).si_code };
+    // Not that of another process or of a program (`SI_USER` and below).
     let is_fault = code > 0;
     if is_fault {
         // SAFETY: as above; for SIGBUS of the kernel (code > 0) the union holds an address.
@@ -77,14 +79,24 @@ extern "C" fn on_sigbus(signal: c_int, info: *mut libc::siginfo_t, _context: *mu
             return;
         }
     }
-    // SAFETY: the action is one that the kernel gave us; sigaction and raise may be called here.
+    if is_fault {
+        // The instruction that faulted is run again, and faults again.
+        // SAFETY: the action is one that the kernel gave us; sigaction may be called here.
+        unsafe { libc::sigaction(signal, &raw const guard.previous, ptr::null_mut()) };
+    } else if guard.previous.sa_sigaction != libc::SIG_IGN {
+        end(signal);
+    }
+}
+
+/// Ends the process, as a signal that someone sends does where nobody handles it. Not by the
+/// handler that was there before: the standard library's lets such a signal pass, and we would be
+/// gone.
+#[expect(unsafe_code, reason = "calls the system in a signal handler")]
+fn end(signal: c_int) {
+    // SAFETY: both may be called here. The signal is delivered when this handler returns.
     unsafe {
-        libc::sigaction(signal, &raw const guard.previous, ptr::null_mut());
-        // The instruction that faulted is run again, and faults again. A signal that someone sent
-        // has to be sent again; it is delivered when this handler returns.
-        if !is_fault {
-            libc::raise(signal);
-        }
+        libc::signal(signal, libc::SIG_DFL);
+        libc::raise(signal);
     }
 }
 

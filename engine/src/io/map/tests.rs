@@ -172,18 +172,43 @@ fn a_fault_elsewhere_still_ends_the_process() {
     assert_eq!(output.status.signal(), Some(libc::SIGBUS), "{output:?}");
 }
 
-/// So does a signal that someone sends.
+/// So does a signal that someone sends, and at once: it was passed on to the handler of the standard
+/// library, which swallowed it, and the guard was gone from then on.
 #[test]
 fn a_signal_that_is_sent_still_ends_the_process() {
     if is_child("sent") {
         super::guard::install().unwrap();
-        // The standard library's handler, which was there before, lets the first one pass.
-        send_to_this_thread();
         send_to_this_thread();
         std::process::exit(0);
     }
     let output = run_child("sent", "a_signal_that_is_sent_still_ends_the_process");
     assert_eq!(output.status.signal(), Some(libc::SIGBUS), "{output:?}");
+}
+
+/// Who started the process may have wanted that such signals are ignored; faults are guarded all
+/// the same.
+#[test]
+fn a_signal_that_is_ignored_disarms_nothing() {
+    if !is_child("ignored") {
+        let output = run_child("ignored", "a_signal_that_is_ignored_disarms_nothing");
+        assert!(output.status.success(), "{output:?}");
+        return;
+    }
+    ignore_the_signal();
+    let dir = tempfile::tempdir().unwrap();
+    let path = file_of(dir.path(), "cut", 32 * KIB);
+    let region = open(&path).region(0..32 * KIB).unwrap();
+    assert!(is_mapped(&region));
+    send_to_this_thread();
+    send_to_this_thread();
+    cut(&path, 0);
+    assert!(region.read(|bytes| bytes.iter().map(|byte| u64::from(*byte)).sum::<u64>()).is_err());
+}
+
+#[expect(unsafe_code, reason = "there is no safe wrapper in use")]
+fn ignore_the_signal() {
+    // SAFETY: takes integers; no handler is run.
+    assert_ne!(unsafe { libc::signal(libc::SIGBUS, libc::SIG_IGN) }, libc::SIG_ERR);
 }
 
 #[expect(unsafe_code, reason = "maps a file without a guard, to see the process end")]

@@ -36,9 +36,15 @@ impl Matcher {
                 Some(Finder::Phrase(phrase))
             }
             Self::Pattern { literal: Some(literal), .. } => Some(Finder::Literal(literal)),
+            // What is empty is found nowhere in particular.
+            Self::Same(text) if !text.needle().is_empty() => Some(Finder::Literal(text)),
+            Self::Wildcard(wildcard) if wildcard.longest().is_ascii() => {
+                Some(Finder::Phrase(wildcard.longest()))
+            }
             // A number can be written in many ways.
             Self::Any | Self::Term(_) | Self::Words { .. } | Self::Whole { .. } => None,
-            Self::Order { .. } | Self::Pattern { literal: None, .. } => None,
+            Self::Same(_) | Self::Wildcard(_) | Self::Range(_) | Self::Network(..) => None,
+            Self::Pattern { literal: None, .. } => None,
         }
     }
 }

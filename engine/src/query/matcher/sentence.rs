@@ -13,10 +13,8 @@ use super::Matcher;
 use crate::block::{Epoch, Outline, Sentences, Slot};
 use crate::event::{Kind, Value};
 use crate::index::{Phrase, SLOT, fold_into};
-use crate::query::ast::Comparison;
 use parking_lot::Mutex;
 use phrase::SentencePhrase;
-use std::cmp::Ordering;
 use std::sync::{Arc, Weak};
 
 pub(crate) use pattern::{InWords, PatternSentences};
@@ -87,7 +85,7 @@ fn has_slots(sentence: &[u8]) -> bool {
 }
 
 /// Whether a text of the sentence can be a number: those have nothing else.
-fn may_be_number(sentence: &[u8]) -> bool {
+pub(super) fn may_be_number(sentence: &[u8]) -> bool {
     let is_part = |byte: &u8| match byte {
         b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E' => true,
         _ => Slot::of(*byte).is_some(),
@@ -175,18 +173,41 @@ impl Matcher {
                 let phrase = SentencePhrase::new(&folded);
                 sentences.folded().iter().map(|sentence| phrase.verdict_whole(sentence)).collect()
             }
-            Self::Order { comparison, text, .. } => {
-                let verdict = |sentence| verdict_of_order(*comparison, text.as_bytes(), sentence);
-                sentences.texts().iter().map(verdict).collect()
+            Self::Same(text) => {
+                let mut folded = Vec::new();
+                fold_into(text.needle(), &mut folded);
+                let phrase = SentencePhrase::new(&folded);
+                let sentences = sentences.texts().iter().zip(sentences.folded().iter());
+                let verdict = |(sentence, folded): (&[u8], &[u8])| match has_slots(sentence) {
+                    true => phrase.verdict_whole(folded).min(Verdict::Depends),
+                    false => Verdict::of(sentence == text.needle()),
+                };
+                sentences.map(verdict).collect()
+            }
+            Self::Wildcard(wildcard) => {
+                sentences.texts().iter().map(|sentence| wildcard.verdict(sentence)).collect()
+            }
+            Self::Range(bounds) => {
+                sentences.texts().iter().map(|sentence| bounds.verdict(sentence)).collect()
+            }
+            Self::Network(_, as_text) => {
+                let mut verdicts = as_text.verdicts(sentences);
+                for (sentence, verdict) in sentences.texts().iter().zip(&mut verdicts) {
+                    // What is known of the text is not known of addresses.
+                    *verdict = match has_slots(sentence) {
+                        true => (*verdict).max(Verdict::Depends),
+                        false => {
+                            Verdict::of(self.matches(Value { kind: Kind::String, text: sentence }))
+                        }
+                    };
+                }
+                verdicts
             }
             Self::Pattern { regex, sentences: pattern, .. } => {
                 sentences.texts().iter().map(|sentence| pattern.verdict(regex, sentence)).collect()
             }
         };
-        if let Self::Words { number: Some(_), .. }
-        | Self::Whole { number: Some(_), .. }
-        | Self::Order { number: Some(_), .. } = self
-        {
+        if let Self::Words { number: Some(_), .. } | Self::Whole { number: Some(_), .. } = self {
             self.look_at_numbers(sentences, &mut verdicts);
         }
         verdicts
@@ -228,23 +249,9 @@ impl Matcher {
 }
 
 impl Verdict {
-    fn of(passes: bool) -> Self {
+    pub(super) fn of(passes: bool) -> Self {
         if passes { Self::Always } else { Self::Never }
     }
-}
-
-/// How the texts of a sentence, which are no numbers, stand to a text: what is before the first
-/// variable often tells.
-fn verdict_of_order(comparison: Comparison, text: &[u8], sentence: &[u8]) -> Verdict {
-    let start = sentence.iter().position(|byte| Slot::of(*byte).is_some());
-    let known = &sentence[..start.unwrap_or(sentence.len())];
-    if start.is_some() && known.len() < text.len() && text.starts_with(known) {
-        return Verdict::Depends;
-    }
-    // A variable behind `known` has bytes: what is `text` and goes on is greater.
-    let is_equal = start.is_none() && known == text;
-    let order = known.cmp(text).then(if is_equal { Ordering::Equal } else { Ordering::Greater });
-    Verdict::of(comparison.holds(order))
 }
 
 /// The slot that a sentence begins with.

@@ -1,8 +1,8 @@
 //! How a matcher judges the values of typed columns, without writing out their text.
 
 use super::Matcher;
+use super::bounds::{Bounds, OfNumbers};
 use crate::block::{Ids, NumberRange};
-use crate::query::ast::Comparison;
 use crate::value::Number;
 use std::cmp::Ordering;
 
@@ -18,8 +18,8 @@ pub(crate) enum NumberTest<'a> {
     None,
     /// Those equal to this one pass.
     Equal(&'a Number),
-    /// Those in this order to this one pass.
-    Order(Comparison, &'a Number),
+    /// Those within pass.
+    Range(&'a Bounds),
     /// Their text decides.
     Text,
 }
@@ -45,17 +45,20 @@ impl Matcher {
             Self::Words { number: Some(number), .. } | Self::Whole { number: Some(number), .. } => {
                 NumberTest::Equal(number)
             }
-            Self::Order { comparison, number: Some(number), .. } => {
-                NumberTest::Order(*comparison, number)
-            }
+            Self::Range(bounds) => match bounds.of_numbers() {
+                OfNumbers::Value => NumberTest::Range(bounds),
+                OfNumbers::None => NumberTest::None,
+                OfNumbers::Text => NumberTest::Text,
+            },
+            // An address is no number.
+            Self::Network(_, as_text) => as_text.number_test(),
             Self::Term(phrase) | Self::Words { phrase, .. } if !phrase.is_made_of(NUMBER_BYTES) => {
                 NumberTest::None
             }
             // A text that is no number is not the whole of one either.
             Self::Whole { .. } => NumberTest::None,
-            Self::Term(_) | Self::Words { .. } | Self::Order { .. } | Self::Pattern { .. } => {
-                NumberTest::Text
-            }
+            Self::Term(_) | Self::Words { .. } | Self::Pattern { .. } => NumberTest::Text,
+            Self::Same(_) | Self::Wildcard(_) => NumberTest::Text,
         }
     }
 
@@ -75,9 +78,13 @@ impl Matcher {
             Self::Term(phrase) | Self::Words { phrase, number: None } => equal(phrase.folded()),
             Self::Whole { text, number: None } => equal(text.to_ascii_lowercase().as_bytes()),
             // `12345678901234e5` is an id and a number.
-            Self::Words { .. } | Self::Whole { .. } | Self::Order { .. } | Self::Pattern { .. } => {
+            Self::Words { .. } | Self::Whole { .. } | Self::Range(_) | Self::Pattern { .. } => {
                 IdTest::Text
             }
+            Self::Same(text) => equal(text.needle()),
+            Self::Wildcard(_) => IdTest::Text,
+            // An address of hexadecimal digits has colons.
+            Self::Network(_, as_text) => as_text.id_test(width),
         }
     }
 }
@@ -89,7 +96,7 @@ impl NumberTest<'_> {
             Self::All => true,
             Self::None => false,
             Self::Equal(wanted) => number == *wanted,
-            Self::Order(comparison, wanted) => comparison.holds(number.cmp(wanted)),
+            Self::Range(bounds) => bounds.contain_number(number),
             Self::Text => unreachable!("the text of a number decides, not its value"),
         }
     }
@@ -104,10 +111,7 @@ impl NumberTest<'_> {
             Self::Equal(wanted) => {
                 min.cmp(wanted) != Ordering::Greater && max.cmp(wanted) != Ordering::Less
             }
-            // An order that neither end has, no number between them has.
-            Self::Order(comparison, wanted) => {
-                comparison.holds(min.cmp(wanted)) || comparison.holds(max.cmp(wanted))
-            }
+            Self::Range(bounds) => bounds.may_contain_one_of(range),
         }
     }
 }

@@ -4,11 +4,11 @@ use crate::limits::{REGEX_BYTES_MAX, REGEX_DFA_BYTES_MAX};
 use crate::query::ast::Pattern;
 use regex::bytes::RegexBuilder;
 
-/// The pattern of this source, or in a few words what is wrong with it.
-pub(super) fn compile(source: String) -> Result<Pattern, String> {
+/// The pattern of this source, the `nth` of its query from 1, or in a few words what is wrong with it.
+pub(super) fn compile(source: String, nth: usize) -> Result<Pattern, String> {
     let regex = RegexBuilder::new(&source)
         .size_limit(REGEX_BYTES_MAX)
-        .dfa_size_limit(REGEX_DFA_BYTES_MAX)
+        .dfa_size_limit(REGEX_DFA_BYTES_MAX / nth)
         .build()
         .map_err(|e| reason(&e))?;
     Ok(Pattern { source, regex })

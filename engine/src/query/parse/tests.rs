@@ -1,4 +1,6 @@
 use super::*;
+use crate::limits::{QUERY_NAME_BYTES_MAX, QUERY_REGEXES_MAX, QUERY_TERMS_MAX};
+use crate::query::ast::{Bound, Range, Test};
 use proptest::prelude::*;
 
 /// A compact form of the syntax, for tables.
@@ -17,7 +19,10 @@ fn show(filter: &Filter) -> String {
             match &leaf.test {
                 Test::Text(text) if leaf.field.is_none() => format!("'{text}'"),
                 Test::Text(text) => format!("{field}='{text}'"),
-                Test::Compare(comparison, text) => format!("{field}{}'{text}'", sign(*comparison)),
+                Test::Same(text) => format!("{field}=='{text}'"),
+                Test::Wildcard(wildcard) => format!("{field}%'{}'", wildcard.pieces.join("'*'")),
+                Test::Network(_, text) => format!("{field}in'{text}'"),
+                Test::Range(range) => format!("{field}{}", show_range(range)),
                 Test::Exists => format!("{field}?"),
                 Test::Regex(pattern) => format!("{field}~'{}'", pattern.source),
             }
@@ -25,40 +30,14 @@ fn show(filter: &Filter) -> String {
     }
 }
 
-fn sign(comparison: Comparison) -> &'static str {
-    match comparison {
-        Comparison::Greater => ">",
-        Comparison::GreaterOrEqual => ">=",
-        Comparison::Less => "<",
-        Comparison::LessOrEqual => "<=",
-    }
-}
-
-/// A query that has this syntax.
-fn write(filter: &Filter) -> String {
-    let quote = |text: &str| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
-    let join = |members: &[Filter], by: &str| {
-        let members: Vec<String> = members.iter().map(write).collect();
-        format!("({})", members.join(by))
-    };
-    match filter {
-        Filter::All => "*".into(),
-        Filter::And(all) => join(all, " "),
-        Filter::Or(any) => join(any, " OR "),
-        Filter::Not(inner) => format!("NOT {}", write(inner)),
-        Filter::Leaf(leaf) => {
-            let value = match &leaf.test {
-                Test::Text(text) => quote(text),
-                Test::Compare(comparison, text) => format!("{}{}", sign(*comparison), quote(text)),
-                Test::Exists => "*".into(),
-                Test::Regex(pattern) => format!("~{}", quote(&pattern.source)),
-            };
-            match &leaf.field {
-                Some(field) => format!("{}:{value}", quote(&field.name)),
-                None => value,
-            }
+fn show_range(range: &Range) -> String {
+    let side = |bound: &Option<Bound>, sign: &str| match bound {
+        Some(bound) => {
+            format!("{sign}{}'{}'", if bound.inclusive { "=" } else { "" }, bound.text)
         }
-    }
+        None => String::new(),
+    };
+    format!("{}{}", side(&range.lower, ">"), side(&range.upper, "<"))
 }
 
 #[test]
@@ -70,6 +49,10 @@ fn texts_and_their_syntax() {
         ("*", "*"),
         ("(*)", "*"),
         ("-*", "(not *)"),
+        ("**:*", "*"),
+        ("*:* -a", "(and * (not 'a'))"),
+        ("\"*:*\"", "'*:*'"),
+        ("*:*:*", "%''*':'*':'*''"),
         // Words and phrases.
         ("timeout", "'timeout'"),
         ("  timeout  ", "'timeout'"),
@@ -118,7 +101,40 @@ fn texts_and_their_syntax() {
         ("user_id:*", "user_id?"),
         ("user_id:\\*", "user_id='*'"),
         ("user_id:\"*\"", "user_id='*'"),
-        ("user_id:a*", "user_id='a*'"),
+        ("user_id:a*", "user_id%'a'*''"),
+        ("user_id:*a", "user_id%''*'a'"),
+        ("user_id:**a***b**", "user_id%''*'a'*'b'*''"),
+        ("user_id:\"a*\"", "user_id='a*'"),
+        ("user_id:a\\*", "user_id='a*'"),
+        ("user_id:**", "user_id?"),
+        ("conn*", "%'conn'*''"),
+        ("-GET*/orders", "(not %'GET'*'/orders')"),
+        ("** x", "(and * 'x')"),
+        // Exactly, ranges, networks.
+        ("service==Foo", "service=='Foo'"),
+        ("service:==Foo", "service=='Foo'"),
+        ("-service==\"a b\" c", "(and (not service=='a b') 'c')"),
+        ("\"odd name\"==x", "odd name=='x'"),
+        ("a==b*", "a=='b*'"),
+        ("a=b==c", "'a=b==c'"),
+        ("1==1", "'1==1'"),
+        ("a:[1 TO 5]", "a>='1'<='5'"),
+        ("a:{1 TO 5]", "a>'1'<='5'"),
+        ("a:[ 1.5  TO \"x y\" } b", "(and a>='1.5'<'x y' 'b')"),
+        ("a:[* TO 5}", "a<'5'"),
+        ("a:[5 TO *]", "a>='5'"),
+        ("a:([1 TO 2] OR {7 TO 8})", "(or a>='1'<='2' a>'7'<'8')"),
+        ("a:[1]", "a='[1]'"),
+        ("a:{id}", "a='{id}'"),
+        ("a:[x y", "(and a='[x' 'y')"),
+        ("[1 TO 5]", "(and '[1' 'TO' '5]')"),
+        ("ip:10.0.0.0/8", "ipin'10.0.0.0/8'"),
+        ("ip:(10.0.0.0/8 OR fe80::/10)", "(or ipin'10.0.0.0/8' ipin'fe80::/10')"),
+        ("ip:\"10.0.0.0/8\"", "ip='10.0.0.0/8'"),
+        ("ip:10.0.0.0/33", "ip='10.0.0.0/33'"),
+        ("ip:::1/128 ip:::/0", "(and ipin'::1/128' ipin'::/0')"),
+        ("ip:::1", "ip='::1'"),
+        ("10.0.0.0/8", "'10.0.0.0/8'"),
         ("user_id:\"\"", "user_id=''"),
         ("order.items.0.id:7", "order.items.0.id='7'"),
         ("app.kubernetes.io/name:x", "app.kubernetes.io/name='x'"),
@@ -166,6 +182,8 @@ fn texts_and_their_syntax() {
         ("10.0.0.1:8080", "'10.0.0.1:8080'"),
         ("[::1]:80", "'[::1]:80'"),
         ("::1", "'::1'"),
+        ("a|b c|stat", "(and 'a|b' 'c|stat')"),
+        ("at Foo.run(Foo.java):12", "(and 'at' 'Foo.run(Foo.java):12')"),
         ("fe80::1", "'fe80::1'"),
         ("std::fs::read()", "'std::fs::read()'"),
         ("[ERROR]", "'[ERROR]'"),
@@ -215,6 +233,8 @@ fn errors_say_what_and_where() {
         ("a AND OR b", 6..8, "expected a term after AND, found OR"),
         ("a OR AND b", 5..8, "expected a term after OR, found AND"),
         ("(a OR) b", 3..5, "expected a term after OR, found `)`"),
+        ("a || b", 2..4, "`||` is written OR"),
+        ("(a || b) c", 3..5, "`||` is written OR"),
         ("NOT AND", 4..7, "expected a term after NOT, found AND"),
         ("-(", 1..2, "expected `)` to close this parenthesis"),
         ("-\"", 1..2, "expected `\"` to close this quote"),
@@ -226,6 +246,15 @@ fn errors_say_what_and_where() {
         ("(a:)", 1..3, "expected a value right behind `a:`; to search for this text, quote it"),
         ("a:>", 0..3, "expected a value right behind `a:>`; to search for this text, quote it"),
         ("a:>= 5", 0..4, "expected a value right behind `a:>=`; to search for this text, quote it"),
+        (
+            "x a\\ b*",
+            2..7,
+            "a word with `*` has no blanks; for texts with gaps there are patterns: ~\"a .*b\"",
+        ),
+        ("a==", 0..3, "expected a value right behind `a==`; to search for this text, quote it"),
+        ("x a:[1 TO ]", 4..10, "expected the end of the range behind TO: a value, or `*`"),
+        ("x a:[1 TO 5", 4..5, "expected `]` or `}` to close this range"),
+        ("a:[1 TO 5 6]", 2..3, "expected `]` or `}` to close this range"),
         ("\"\"", 0..2, "expected text between the quotes"),
         ("x a:/(b/", 2..8, "bad regular expression: unclosed group"),
         (
@@ -274,9 +303,28 @@ fn limits_are_errors_and_what_is_within_is_not() {
 
 #[test]
 fn no_text_takes_more_than_linear_time_or_deep_stacks() {
-    for unit in
-        ["-", "- ", "NOT ", "(", "a(", "-(", "-NOT(", "\\", "/", "a:/", "\"", "a:(", "f(x", "f(x)"]
-    {
+    for unit in [
+        "-",
+        "- ",
+        "NOT ",
+        "(",
+        "a(",
+        "-(",
+        "-NOT(",
+        "\\",
+        "/",
+        "a:/",
+        "\"",
+        "a:(",
+        "f(x",
+        "f(x)",
+        "*",
+        "a:[",
+        "a:[1 TO ",
+        "a:[1 TO 2] ",
+        "a*",
+        "a==",
+    ] {
         let text = unit.repeat(QUERY_BYTES_MAX / unit.len());
         drop(parse(&text));
     }
@@ -317,7 +365,8 @@ fn queries() -> impl Strategy<Value = String> {
         3 => prop::sample::select(vec![
             " ", " ", " ", "a", "bc", "é", "0", "1.5", ":", "\"", "(", ")", "/", "\\", "-", "*",
             "~", ">", "<", "=", "AND", "OR", "NOT", " AND ", " OR ", " NOT ", "a:", "x.y:", "b:(",
-            ":/", "/ ", "~\"", "\" ", "{", "@", "::", "://", "日",
+            ":/", "/ ", "~\"", "\" ", "{", "@", "::", "://", "日", "==", "a==", ":[", " TO ", "]",
+            "}", "[1 TO 2}", ":10.0.0.0/8", "*",
         ]).prop_map(str::to_owned),
         1 => "\\PC{0,3}",
     ];
@@ -351,7 +400,7 @@ fn check(text: &str) -> Result<(), TestCaseError> {
         Err(e) => prop_assert!(text.get(e.span.clone()).is_some(), "{}: {:?}", text, e),
         Ok(filter) => {
             check_syntax(&filter);
-            let written = write(&filter);
+            let written = filter.to_string();
             let again = parse(&written);
             let again = again.map_err(|e| TestCaseError::fail(format!("{written}: {e}")))?;
             prop_assert_eq!(show(&again), show(&filter), "{}", written);

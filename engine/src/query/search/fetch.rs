@@ -4,7 +4,7 @@ use super::pass::Pass;
 use super::{ALONE_OPENED_MAX, Hit, Part, Search};
 use crate::engine::Shared;
 use crate::error::Result;
-use crate::limits::{FETCH_BYTES_MAX, PAGE_BYTES_MAX};
+use crate::limits::FETCH_BYTES_MAX;
 use crate::pool::{Consumer, Pool, Reservation};
 use crate::query::request::EventRecord;
 use crate::query::table::Source;
@@ -25,6 +25,17 @@ struct ManyFetches {
     page: Mutex<Option<Page>>,
 }
 
+/// Once its time is over, a page's events are fetched from so many sources at a time.
+const LATE_SOURCES_MAX: usize = 2;
+
+/// The events of a page, and their memory.
+pub(super) struct Fetched {
+    pub(super) events: Vec<EventRecord>,
+    pub(super) memory: Reservation,
+    /// Hits that are done with: their events are there, unless they are damaged.
+    pub(super) taken: usize,
+}
+
 /// The events that are wanted of one source.
 struct Fetch {
     index: usize,
@@ -33,7 +44,7 @@ struct Fetch {
     wanted: Vec<(usize, usize)>,
 }
 
-/// Events, by place, and the memory of all of the page.
+/// Events that are fetched at once, by place, and their memory.
 struct Page {
     events: Vec<Option<EventRecord>>,
     bytes: usize,
@@ -50,45 +61,63 @@ struct Bounds {
 }
 
 impl Bounds {
-    fn of(pool: &Pool) -> Self {
+    fn of(pool: &Pool, page_bytes_max: usize) -> Self {
         let share = pool.share(Consumer::Query);
-        Self { page: PAGE_BYTES_MAX.min(share / 8), fetch: FETCH_BYTES_MAX.min(share / 4) }
+        Self { page: page_bytes_max.min(share / 8), fetch: FETCH_BYTES_MAX.min(share / 4) }
     }
 }
 
 impl Search<'_> {
     /// The events of the hits, in their order, as many as one page may take: at least one, for the
-    /// next page has to get further. With their memory.
-    pub(super) fn fetch_page(&mut self, hits: &[Hit]) -> Result<(Vec<EventRecord>, Reservation)> {
-        let mut events: Vec<EventRecord> = Vec::new();
-        let mut memory = self.shared.pool.reserve(Consumer::Query, 0)?;
-        let bounds = Bounds::of(&self.shared.pool);
+    /// next page has to get further. `late`: the query's time is over already.
+    pub(super) fn fetch_page(&mut self, hits: &[Hit], mut late: bool) -> Result<Fetched> {
+        let memory = self.pass.pool.reserve(Consumer::Query, 0)?;
+        let mut fetched = Fetched { events: Vec::new(), memory, taken: 0 };
+        let mut bounds = Bounds::of(&self.pass.pool, self.page_bytes_max);
+        // Each field that is added may be as long as the event.
+        bounds.fetch /= 1 + self.pass.steps.fields_added();
         let mut bytes = 0;
-        let mut rest = hits;
-        while !rest.is_empty() {
-            let (next, later) = rest.split_at(self.fetched_at_once(rest, bounds.fetch));
-            rest = later;
-            let page = self.fetch(next, Page { events: Vec::new(), bytes, memory })?;
-            memory = page.memory;
-            for event in page.events.into_iter().flatten() {
-                bytes += event.bytes();
-                if bytes > bounds.page && !events.is_empty() {
-                    memory.shrink_to(bytes);
-                    return Ok((events, memory));
+        while fetched.taken < hits.len() {
+            let rest = &hits[fetched.taken..];
+            let most = if late { LATE_SOURCES_MAX } else { usize::MAX };
+            let next = &rest[..self.fetched_at_once(rest, bounds.fetch, most)];
+            let pass = Arc::clone(&self.pass);
+            let page = match pass.plan.takes_in("fetch", next.len(), || self.fetch(next)) {
+                Ok(page) => page,
+                Err(error) if !late && self.excuses.admit(&error) => {
+                    late = true;
+                    self.scan.wind_up();
+                    continue;
                 }
-                events.push(event);
+                Err(error) if fetched.taken > 0 => {
+                    self.excuses.excuse(error)?;
+                    return Ok(fetched);
+                }
+                Err(error) => return Err(error),
+            };
+            fetched.memory.merge(page.memory);
+            for event in page.events {
+                let size = event.as_ref().map_or(0, EventRecord::memory_bytes);
+                if bytes + size > bounds.page && !fetched.events.is_empty() {
+                    fetched.memory.shrink_to(bytes);
+                    return Ok(fetched);
+                }
+                bytes += size;
+                fetched.taken += 1;
+                fetched.events.extend(event);
             }
         }
-        Ok((events, memory))
+        Ok(fetched)
     }
 
-    /// Adds the events of the hits, in their order; each source is read once.
-    fn fetch(&mut self, hits: &[Hit], mut page: Page) -> Result<Page> {
+    /// The events of the hits, in their order; each source is read once.
+    fn fetch(&mut self, hits: &[Hit]) -> Result<Page> {
         let mut by_source: BTreeMap<usize, Vec<(usize, usize)>> = BTreeMap::new();
         for (place, (_, source, row)) in hits.iter().enumerate() {
             by_source.entry(*source).or_default().push((*row, place));
         }
-        page.events = vec![None; hits.len()];
+        let memory = self.pass.pool.reserve(Consumer::Query, 0)?;
+        let page = Page { events: vec![None; hits.len()], bytes: 0, memory };
         let fetch = |(index, mut wanted): (usize, Vec<_>)| {
             wanted.sort_unstable();
             Fetch { index, source: Arc::clone(self.source(index)), wanted }
@@ -109,7 +138,8 @@ impl Search<'_> {
             }
         }
         let page = many.page.lock().take().expect("taken once");
-        assert!(page.events.iter().all(Option::is_some), "one event a hit");
+        let is_whole = page.events.iter().all(Option::is_some);
+        assert!(is_whole || !self.excuses.is_whole(), "an event for each hit, or a gap");
         Ok(page)
     }
 
@@ -119,13 +149,13 @@ impl Search<'_> {
     }
 
     /// How many of the hits, from the first on, lie in sources that may be decoded at once.
-    fn fetched_at_once(&self, hits: &[Hit], bytes_max: usize) -> usize {
+    fn fetched_at_once(&self, hits: &[Hit], bytes_max: usize, sources_max: usize) -> usize {
         let mut sources = BTreeSet::new();
         let mut bytes = 0usize;
         for (place, (_, source, _)) in hits.iter().enumerate() {
             if sources.insert(*source) {
                 bytes = bytes.saturating_add(self.source(*source).bytes);
-                if bytes > bytes_max && place > 0 {
+                if (bytes > bytes_max || sources.len() > sources_max) && place > 0 {
                     return place;
                 }
             }
@@ -139,18 +169,22 @@ impl Items for ManyFetches {
         let Fetch { index, source, wanted } = &self.fetches[item];
         let shared = &*self.shared;
         let (opened, _memory) = match self.pass.kept.take(*index) {
-            Some(kept) => kept,
+            Some((opened, memory)) => (Ok(opened), memory),
             None => {
-                let memory = self.pass.kept.reserve(&shared.pool, source.bytes)?;
-                (source.open(shared)?, memory)
+                let memory = self.pass.kept.reserve(&self.pass.pool, source.bytes)?;
+                (source.open(shared), memory)
             }
         };
         let rows: Vec<usize> = wanted.iter().map(|(row, _)| *row).collect();
-        let fetched = opened.with_table(shared, |table| table.fetch(&rows, shared.incarnation))?;
+        let fetched = opened.and_then(|opened| {
+            opened.with_table(shared, |table| table.fetch(&rows, shared.incarnation))
+        });
+        let Some(mut fetched) = self.pass.excuses.piece(fetched)? else { return Ok(()) };
+        fetched.iter_mut().for_each(|event| self.pass.steps.add_fields(event));
         assert_eq!(fetched.len(), wanted.len(), "one event a row");
         let mut page = self.page.lock();
         let Page { events, bytes, memory } = page.as_mut().expect("taken after the last item");
-        *bytes += fetched.iter().map(EventRecord::bytes).sum::<usize>();
+        *bytes += fetched.iter().map(EventRecord::memory_bytes).sum::<usize>();
         memory.grow_to(*bytes, STEP_BYTES)?;
         for (event, (_, place)) in fetched.into_iter().zip(wanted) {
             events[*place] = Some(event);

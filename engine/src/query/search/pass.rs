@@ -1,6 +1,7 @@
 //! The scan of one source for a page, and of many at once.
 
-use super::{Order, TimeRange, rank};
+use super::rank::{Rank, arrival_seq, rank};
+use super::{Order, TimeRange};
 use crate::engine::Shared;
 use crate::error::Result;
 use crate::event::Seq;
@@ -9,16 +10,15 @@ use crate::pool::{Consumer, Pool, Refused, Reservation};
 use crate::query::filter::Plan;
 use crate::query::request::Scanned;
 use crate::query::selection::Selection;
+use crate::query::steps::Steps;
 use crate::query::table::{Opened, Source, Table};
-use crate::scan::Items;
+use crate::scan::{Excuses, Items};
 use crate::timestamp::Timestamp;
+use crate::trace::Pruned;
 use parking_lot::Mutex;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
-
-/// The place of an event in the order asked for: the greater, the earlier on the page.
-pub(super) type Rank = (i64, u64);
 
 /// An event of the page: its rank, its source, its row there.
 pub(super) type Hit = (Rank, usize, usize);
@@ -36,12 +36,16 @@ pub(super) struct Best {
 #[derive(Debug)]
 pub(super) struct Pass {
     pub(super) plan: Plan,
+    pub(super) steps: Steps,
     pub(super) order: Order,
     pub(super) range: TimeRange,
     pub(super) as_of: Seq,
     /// Only events that rank below this are wanted.
     pub(super) below: Option<Rank>,
     pub(super) kept: Kept,
+    /// The query's memory.
+    pub(super) pool: Arc<Pool>,
+    pub(super) excuses: Excuses,
 }
 
 /// Sources that had events for the page, by their index: these events need not be decoded twice.
@@ -56,7 +60,15 @@ pub(super) struct ManySources {
     shared: Arc<Shared>,
     pass: Arc<Pass>,
     sources: Vec<(usize, Arc<Source>)>,
-    found: Mutex<(Best, Scanned)>,
+    found: Mutex<FoundSoFar>,
+}
+
+/// What several threads have found.
+struct FoundSoFar {
+    best: Best,
+    scanned: Scanned,
+    /// Which sources are scanned.
+    done: Vec<bool>,
 }
 
 impl Best {
@@ -109,7 +121,11 @@ impl Kept {
         Self { bytes_max, sources: Mutex::default() }
     }
 
-    fn keep(&self, index: usize, opened: Opened, memory: Reservation) {
+    /// Keeps a source, if there is room and queries don't need the memory for more than time.
+    fn keep(&self, index: usize, opened: Opened, pool: &Pool, memory: Reservation) {
+        if pool.status().queries > pool.share(Consumer::Query) as u64 / 2 {
+            return;
+        }
         let mut sources = self.sources.lock();
         let bytes: usize = sources.values().map(|(_, memory)| memory.bytes()).sum();
         if bytes + memory.bytes() <= self.bytes_max {
@@ -122,15 +138,13 @@ impl Kept {
         self.sources.lock().remove(&index)
     }
 
-    /// Reserves memory; gives back what is kept only to save time if there is no other.
+    /// Reserves memory; gives back what is kept only to save time if there is no other. Another
+    /// thread of the query may have done so meanwhile: it is tried again in any case.
     pub(super) fn reserve(&self, pool: &Arc<Pool>, bytes: usize) -> Result<Reservation, Refused> {
-        match pool.reserve(Consumer::Query, bytes) {
-            Err(_) if !self.sources.lock().is_empty() => {
-                self.sources.lock().clear();
-                pool.reserve(Consumer::Query, bytes)
-            }
-            reservation => reservation,
-        }
+        pool.reserve(Consumer::Query, bytes).or_else(|_| {
+            self.sources.lock().clear();
+            pool.reserve(Consumer::Query, bytes)
+        })
     }
 }
 
@@ -139,7 +153,7 @@ impl Pass {
     pub(super) fn range_left(&self) -> TimeRange {
         let mut range = self.range;
         match (self.order, self.below) {
-            (_, None) => {}
+            (_, None) | (Order::Arrival, _) => {}
             (Order::NewestFirst, Some((last, _))) => {
                 let to = last.checked_add(1).map(Timestamp);
                 range.to = [range.to, to].into_iter().flatten().min();
@@ -151,8 +165,31 @@ impl Pass {
         range
     }
 
-    /// Scans a source, if it can hold an event that matches.
+    /// The first and the last sequence number that events of this page and the later ones can have.
+    pub(super) fn seqs_left(&self) -> (u64, u64) {
+        let first = match (self.order, self.below) {
+            // Ranks are complements: the next one is below.
+            (Order::Arrival, Some((last, _))) => arrival_seq(last).saturating_add(1),
+            _ => 0,
+        };
+        (first, self.as_of.0)
+    }
+
+    /// Scans a source, if it can hold an event that matches; one that is damaged is left out, if that
+    /// is tolerated.
     pub(super) fn scan(
+        &self,
+        shared: &Shared,
+        index: usize,
+        source: &Source,
+        best: &mut Best,
+        scanned: &mut Scanned,
+    ) -> Result<()> {
+        let done = self.scan_whole(shared, index, source, best, scanned);
+        self.excuses.piece(done).map(drop)
+    }
+
+    fn scan_whole(
         &self,
         shared: &Shared,
         index: usize,
@@ -162,18 +199,23 @@ impl Pass {
     ) -> Result<()> {
         let admitted = match source.seqs.0 <= self.as_of.0 {
             true => source.admit(&self.plan, shared)?,
-            false => None,
+            false => {
+                if let Some(trace) = &self.plan.trace {
+                    trace.pruned(source.tier(), Pruned::Time, 1);
+                }
+                None
+            }
         };
         let Some(known) = admitted else {
             scanned.blocks_pruned += 1;
             return Ok(());
         };
-        let memory = self.kept.reserve(&shared.pool, source.bytes)?;
+        let memory = self.kept.reserve(&self.pool, source.bytes)?;
         let opened = source.open(shared)?;
         let found = opened
             .with_table(shared, |table| self.scan_table(index, table, &known, best, scanned))?;
         if found {
-            self.kept.keep(index, opened, memory);
+            self.kept.keep(index, opened, &self.pool, memory);
         }
         Ok(())
     }
@@ -202,7 +244,10 @@ impl Pass {
         let candidates = Selection::from_fn(table.rows(), wanted);
         scanned.blocks += 1;
         scanned.rows += candidates.count() as u64;
-        let candidates = self.plan.evaluate(table, known, candidates)?;
+        let mut candidates = self.plan.evaluate(table, known, candidates)?;
+        if !self.steps.is_empty() && !candidates.is_empty() {
+            candidates = self.steps.run(table, candidates)?.1;
+        }
         for row in candidates.iter() {
             best.add((rank(self.order, timestamps[row], seqs[row]), index, row));
         }
@@ -217,24 +262,31 @@ impl ManySources {
         sources: Vec<(usize, Arc<Source>)>,
         best: Best,
     ) -> Arc<Self> {
-        let found = Mutex::new((best, Scanned::default()));
+        let done = vec![false; sources.len()];
+        let found = Mutex::new(FoundSoFar { best, scanned: Scanned::default(), done });
         Arc::new(Self { shared: Arc::clone(shared), pass: Arc::clone(pass), sources, found })
     }
 
-    /// What was found, with what was there before.
-    pub(super) fn take_found(&self) -> (Best, Scanned) {
-        std::mem::replace(&mut *self.found.lock(), (Best::new(0), Scanned::default()))
+    /// What was found, with what was there before; and the sources that are not scanned: their places
+    /// here, and their indexes.
+    pub(super) fn take_found(&self) -> (Best, Scanned, Vec<(usize, usize)>) {
+        let mut found = self.found.lock();
+        let left = (0..self.sources.len()).filter(|item| !found.done[*item]);
+        let left = left.map(|item| (item, self.sources[item].0)).collect();
+        (std::mem::replace(&mut found.best, Best::new(0)), std::mem::take(&mut found.scanned), left)
     }
 }
 
 impl Items for ManySources {
     fn run(&self, item: usize) -> Result<()> {
         let (index, source) = &self.sources[item];
-        let (mut best, mut scanned) = (self.found.lock().0.improvement(), Scanned::default());
+        let mut best = self.found.lock().best.improvement();
+        let mut scanned = Scanned::default();
         self.pass.scan(&self.shared, *index, source, &mut best, &mut scanned)?;
         let mut found = self.found.lock();
-        best.heap.into_iter().for_each(|hit| found.0.add(hit.0));
-        found.1 += scanned;
+        best.heap.into_iter().for_each(|hit| found.best.add(hit.0));
+        found.scanned += scanned;
+        found.done[item] = true;
         Ok(())
     }
 }
@@ -243,25 +295,32 @@ impl Items for ManySources {
 mod tests {
     use super::Kept;
     use crate::memtable::RowSlice;
-    use crate::pool::{Consumer, Pool};
+    use crate::pool::{Consumer, Pool, Reservation};
     use crate::query::table::Opened;
     use crate::timestamp::Timestamp;
     use std::sync::Arc;
 
-    #[test]
-    fn what_is_kept_gives_way_to_what_is_needed() {
+    fn source() -> Opened {
+        let (rows, times) = (Arc::default(), (Timestamp(0), Timestamp(0)));
+        Opened::Rows(RowSlice { rows, range: 0..0, times, bytes: 0 })
+    }
+
+    /// A pool of which others have all that queries are not sure to get, and what is left to them.
+    fn contended() -> (Arc<Pool>, Reservation, usize) {
         let pool = Pool::new(64 << 20);
         let all = pool.share(Consumer::Query);
         let rest = (64 << 20) - all - pool.share(Consumer::Compaction);
         let others = pool.reserve(Consumer::Ingest, rest).unwrap();
+        (pool, others, all)
+    }
+
+    #[test]
+    fn what_is_kept_gives_way_to_what_is_needed() {
+        let (pool, others, all) = contended();
         let kept = Kept::new(&pool);
-        let source = || {
-            let (rows, times) = (Arc::default(), (Timestamp(0), Timestamp(0)));
-            Opened::Rows(RowSlice { rows, range: 0..0, times, bytes: 0 })
-        };
-        kept.keep(0, source(), pool.reserve(Consumer::Query, all / 16).unwrap());
-        kept.keep(1, source(), pool.reserve(Consumer::Query, all / 16).unwrap());
-        kept.keep(2, source(), pool.reserve(Consumer::Query, all / 16).unwrap());
+        kept.keep(0, source(), &pool, pool.reserve(Consumer::Query, all / 16).unwrap());
+        kept.keep(1, source(), &pool, pool.reserve(Consumer::Query, all / 16).unwrap());
+        kept.keep(2, source(), &pool, pool.reserve(Consumer::Query, all / 16).unwrap());
         assert_eq!(pool.status().queries as usize, all / 16 * 2, "the third is too much");
         drop(kept.reserve(&pool, all / 2).unwrap());
         assert_eq!(pool.status().queries as usize, all / 16 * 2, "there was room");
@@ -269,5 +328,35 @@ mod tests {
         assert_eq!(pool.status().queries, 0);
         assert!(kept.take(0).is_none());
         drop(others);
+    }
+
+    /// Threads of one query need memory at the same time: the second found that the first had
+    /// given up what was kept, and did not try again.
+    #[test]
+    fn what_another_thread_gave_up_is_had() {
+        let (pool, _others, all) = contended();
+        let kept = Kept::new(&pool);
+        let used = pool.reserve(Consumer::Query, all / 2).unwrap();
+        std::thread::scope(|scope| {
+            let sources = kept.sources.lock();
+            let reserving = scope.spawn(|| kept.reserve(&pool, all).map(drop));
+            while pool.status().refusals[Consumer::Query as usize] == 0 {
+                std::thread::yield_now();
+            }
+            drop((used, sources));
+            reserving.join().unwrap().unwrap();
+        });
+    }
+
+    #[test]
+    fn nothing_is_kept_while_queries_need_their_memory() {
+        let (pool, _others, all) = contended();
+        let kept = Kept::new(&pool);
+        let busy = pool.reserve(Consumer::Query, all / 2).unwrap();
+        kept.keep(0, source(), &pool, pool.reserve(Consumer::Query, 1).unwrap());
+        assert!(kept.take(0).is_none());
+        drop(busy);
+        kept.keep(0, source(), &pool, pool.reserve(Consumer::Query, 1).unwrap());
+        assert!(kept.take(0).is_some());
     }
 }

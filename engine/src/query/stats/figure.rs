@@ -1,15 +1,16 @@
 //! One figure of one group, as it grows.
 
-use super::histogram::Histogram;
+use super::distinct::{Detail, Distinct, VALUE_BYTES};
+use super::sketch::Sketch;
 use super::sum::ExactSum;
 use crate::event::Value;
 use crate::query::request::Function;
-use std::collections::HashSet;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// A figure as it grows.
 #[derive(Debug, Clone)]
 pub(super) enum Figure {
+    Count(u64),
     Sum {
         sum: ExactSum,
         count: u64,
@@ -20,21 +21,35 @@ pub(super) enum Figure {
     },
     Min(Option<f64>),
     Max(Option<f64>),
-    Percentile(u8, Box<Histogram>),
-    /// Hashes of the values' lexemes.
-    Uniq(HashSet<u64>),
+    /// The rank in millionths.
+    Percentile(u32, Box<Sketch>),
+    /// By the values' lexemes.
+    Uniq(Distinct),
 }
 
 impl Figure {
     pub(super) fn new(function: Function) -> Self {
         match function {
+            Function::Count => Self::Count(0),
             Function::Sum => Self::Sum { sum: ExactSum::default(), count: 0 },
             Function::Avg => Self::Avg { sum: ExactSum::default(), count: 0 },
             Function::Min => Self::Min(None),
             Function::Max => Self::Max(None),
             Function::Percentile(rank) => Self::Percentile(rank, Box::default()),
-            Function::Uniq => Self::Uniq(HashSet::new()),
+            Function::Uniq => Self::Uniq(Distinct::default()),
         }
+    }
+
+    /// What one takes before it has anything, with its allocations.
+    pub(super) fn base(function: Function) -> usize {
+        let own = match function {
+            Function::Count | Function::Min | Function::Max => 0,
+            Function::Sum | Function::Avg => 16,
+            Function::Percentile(_) => size_of::<Sketch>() + 16,
+            // The least table of hashes.
+            Function::Uniq => 64,
+        };
+        size_of::<Self>() + own
     }
 
     /// Takes in a number; those beyond a double's range are left out. Returns the bytes that it
@@ -50,34 +65,49 @@ impl Figure {
             }
             Self::Min(min) => *min = Some(min.map_or(number, |min| min.min(number))),
             Self::Max(max) => *max = Some(max.map_or(number, |max| max.max(number))),
-            Self::Percentile(_, histogram) => return histogram.add(number),
-            Self::Uniq(_) => unreachable!("counts values, not numbers"),
+            Self::Percentile(_, sketch) => return sketch.add(number),
+            Self::Count(_) | Self::Uniq(_) => unreachable!("counts values, not numbers"),
         }
         0
     }
 
     /// Takes in a value. Returns whether it takes memory.
-    pub(super) fn add_value(&mut self, value: Value<'_>) -> bool {
+    pub(super) fn add_value(&mut self, value: Value<'_>, detail: Detail) -> bool {
         match self {
-            Self::Uniq(hashes) => hashes.insert(xxh3_64(value.text)),
+            Self::Count(count) => {
+                *count += 1;
+                false
+            }
+            Self::Uniq(distinct) => distinct.add(xxh3_64(value.text), detail),
             _ => unreachable!("measures numbers, not values"),
         }
     }
 
     /// The bytes that it has, and the values that it remembers.
-    pub(super) fn takes(&self) -> (usize, usize) {
+    pub(super) fn takes(&self, detail: Detail) -> (usize, usize) {
         match self {
             Self::Sum { sum, .. } | Self::Avg { sum, .. } => (sum.bytes(), 0),
-            Self::Min(_) | Self::Max(_) => (0, 0),
-            Self::Percentile(_, histogram) => (histogram.bytes(), 0),
-            Self::Uniq(hashes) => (0, hashes.len()),
+            Self::Count(_) | Self::Min(_) | Self::Max(_) => (0, 0),
+            Self::Percentile(_, sketch) => (sketch.bytes(), 0),
+            Self::Uniq(distinct) => (0, distinct.remembered(detail)),
+        }
+    }
+
+    /// The bytes that it has, or would have in the least detail; without what depends on the order of
+    /// its numbers.
+    pub(super) fn weight(&self) -> usize {
+        match self {
+            Self::Percentile(_, sketch) => sketch.bytes(),
+            Self::Uniq(distinct) => distinct.weight() * VALUE_BYTES,
+            _ => 0,
         }
     }
 
     /// Takes in what another one of the same function has. Returns the bytes that it took, and the
     /// values that it has more.
-    pub(super) fn merge(&mut self, other: Self) -> (usize, usize) {
+    pub(super) fn merge(&mut self, other: Self, detail: Detail) -> (usize, usize) {
         match (self, other) {
+            (Self::Count(count), Self::Count(more)) => *count += more,
             (Self::Sum { sum, count }, Self::Sum { sum: more, count: n })
             | (Self::Avg { sum, count }, Self::Avg { sum: more, count: n }) => {
                 *count += n;
@@ -89,13 +119,13 @@ impl Figure {
             (Self::Max(max), Self::Max(other)) => {
                 *max = [*max, other].into_iter().flatten().reduce(f64::max);
             }
-            (Self::Percentile(_, histogram), Self::Percentile(_, other)) => {
-                return (histogram.merge(&other), 0);
+            (Self::Percentile(_, sketch), Self::Percentile(_, other)) => {
+                return (sketch.merge(&other), 0);
             }
-            (Self::Uniq(hashes), Self::Uniq(other)) => {
-                let before = hashes.len();
-                hashes.extend(other);
-                return (0, hashes.len() - before);
+            (Self::Uniq(distinct), Self::Uniq(other)) => {
+                let before = distinct.remembered(detail);
+                distinct.merge(other, detail);
+                return (0, distinct.remembered(detail).saturating_sub(before));
             }
             _ => unreachable!("the figures of one request have the same functions"),
         }
@@ -105,11 +135,24 @@ impl Figure {
     /// The figure; `None` if there was nothing to measure.
     pub(super) fn result(&self) -> Option<f64> {
         match self {
+            Self::Count(count) => Some(*count as f64),
             Self::Sum { sum, count } => (*count > 0).then(|| sum.value()),
             Self::Avg { sum, count } => (*count > 0).then(|| sum.value() / *count as f64),
             Self::Min(extreme) | Self::Max(extreme) => *extreme,
-            Self::Percentile(rank, histogram) => histogram.quantile(f64::from(*rank) / 100.0),
-            Self::Uniq(hashes) => Some(hashes.len() as f64),
+            Self::Percentile(rank, sketch) => sketch.quantile(f64::from(*rank) / 1e6),
+            Self::Uniq(distinct) => Some(distinct.count()),
         }
+    }
+
+    /// Remembers no more than this detail has.
+    pub(super) fn reduce(&mut self, detail: Detail) {
+        if let Self::Uniq(distinct) = self {
+            distinct.reduce(detail);
+        }
+    }
+
+    /// Whether it is an estimate of a number of values.
+    pub(super) fn is_estimate(&self) -> bool {
+        matches!(self, Self::Uniq(distinct) if distinct.is_estimate())
     }
 }

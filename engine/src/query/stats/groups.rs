@@ -1,69 +1,129 @@
 //! The groups of a table, bounded in number and memory.
 
+use super::distinct::{Detail, VALUE_BYTES};
+use super::excess::{Excess, Mode, OTHER};
 use super::figure::Figure;
-use crate::error::{Error, Result};
-use crate::event::Value;
-use crate::limits::{DISTINCT_VALUES_MAX, GROUPS_MAX, STATS_BYTES_MAX};
+use super::sketch::QUANTILE_ERROR;
+use crate::error::Result;
+use crate::event::{Kind, Value};
 use crate::pool::{Consumer, Pool, Reservation};
-use crate::query::request::{Aggregate, Function, StatsRow};
+use crate::query::request::{
+    Aggregate, ErrorBound, Function, OtherGroups, Scanned, StatsRow, StatsTable,
+};
 use crate::query::table::OwnedValue;
 use crate::timestamp::Timestamp;
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-/// What a group takes besides its texts and figures: places in tables, allocations.
+/// What a group takes besides its columns and figures: places in tables, allocations.
 const GROUP_BYTES: usize = 128;
-/// What a hash takes in a table that is half full.
-const DISTINCT_BYTES: usize = 18;
+/// What a column of a group takes besides its text: the value, an allocation, its length in the key, its
+/// place in the key by which the greatest are found.
+pub(super) const COLUMN_BYTES: usize = size_of::<Option<OwnedValue>>() + 16 + 8 + 16;
 /// Memory is reserved in steps of this.
 const STEP_BYTES: usize = 256 << 10;
+
+/// So many groups are merged or put in order as one item of the query.
+const ITEM_GROUPS: usize = 1_024;
+
+/// Called before each item: an error ends the query.
+pub(super) type Before<'a> = &'a mut dyn FnMut() -> Result<()>;
 
 /// The groups of a table.
 #[derive(Debug)]
 pub(super) struct Groups {
-    functions: Vec<Function>,
+    pub(super) functions: Vec<Function>,
     /// By what [`write_key`] makes of the bucket and the lexemes.
-    places: HashMap<Box<[u8]>, u32>,
-    key: Vec<u8>,
-    groups: Vec<Group>,
-    distinct_values: usize,
-    /// What keys and histograms take.
-    bytes: usize,
+    pub(super) places: HashMap<Box<[u8]>, u32>,
+    pub(super) key: Vec<u8>,
+    pub(super) groups: Vec<Group>,
+    /// Values that figures remember, of which there is room for more or less by the detail.
+    pub(super) distinct_values: usize,
+    pub(super) detail: Detail,
+    /// What columns, their keys and sketches take.
+    pub(super) bytes: usize,
     /// The source that is being scanned.
     source: usize,
-    memory: Reservation,
+    pub(super) mode: Mode,
+    pub(super) excess: Arc<Excess>,
+    pub(super) memory: Reservation,
 }
 
 #[derive(Debug)]
-struct Group {
+pub(super) struct Group {
     bucket: i64,
     /// The source in which the group was first met.
     source: usize,
     /// A value groups by its lexeme; the first event of the group tells what it was in JSON.
-    values: Vec<Option<OwnedValue>>,
-    count: u64,
-    figures: Vec<Figure>,
+    pub(super) values: Vec<Option<OwnedValue>>,
+    pub(super) count: u64,
+    pub(super) figures: Vec<Figure>,
+}
+
+/// A table's rows.
+#[derive(Debug)]
+pub(super) struct Rows {
+    /// By time, then by count, greatest first, then by value.
+    pub(super) rows: Vec<StatsRow>,
+    pub(super) other: Option<OtherGroups>,
+    /// Of the rows with the highest counts: a group that is not among them may have so many events,
+    /// which is more than the last of them has.
+    pub(super) left_out_max: Option<u64>,
+    pub(super) error_bounds: Vec<Option<ErrorBound>>,
+    pub(super) memory: Reservation,
+}
+
+impl Rows {
+    pub(super) fn into_table(self, warnings: Vec<String>, scanned: Scanned) -> StatsTable {
+        let Self { rows, other, left_out_max, error_bounds, memory } = self;
+        let _memory = Some(Arc::new(memory));
+        StatsTable { rows, other, left_out_max, error_bounds, warnings, scanned, _memory }
+    }
 }
 
 impl Groups {
-    /// No groups; their memory will be of `pool`.
-    pub(super) fn new(aggregates: &[Aggregate], pool: &Arc<Pool>) -> Result<Self> {
-        Ok(Self {
+    /// No groups; their memory will be of `pool`. `greatest`: there are more than there may be, and they
+    /// were weighed.
+    pub(super) fn new(
+        aggregates: &[Aggregate],
+        pool: &Arc<Pool>,
+        excess: &Arc<Excess>,
+        greatest: bool,
+    ) -> Result<Self> {
+        let mut groups = Self {
             functions: aggregates.iter().map(|aggregate| aggregate.function).collect(),
             places: HashMap::new(),
             key: Vec::new(),
             groups: Vec::new(),
             distinct_values: 0,
+            // What is dropped would count: so the detail is the same from the start (`E1`).
+            detail: if greatest { Detail::Coarse } else { Detail::Exact },
             bytes: 0,
             source: 0,
+            mode: if greatest { Mode::Greatest(None) } else { Mode::All },
+            excess: Arc::clone(excess),
             memory: pool.reserve(Consumer::Query, 0)?,
-        })
+        };
+        if greatest {
+            debug_assert_eq!(groups.groups.len(), OTHER as usize);
+            groups.push(0, Vec::new());
+        }
+        Ok(groups)
     }
 
     /// What follows is of this source. Sources must come in rising order.
-    pub(super) fn begin_source(&mut self, number: usize) {
+    pub(super) fn begin_source(&mut self, number: usize) -> Result<()> {
         self.source = number;
+        match self.mode {
+            Mode::All if self.excess.is_there() => self.weigh(),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether groups are only counted: there are more than there may be.
+    pub(super) fn are_weighed(&self) -> bool {
+        matches!(self.mode, Mode::Weigh)
     }
 
     /// The group of these values in this bucket.
@@ -76,59 +136,68 @@ impl Groups {
         if let Some(group) = self.places.get(&*self.key) {
             return Ok(*group);
         }
-        self.check_room()?;
+        if self.is_dropped()? {
+            return Ok(OTHER);
+        }
         let next = self.groups.len() as u32;
         self.places.insert(self.key.as_slice().into(), next);
-        let figures = self.functions.iter().map(|function| Figure::new(*function)).collect();
-        let values: Vec<_> = values.map(Option::<&_>::cloned).collect();
-        // The texts are there twice: in the key and in the group.
-        self.bytes += 2 * values.iter().flatten().map(|(_, text)| text.len()).sum::<usize>();
-        self.groups.push(Group { bucket, source: self.source, values, count: 0, figures });
+        self.push(bucket, values.map(Option::<&_>::cloned).collect());
         Ok(next)
     }
 
-    fn check_room(&self) -> Result<()> {
-        if self.groups.len() == GROUPS_MAX {
-            return Err(Error::invalid(format!(
-                "more than {GROUPS_MAX} groups; narrow the query, group by less or use a longer interval"
-            )));
-        }
-        Ok(())
+    fn push(&mut self, bucket: i64, values: Vec<Option<OwnedValue>>) {
+        let figures = self.functions.iter().map(|function| Figure::new(*function)).collect();
+        let group = Group { bucket, source: self.source, values, count: 0, figures };
+        self.bytes += group.columns();
+        self.groups.push(group);
     }
 
     /// Takes in the groups of other sources of the same request.
-    pub(super) fn merge(&mut self, mut other: Self) -> Result<()> {
-        for (key, place) in std::mem::take(&mut other.places) {
-            let group = &mut other.groups[place as usize];
-            let Some(mine) = self.places.get(&key) else {
-                self.check_room()?;
-                let figures = std::mem::take(&mut group.figures);
-                let values = std::mem::take(&mut group.values);
-                self.bytes +=
-                    2 * values.iter().flatten().map(|(_, text)| text.len()).sum::<usize>();
-                for figure in &figures {
-                    let (bytes, distinct) = figure.takes();
-                    self.bytes += bytes;
-                    self.distinct_values += distinct;
-                }
-                self.places.insert(key, self.groups.len() as u32);
-                self.groups.push(Group { values, figures, ..*group });
-                continue;
-            };
-            let mine = &mut self.groups[*mine as usize];
-            mine.count += group.count;
-            if group.source < mine.source {
-                mine.source = group.source;
-                mine.values = std::mem::take(&mut group.values);
-            }
-            for (mine, figure) in mine.figures.iter_mut().zip(group.figures.drain(..)) {
-                let (bytes, distinct) = mine.merge(figure);
-                self.bytes += bytes;
-                self.distinct_values += distinct;
-            }
+    pub(super) fn merge(&mut self, mut other: Self, before: Before<'_>) -> Result<()> {
+        if self.are_weighed() || other.are_weighed() {
+            self.weigh()?;
+            return other.weigh();
         }
+        self.reduce(other.detail);
+        other.reduce(self.detail);
+        if let Mode::Greatest(_) = self.mode {
+            let dropped = &mut other.groups[OTHER as usize];
+            self.merge_into(OTHER, dropped);
+        }
+        for (number, (key, place)) in std::mem::take(&mut other.places).into_iter().enumerate() {
+            before_item(number, before)?;
+            let group = &mut other.groups[place as usize];
+            if let Some(mine) = self.places.get(&key).copied() {
+                self.merge_into(mine, group);
+                continue;
+            }
+            let figures = std::mem::take(&mut group.figures);
+            let values = std::mem::take(&mut group.values);
+            let group = Group { values, figures, ..*group };
+            let (bytes, distinct) = group.takes(self.detail);
+            self.bytes += bytes;
+            self.distinct_values += distinct;
+            self.places.insert(key, self.groups.len() as u32);
+            self.groups.push(group);
+        }
+        self.raise_floor(other.mode);
         self.memory.merge(other.memory);
-        self.check_size()
+        self.bound()
+    }
+
+    /// Takes in the events of a group of another part.
+    fn merge_into(&mut self, mine: u32, group: &mut Group) {
+        let mine = &mut self.groups[mine as usize];
+        mine.count += group.count;
+        if group.source < mine.source {
+            mine.source = group.source;
+            mine.values = std::mem::take(&mut group.values);
+        }
+        for (mine, figure) in mine.figures.iter_mut().zip(group.figures.drain(..)) {
+            let (bytes, distinct) = mine.merge(figure, self.detail);
+            self.bytes += bytes;
+            self.distinct_values += distinct;
+        }
     }
 
     pub(super) fn count(&mut self, group: usize, events: u64) {
@@ -137,7 +206,7 @@ impl Groups {
 
     /// Whether an aggregate measures numbers; otherwise it counts values.
     pub(super) fn wants_numbers(&self, aggregate: usize) -> bool {
-        self.functions[aggregate] != Function::Uniq
+        !matches!(self.functions[aggregate], Function::Count | Function::Uniq)
     }
 
     pub(super) fn add_number(&mut self, group: usize, aggregate: usize, number: f64) {
@@ -145,74 +214,148 @@ impl Groups {
     }
 
     pub(super) fn add_value(&mut self, group: usize, aggregate: usize, value: Value<'_>) {
-        let new = self.groups[group].figures[aggregate].add_value(value);
+        let new = self.groups[group].figures[aggregate].add_value(value, self.detail);
         self.distinct_values += usize::from(new);
     }
 
-    /// An error if the groups or their figures take too much memory, by their own bound or by the
-    /// pool's.
-    pub(super) fn check_size(&mut self) -> Result<()> {
-        if self.bytes > STATS_BYTES_MAX {
-            return Err(Error::invalid(format!(
-                "the table takes more than {} MiB; narrow the query, group by less or use a longer \
-                 interval",
-                STATS_BYTES_MAX >> 20
-            )));
+    /// Reserves what groups and figures take, after values were forgotten of which there are too many.
+    pub(super) fn reserve(&mut self) -> Result<()> {
+        while self.distinct_values > self.detail.budget(self.excess.bounds.distinct_max) {
+            self.reduce(self.detail.less());
         }
-        if self.distinct_values <= DISTINCT_VALUES_MAX {
-            self.memory.grow_to(self.takes(), STEP_BYTES)?;
-            return Ok(());
+        let takes = self.takes();
+        self.memory.grow_to(takes, STEP_BYTES)?;
+        // There was room for more groups than there are.
+        if self.memory.bytes() > takes + 2 * STEP_BYTES {
+            self.memory.shrink_to(takes + STEP_BYTES);
         }
-        Err(Error::invalid(format!(
-            "uniq: more than {DISTINCT_VALUES_MAX} distinct values; narrow the query"
-        )))
+        Ok(())
+    }
+
+    /// Reserves what a further table may take before any of it is counted: so many new groups with so
+    /// many columns, whose texts have so many bytes. Of a table that has no room nothing is counted, so
+    /// that what was found before has its memory, and can be answered.
+    pub(super) fn make_room(&mut self, groups: usize, columns: usize, texts: usize) -> Result<()> {
+        if matches!(self.mode, Mode::All) {
+            let group = self.base() + columns * COLUMN_BYTES;
+            self.memory.grow_to(self.takes() + groups * group + 2 * texts, 0)?;
+        }
+        Ok(())
+    }
+
+    /// Counts with this detail from here on, if that is less.
+    fn reduce(&mut self, detail: Detail) {
+        if detail <= self.detail {
+            return;
+        }
+        self.detail = detail;
+        self.groups.iter_mut().flat_map(|group| &mut group.figures).for_each(|figure| {
+            figure.reduce(detail);
+        });
+        self.distinct_values = self.groups.iter().map(|group| group.takes(detail).1).sum();
     }
 
     /// What all of it takes, about.
     fn takes(&self) -> usize {
-        let figures = self.functions.len() * size_of::<Figure>();
-        let group = size_of::<Group>() + GROUP_BYTES + figures;
-        self.bytes + self.groups.len() * group + self.distinct_values * DISTINCT_BYTES
+        self.bytes + self.groups.len() * self.base() + self.distinct_values * VALUE_BYTES
     }
 
-    /// The table: by time, then by count, greatest first, then by value. With its memory.
+    /// What a group takes without its columns and what its figures hold.
+    fn base(&self) -> usize {
+        let figures: usize = self.functions.iter().map(|function| Figure::base(*function)).sum();
+        // The row stands beside the group while rows are made.
+        let row = size_of::<StatsRow>() + self.functions.len() * size_of::<Option<f64>>();
+        size_of::<Group>() + GROUP_BYTES + figures + row
+    }
+
+    /// The table, and its memory.
     pub(super) fn into_rows(
         mut self,
         interval: Option<i64>,
         top: Option<usize>,
-    ) -> (Vec<StatsRow>, Reservation) {
-        if let Some(top) = top {
-            self.keep_top(top);
+        before: Before<'_>,
+    ) -> Result<Rows> {
+        let mut other = self.take_other()?;
+        let group_events_max = self.floor().unwrap_or_default();
+        let mut left_out_max = None;
+        if let Some(top) = top
+            && let Some(least) = self.keep_top(top, before)?
+        {
+            left_out_max = Some(group_events_max).filter(|most| *most > least);
+            other = None;
         }
+        let error_bounds = self.error_bounds(other.as_ref());
+        before()?;
         self.groups.sort_by(|a, b| {
             let order = |group: &Group| (group.bucket, Reverse(group.count));
-            order(a).cmp(&order(b)).then_with(|| a.values.cmp(&b.values))
+            // By text alone: which of several kinds is told depends on where events are stored.
+            order(a).cmp(&order(b)).then_with(|| texts(a).cmp(texts(b)))
         });
         let time = |bucket: i64| interval.map(|width| Timestamp(bucket.saturating_mul(width)));
-        let row = |group: Group| StatsRow {
-            time: time(group.bucket),
-            values: group.figures.iter().map(Figure::result).collect(),
-            count: group.count,
-            group: group.values,
+        let row = |group: Group| StatsRow { time: time(group.bucket), ..group.into_row() };
+        let groups = self.groups.into_iter().enumerate();
+        let rows = groups.map(|(number, group)| before_item(number, before).map(|()| row(group)));
+        let rows: Vec<StatsRow> = rows.collect::<Result<_>>()?;
+        let other = other.map(|group| {
+            let name = (Kind::String, OtherGroups::NAME.as_bytes().to_vec());
+            let names = rows.first().map_or(0, |row| row.group.len());
+            let row = StatsRow { group: vec![Some(name); names], ..group.into_row() };
+            OtherGroups { row, group_events_max }
+        });
+        Ok(Rows { rows, other, left_out_max, error_bounds, memory: self.memory })
+    }
+
+    fn error_bounds(&self, other: Option<&Group>) -> Vec<Option<ErrorBound>> {
+        let groups = || self.groups.iter().chain(other);
+        let is_estimate = |place: usize| {
+            groups().any(|group| group.figures.get(place).is_some_and(Figure::is_estimate))
         };
-        (self.groups.into_iter().map(row).collect(), self.memory)
+        let bound = |(place, function): (usize, &Function)| match function {
+            Function::Percentile(_) => Some(ErrorBound::Relative(QUANTILE_ERROR)),
+            Function::Uniq if is_estimate(place) => {
+                Some(ErrorBound::Standard(self.detail.standard_error()))
+            }
+            _ => None,
+        };
+        self.functions.iter().enumerate().map(bound).collect()
     }
 
     /// Keeps the values with the most events over all buckets. As for groups, a value is its
-    /// lexeme: `500` in one bucket and `"500"` in the next are one value.
-    fn keep_top(&mut self, top: usize) {
+    /// lexeme: `500` in one bucket and `"500"` in the next are one value. Returns the events of the last
+    /// value that is kept, unless all are.
+    fn keep_top(&mut self, top: usize, before: Before<'_>) -> Result<Option<u64>> {
         let mut totals: HashMap<Vec<Option<&[u8]>>, u64> = HashMap::new();
-        for group in &self.groups {
+        for (number, group) in self.groups.iter().enumerate() {
+            before_item(number, before)?;
             *totals.entry(lexemes(group)).or_default() += group.count;
         }
         let mut order: Vec<_> = totals.into_iter().map(|(v, count)| (Reverse(count), v)).collect();
         order.sort_unstable();
+        let last = order.get(..top).and_then(|best| best.last());
+        let least = last.map(|(Reverse(count), _)| *count);
         let best: HashSet<_> = order.into_iter().take(top).map(|(_, values)| values).collect();
         let kept: Vec<bool> =
             self.groups.iter().map(|group| best.contains(&lexemes(group))).collect();
         let mut kept = kept.into_iter();
         self.groups.retain(|_| kept.next().unwrap_or(false));
+        Ok(least)
     }
+}
+
+impl Group {
+    /// Without its time.
+    fn into_row(self) -> StatsRow {
+        StatsRow {
+            time: None,
+            values: self.figures.iter().map(Figure::result).collect(),
+            count: self.count,
+            group: self.values,
+        }
+    }
+}
+
+fn before_item(number: usize, before: Before<'_>) -> Result<()> {
+    if number.is_multiple_of(ITEM_GROUPS) { before() } else { Ok(()) }
 }
 
 /// Writes a bucket and the lexemes of values so that no two groups have the same bytes.
@@ -232,17 +375,27 @@ fn write_key<'v>(
 }
 
 fn lexemes(group: &Group) -> Vec<Option<&[u8]>> {
-    group.values.iter().map(|value| value.as_ref().map(|(_, text)| &**text)).collect()
+    texts(group).collect()
+}
+
+fn texts(group: &Group) -> impl Iterator<Item = Option<&[u8]>> {
+    group.values.iter().map(|value| value.as_ref().map(|(_, text)| &**text))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::Kind;
+    use crate::error::Error;
+    use crate::limits::STATS_BYTES_MAX;
+    use crate::query::stats::excess::Bounds;
+    use crate::query::stats::sketch::Sketch;
 
     fn groups(function: Function) -> Groups {
         let pool = Pool::new(1 << 30);
-        Groups::new(&[Aggregate { function, field: "f".into() }], &pool).unwrap()
+        let (groups_max, distinct_max) = (100_000, 1_000_000);
+        let bounds = Bounds { groups_max, bytes_max: STATS_BYTES_MAX, distinct_max };
+        let excess = Arc::new(Excess::new(&pool, bounds, false));
+        Groups::new(&[Aggregate { function, field: "f".into() }], &pool, &excess, false).unwrap()
     }
 
     fn key(text: &[u8]) -> Vec<Option<OwnedValue>> {
@@ -252,25 +405,71 @@ mod tests {
     /// The number of groups was bounded, not what each of them takes.
     #[test]
     fn percentiles_and_long_values_are_bounded() {
-        let mut groups_by_number = groups(Function::Percentile(95));
+        let mut groups_by_number = groups(Function::Percentile(950_000));
         for group in 0..1_000 {
             let group = groups_by_number.find(group, key(b"a").iter().map(Option::as_ref)).unwrap();
             for exponent in -150..150 {
                 groups_by_number.add_number(group as usize, 0, 2f64.powi(exponent));
             }
         }
-        let error = groups_by_number.check_size().unwrap_err();
-        assert!(error.to_string().contains("256 MiB"), "{error}");
+        groups_by_number.bound().unwrap();
+        assert!(groups_by_number.are_weighed());
 
         let mut groups_by_text = groups(Function::Sum);
         let text = vec![b'x'; 1 << 20];
         for group in 0..100 {
             groups_by_text.find(group, key(&text).iter().map(Option::as_ref)).unwrap();
         }
-        groups_by_text.check_size().unwrap();
+        groups_by_text.bound().unwrap();
+        assert!(!groups_by_text.are_weighed());
         for group in 100..129 {
             groups_by_text.find(group, key(&text).iter().map(Option::as_ref)).unwrap();
         }
-        assert!(groups_by_text.check_size().is_err());
+        groups_by_text.bound().unwrap();
+        assert!(groups_by_text.are_weighed());
+    }
+
+    /// What a group has besides its texts was counted as 128 bytes, whatever its columns.
+    #[test]
+    fn groups_count_their_columns_and_figures() {
+        let takes = |columns: usize, functions: &[Function]| {
+            let mut all = groups(Function::Count);
+            all.functions = functions.to_vec();
+            let empty: Vec<_> = vec![Some((Kind::String, Vec::new())); columns];
+            for group in 0..1_000 {
+                let place = all.find(group, empty.iter().map(Option::as_ref)).unwrap();
+                for figure in 0..functions.len() {
+                    all.add_number(place as usize, figure, 1.0);
+                }
+            }
+            all.bound().unwrap();
+            assert!(all.memory.bytes() >= all.takes());
+            all.takes() / 1_000
+        };
+        let none = takes(0, &[]);
+        let value = size_of::<Option<OwnedValue>>();
+        assert!(takes(16, &[]) >= none + 16 * (value + size_of::<u64>()));
+        let sketches = takes(0, &[Function::Percentile(500_000); 32]);
+        assert!(sketches >= none + 32 * (size_of::<Figure>() + size_of::<Sketch>() + 1_024));
+    }
+
+    /// Merging two large tables looked at nothing until it was done.
+    #[test]
+    fn a_merge_ends_when_the_query_does() {
+        let filled = || {
+            let mut all = groups(Function::Sum);
+            for bucket in 0..3 * ITEM_GROUPS as i64 {
+                all.find(bucket, std::iter::empty()).unwrap();
+            }
+            all
+        };
+        let mut items = 0;
+        let mut before = || {
+            items += 1;
+            if items == 2 { Err(Error::cancelled("gone")) } else { Ok(()) }
+        };
+        let error = filled().merge(filled(), &mut before).unwrap_err();
+        assert_eq!(error.kind(), crate::ErrorKind::Cancelled);
+        assert_eq!(items, 2);
     }
 }

@@ -1,33 +1,44 @@
 //! A table of figures: events counted and measured by group and time bucket.
 
+mod distinct;
+mod excess;
 mod figure;
 mod groups;
-mod histogram;
+mod places;
+mod sketch;
 mod sum;
+mod weights;
 mod workers;
 
+use super::ast::Filter;
+use super::explain;
 use super::filter::Plan;
 use super::names;
 use super::request::{Aggregate, Function, Scanned, StatsRequest, StatsTable, TimeRange};
 use super::selection::Selection;
-use super::table::{Codes, Source, Table, sources};
+use super::steps::Steps;
+use super::table::{Codes, Listing, Source, Table, begin_again, begin_pass, sources};
 use crate::engine::Shared;
 use crate::error::{Error, Result};
 use crate::event::{Kind, Level, Value};
 use crate::index::BlockIndex;
-use crate::pool::Consumer;
-use crate::scan::Control;
+use crate::limits::STATS_BYTES_MAX;
+use crate::pool::{Consumer, Pool};
+use crate::scan::{Control, Excuses, Interrupt};
 use crate::timestamp::Timestamp;
-use groups::Groups;
+use crate::trace::PassTrace;
+use excess::{Bounds, Excess};
+use groups::{Groups, Rows};
+use places::Places;
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::sync::Arc;
-
-/// Combinations of codes and buckets in one block up to which they index an array.
-const DENSE_MAX: u64 = 1 << 16;
+use workers::Round;
 
 /// The memory of lists of sources is reserved in steps of this.
 pub(super) const LIST_STEP_BYTES: usize = 64 << 10;
+
+/// What is done with the rows that match, as it is told.
+const MEASURE: &str = "count and measure";
 
 /// What is asked of each source.
 #[derive(Debug)]
@@ -35,6 +46,11 @@ struct Pass {
     shared: Arc<Shared>,
     request: StatsRequest,
     plan: Plan,
+    steps: Steps,
+    excess: Arc<Excess>,
+    excuses: Excuses,
+    /// The query's memory.
+    pool: Arc<Pool>,
 }
 
 /// The groups of the sources that one worker at a time has scanned.
@@ -55,37 +71,101 @@ struct Found {
 pub(crate) fn stats(
     shared: &Arc<Shared>,
     request: &StatsRequest,
+    steps: Steps,
     control: &Control,
 ) -> Result<StatsTable> {
     if request.interval.is_some_and(|interval| interval <= 0) {
         return Err(Error::invalid("interval: must be above zero"));
     }
     check_fields(request)?;
-    let snapshot = shared.snapshot();
+    let snapshot = shared.snapshot_for(control);
     let mut scan = shared.scans.enter(control);
     scan.item()?;
-    let plan = Plan::new(&request.filter);
-    let mut listed = shared.pool.reserve(Consumer::Query, 0)?;
+    explain::tell(control, &request.filter, request.range, || explain::of_table(request));
+    let trace = begin_pass("table", shared, &snapshot, control);
+    let interrupt = shared.scans.interrupt(control);
+    let steps = steps.of_query(trace.as_deref(), &interrupt);
+    let plan = Plan::of_query(&request.filter, trace, interrupt.clone());
+    let pool = shared.pool_of(control);
+    let mut listed = pool.reserve(Consumer::Query, 0)?;
     let mut pruned = 0;
     let mut before = |count| {
         listed.grow_to(count * size_of::<Source>(), LIST_STEP_BYTES)?;
         scan.item()
     };
     let (range, plan_ref) = (request.range, Some(&plan));
-    let sources = sources(shared, &snapshot, range, plan_ref, &mut pruned, &mut before)?;
-    let pass = Pass { shared: Arc::clone(shared), request: request.clone(), plan };
-    let Found { groups, mut scanned } = workers::run(&mut scan, pass, sources)?;
+    let excuses = control.excuses();
+    let listing = Listing { excuses: &excuses, pruned: &mut pruned, before: &mut before };
+    let sources = Arc::new(sources(shared, &snapshot, range, plan_ref, listing)?);
+    plan.phase("list");
+    let mut pass = Arc::new(Pass::new((shared, pool), request, plan, steps, excuses));
+    let mut found = workers::run(&mut scan, &pass, &sources, Round::First)?;
+    let mut scanned = found.scanned;
+    if found.groups.are_weighed() {
+        // The last of them.
+        found.groups.weigh()?;
+        drop(found);
+        pass.plan.phase("scan");
+        pass =
+            Arc::new(pass.again(begin_again("table again", shared, &sources, control), interrupt));
+        scan.go_on();
+        found = workers::run(&mut scan, &pass, &sources, Round::Greatest)?;
+        scanned += found.scanned;
+    }
     scanned.blocks_pruned += pruned;
+    pass.plan.phase("scan");
     let grouped = request.group_by.iter().map(String::as_str);
     let measured = request.aggregates.iter().map(|aggregate| &*aggregate.field);
-    let others: Vec<&str> = grouped.chain(measured).collect();
-    let (rows, memory) = groups.into_rows(request.interval, request.top);
-    Ok(StatsTable {
-        warnings: names::warnings(&snapshot, &request.filter, &others),
-        scanned,
-        rows,
-        _memory: Some(Arc::new(memory)),
-    })
+    let others = pass.steps.stored(grouped.chain(measured));
+    let mut warnings = names::warnings(&snapshot, &request.filter, &others);
+    let rows = found.groups.into_rows(request.interval, request.top, &mut || scan.item())?;
+    pass.plan.phase("order");
+    warnings.extend(excess_warning(&rows));
+    Ok(rows.into_table(warnings, scanned))
+}
+
+/// A table of the selected rows of another, of which there are no more than groups may be.
+pub(crate) fn of_table(
+    (shared, pool): (&Arc<Shared>, &Arc<Pool>),
+    request: StatsRequest,
+    steps: Steps,
+    table: &dyn Table,
+    selected: Selection,
+) -> Result<StatsTable> {
+    check_fields(&request)?;
+    let timestamps = table.timestamps()?;
+    let (plan, whole) = (Plan::new(&Filter::All), Control::default().excuses());
+    let mut pass = Pass::new((shared, Arc::clone(pool)), &request, plan, steps, whole);
+    // There is no second look at these rows, and no need: the pool bounds what they take.
+    pass.excess = Arc::new(Excess::new(pool, Bounds::none(), false));
+    let pass = Arc::new(pass);
+    let mut part = Part { found: Found::new(&pass, Round::First)?, pass: &pass };
+    if !selected.is_empty() {
+        let (table, selected) = pass.steps.run(table, selected)?;
+        part.measure(&table, &timestamps, &selected)?;
+    }
+    let mut groups = part.found.groups;
+    groups.bound()?;
+    let rows = groups.into_rows(request.interval, request.top, &mut || Ok(()))?;
+    Ok(rows.into_table(Vec::new(), Scanned::default()))
+}
+
+/// What is to be said of a table that has more groups than there may be.
+fn excess_warning(rows: &Rows) -> Option<String> {
+    if let Some(most) = rows.left_out_max {
+        return Some(format!(
+            "there are too many groups to count each: one that is not among these may have up to {most} \
+             events"
+        ));
+    }
+    let other = rows.other.as_ref()?;
+    Some(format!(
+        "there are more than the {} groups that were kept, the greatest: the {} events of all others are \
+         in the row `other`, at most {} of one group",
+        rows.rows.len(),
+        other.row.count,
+        other.group_events_max
+    ))
 }
 
 /// Level and time are no columns: what can't be computed of them is said, not answered with nothing.
@@ -95,7 +175,7 @@ fn check_fields(request: &StatsRequest) -> Result<()> {
     }
     let is_none = |aggregate: &&Aggregate| match &*aggregate.field {
         "timestamp" => true,
-        "level" => aggregate.function != Function::Uniq,
+        "level" => !matches!(aggregate.function, Function::Count | Function::Uniq),
         _ => false,
     };
     match request.aggregates.iter().find(is_none) {
@@ -107,6 +187,36 @@ fn check_fields(request: &StatsRequest) -> Result<()> {
 }
 
 impl Pass {
+    fn new(
+        (shared, pool): (&Arc<Shared>, Arc<Pool>),
+        request: &StatsRequest,
+        plan: Plan,
+        steps: Steps,
+        excuses: Excuses,
+    ) -> Self {
+        let bounds = Bounds {
+            groups_max: shared.limits.groups_max,
+            bytes_max: STATS_BYTES_MAX,
+            distinct_max: shared.limits.distinct_max,
+        };
+        let excess = Arc::new(Excess::new(&pool, bounds, request.top.is_some()));
+        let (shared, request) = (Arc::clone(shared), request.clone());
+        Self { shared, request, plan, steps, excess, excuses, pool }
+    }
+
+    /// The same for a second look, which tells of itself.
+    fn again(&self, trace: Option<Arc<PassTrace>>, interrupt: Interrupt) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+            request: self.request.clone(),
+            steps: self.steps.of_query(trace.as_deref(), &interrupt),
+            plan: Plan::of_query(&self.request.filter, trace, interrupt),
+            excess: Arc::clone(&self.excess),
+            excuses: self.excuses.clone(),
+            pool: Arc::clone(&self.pool),
+        }
+    }
+
     /// The bucket and the level of all events of a source, if its header tells all there is to
     /// know: every event matches, in one bucket, and nothing but its level is asked for.
     fn known_from_header(&self, source: &Source) -> Option<(i64, Option<Level>)> {
@@ -117,6 +227,7 @@ impl Pass {
             || self.plan.decided_by_level() && levels & !self.plan.levels == 0;
         let known = all_match
             && self.shared.prunes()
+            && self.steps.is_empty()
             && request.aggregates.is_empty()
             && request.group_by.iter().all(|name| name == "level" && one_level)
             && contains(request.range, source.times);
@@ -141,19 +252,23 @@ impl Part<'_> {
             self.found.scanned.blocks_pruned += 1;
             return Ok(());
         };
-        self.found.groups.begin_source(number);
+        self.found.groups.begin_source(number)?;
         if let Some((bucket, level)) = pass.known_from_header(source) {
             self.found.scanned.blocks_pruned += 1;
+            if let Some(trace) = &pass.plan.trace {
+                trace.header_told(source.tier(), source.rows as u64, source.bytes_stored());
+            }
             let level = level.map(|level| (Kind::String, level.name().as_bytes().to_vec()));
             let key = pass.request.group_by.iter().map(|_| level.as_ref());
             let group = self.found.groups.find(bucket, key)?;
             self.found.groups.count(group as usize, source.rows as u64);
-            return Ok(());
+        } else {
+            let _memory = pass.pool.reserve(Consumer::Query, source.bytes)?;
+            source
+                .open(&pass.shared)?
+                .with_table(&pass.shared, |table| self.scan_table(table, &known, source.times))?;
         }
-        let _memory = pass.shared.pool.reserve(Consumer::Query, source.bytes)?;
-        source
-            .open(&pass.shared)?
-            .with_table(&pass.shared, |table| self.scan_table(table, &known, source.times))
+        self.found.groups.bound()
     }
 
     /// Counts the rows of a table that match, all of which are in range, if nothing else is asked
@@ -165,7 +280,8 @@ impl Part<'_> {
         times: (Timestamp, Timestamp),
     ) -> Result<bool> {
         let bucket = self.pass.bucket(times.0.0);
-        let only_counts = self.pass.request.aggregates.is_empty()
+        let only_counts = self.pass.steps.is_empty()
+            && self.pass.request.aggregates.is_empty()
             && self.pass.request.group_by.is_empty()
             && bucket == self.pass.bucket(times.1.0);
         if !only_counts || !self.pass.shared.prunes() {
@@ -209,7 +325,28 @@ impl Part<'_> {
         if selected.is_empty() {
             return Ok(());
         }
-        let groups = self.assign_groups(table, &timestamps, &selected)?;
+        let pass = self.pass;
+        let rows = selected.count();
+        if pass.steps.is_empty() {
+            let measure = || self.measure(table, &timestamps, &selected);
+            return pass.plan.takes_in(MEASURE, rows, measure);
+        }
+        let (table, selected) = pass.steps.run(table, selected)?;
+        let rows = selected.count();
+        pass.plan.takes_in(MEASURE, rows, || self.measure(&table, &timestamps, &selected))
+    }
+
+    /// Takes in the selected rows.
+    fn measure(
+        &mut self,
+        table: &dyn Table,
+        timestamps: &[i64],
+        selected: &Selection,
+    ) -> Result<()> {
+        let groups = self.assign_groups(table, timestamps, selected)?;
+        if self.found.groups.are_weighed() {
+            return Ok(());
+        }
         for (index, aggregate) in self.pass.request.aggregates.iter().enumerate() {
             let all = &mut self.found.groups;
             if aggregate.field == "level" && !all.wants_numbers(index) {
@@ -223,7 +360,7 @@ impl Part<'_> {
             } else if all.wants_numbers(index) {
                 table.for_each_number(
                     column_of(&aggregate.field),
-                    &selected,
+                    selected,
                     &mut |row, number| {
                         all.add_number(groups[row] as usize, index, number);
                     },
@@ -231,14 +368,14 @@ impl Part<'_> {
             } else {
                 table.for_each_value(
                     column_of(&aggregate.field),
-                    &selected,
+                    selected,
                     &mut |row, value| {
                         all.add_value(groups[row] as usize, index, value);
                     },
                 )?;
             }
         }
-        self.found.groups.check_size()
+        Ok(())
     }
 
     /// Counts the selected rows. Returns the group of each (meaningless for other rows). Without
@@ -262,7 +399,12 @@ impl Part<'_> {
             .iter()
             .try_fold(1u64, |n, field| n.checked_mul(field.values.len() as u64 + 1))
             .ok_or_else(|| Error::invalid("group_by: too many combinations; group by less"))?;
-        let mut places = Places::new(last_bucket.abs_diff(first_bucket), combinations);
+        let buckets = last_bucket.abs_diff(first_bucket);
+        let most = combinations.saturating_mul(buckets.saturating_add(1));
+        let most = most.min(selected.count() as u64) as usize;
+        let texts = fields.iter().map(|field| texts_of(field, most, selected)).sum();
+        self.found.groups.make_room(most, fields.len(), texts)?;
+        let mut places = Places::new(buckets, combinations);
         let mut groups = vec![0; table.rows()];
         for row in selected.iter() {
             let bucket = bucket_of(row);
@@ -289,8 +431,26 @@ impl Part<'_> {
     }
 }
 
+/// Texts of groups whose bytes are not counted row by row.
+const TEXTS_GUESSED_MAX: usize = 256 << 10;
+
 fn contains(range: TimeRange, times: (Timestamp, Timestamp)) -> bool {
     range.from.is_none_or(|from| times.0 >= from) && range.to.is_none_or(|to| times.1 < to)
+}
+
+/// The bytes that the texts of so many groups have at most, about: each value in as many as any other.
+/// If that is much, in as many as it has rows.
+fn texts_of(field: &Codes, groups: usize, selected: &Selection) -> usize {
+    let bytes: usize = field.values.iter().map(|(_, text)| text.len()).sum();
+    let even = bytes.saturating_mul(groups.div_ceil(field.values.len().max(1)));
+    if even <= TEXTS_GUESSED_MAX {
+        return even;
+    }
+    // Of the code 0, no value, first.
+    let mut rows = vec![0usize; field.values.len() + 1];
+    selected.iter().for_each(|row| rows[field.codes[row] as usize] += 1);
+    let texts = rows.iter().skip(1).zip(&field.values);
+    texts.fold(0, |sum, (rows, (_, text))| sum.saturating_add(text.len() * (*rows).min(groups)))
 }
 
 /// An attribute that was sent as `id` is kept as `_id`: `id` is the event's own.
@@ -306,47 +466,4 @@ fn group_codes(table: &dyn Table, name: &str, selected: &Selection) -> Result<Co
     let values = Level::ALL.map(|level| (Kind::String, level.name().as_bytes().to_vec()));
     let codes = table.levels()?.iter().map(|code| u32::from(*code)).collect();
     Ok(Codes { codes, values: values.into() })
-}
-
-/// The groups met in a block, by their bucket (counted from the block's first) and the combination
-/// of their codes.
-enum Places {
-    /// One more than the group, 0 for none; so many combinations a bucket.
-    Dense {
-        groups: Vec<u32>,
-        combinations: u64,
-    },
-    Sparse(HashMap<(u64, u64), u32>),
-}
-
-impl Places {
-    /// Places for buckets from 0 to `last_bucket`, which may be any number: a store can hold
-    /// events of 1677 and of 2262, and an interval can be a nanosecond.
-    fn new(last_bucket: u64, combinations: u64) -> Self {
-        let places = last_bucket.checked_add(1).and_then(|n| n.checked_mul(combinations));
-        match places {
-            Some(places) if places <= DENSE_MAX => {
-                Self::Dense { groups: vec![0; places as usize], combinations }
-            }
-            _ => Self::Sparse(HashMap::new()),
-        }
-    }
-
-    fn get(&self, (bucket, combination): (u64, u64)) -> Option<u32> {
-        match self {
-            Self::Dense { groups, combinations } => {
-                groups[(bucket * combinations + combination) as usize].checked_sub(1)
-            }
-            Self::Sparse(groups) => groups.get(&(bucket, combination)).copied(),
-        }
-    }
-
-    fn put(&mut self, (bucket, combination): (u64, u64), group: u32) {
-        match self {
-            Self::Dense { groups, combinations } => {
-                groups[(bucket * *combinations + combination) as usize] = group + 1;
-            }
-            Self::Sparse(groups) => drop(groups.insert((bucket, combination), group)),
-        }
-    }
 }

@@ -1,31 +1,53 @@
 //! The sources of a table, scanned by one thread or by several.
 //!
 //! - `I1` the rows are the same, whoever scans what: counts add up, sums are exact
-//!   ([`super::sum`]), and a group's value is that of its first source.
+//!   ([`super::sum`]), and a group's value is that of its first source. Also if there are more groups
+//!   than there may be ([`super::excess`]).
 //! - `I2` there are at most as many partial tables as turns at a time.
+//! - `I3` what is left out because it is damaged is left out as a whole.
 
-use super::groups::Groups;
+use super::groups::{Before, Groups};
 use super::{Found, Part, Pass};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::query::request::Scanned;
 use crate::query::search::{ALONE_OPENED_MAX, ALONE_VISITED_MAX};
 use crate::query::table::Source;
 use crate::scan::{Items, Scan};
 use parking_lot::Mutex;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 
 /// The sources from `first` on, which several threads scan.
 struct ManySources {
-    pass: Pass,
-    sources: Vec<Source>,
+    pass: Arc<Pass>,
+    sources: Arc<Vec<Source>>,
+    round: Round,
     first: usize,
     /// Tables that nobody works at.
     parts: Mutex<Vec<Found>>,
+    /// Sources that are done with.
+    done: AtomicUsize,
 }
 
-/// Scans all sources.
-pub(super) fn run(scan: &mut Scan<'_>, pass: Pass, sources: Vec<Source>) -> Result<Found> {
-    let mut part = Part { found: Found::new(&pass)?, pass: &pass };
+/// Why the sources are scanned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Round {
+    /// For all groups, or to weigh them if there are more than there may be.
+    First,
+    /// For the greatest of those that were weighed.
+    Greatest,
+}
+
+/// Scans all sources, or as many as the query's bounds are enough for, if that is tolerated. Groups that
+/// are weighed are of all sources: of those that were not looked at nothing would be known.
+pub(super) fn run(
+    scan: &mut Scan<'_>,
+    pass: &Arc<Pass>,
+    sources: &Arc<Vec<Source>>,
+    round: Round,
+) -> Result<Found> {
+    let mut part = Part { found: Found::new(pass, round)?, pass };
     let mut next = 0;
     while let Some(source) = sources.get(next) {
         let Scanned { blocks, .. } = part.found.scanned;
@@ -33,32 +55,65 @@ pub(super) fn run(scan: &mut Scan<'_>, pass: Pass, sources: Vec<Source>) -> Resu
         if !alone && pass.shared.scans.slots() > 1 && next + 1 < sources.len() {
             break;
         }
-        scan.item()?;
-        part.scan(next, source)?;
-        next += 1;
+        match scan.item().and_then(|()| part.scan_or_skip(next, source, round)) {
+            Ok(()) => next += 1,
+            // Figures of nothing are no answer.
+            Err(error) if next == 0 => return Err(error),
+            Err(error) => {
+                pass.excuse(error, round)?;
+                scan.wind_up();
+                return Ok(part.found);
+            }
+        }
     }
     let found = part.found;
     let count = sources.len() - next;
     if count == 0 {
+        scan.wind_up();
         return Ok(found);
     }
-    let parts = Mutex::new(vec![found]);
-    let many = Arc::new(ManySources { pass, sources, first: next, parts });
-    scan.run_all(Arc::clone(&many) as _, count)?;
+    let (parts, done) = (Mutex::new(vec![found]), AtomicUsize::new(next));
+    let (pass, sources) = (Arc::clone(pass), Arc::clone(sources));
+    let many = Arc::new(ManySources { pass, sources, round, first: next, parts, done });
+    let mut stopped = None;
+    if let Err(error) = scan.run_all(Arc::clone(&many) as _, count) {
+        if many.done.load(Relaxed) == 0 {
+            return Err(error);
+        }
+        many.pass.excuse(error.clone(), round)?;
+        stopped = Some(error);
+    }
+    scan.wind_up();
     let mut parts = std::mem::take(&mut *many.parts.lock()).into_iter();
     let first = parts.next().expect("what was found before is there");
-    parts.try_fold(first, Found::merge)
+    let found = parts.try_fold(first, |all, part| all.merge(part, &mut || scan.item()))?;
+    match stopped.filter(|_| found.groups.are_weighed()) {
+        Some(error) => Err(error),
+        None => Ok(found),
+    }
+}
+
+impl Pass {
+    /// Goes on after an error, with what was found so far, if that is tolerated and of any use.
+    fn excuse(&self, error: Error, round: Round) -> Result<()> {
+        match round {
+            Round::First if self.excess.is_there() => Err(error),
+            _ => self.excuses.excuse(error),
+        }
+    }
 }
 
 impl Found {
-    fn new(pass: &Pass) -> Result<Self> {
-        let groups = Groups::new(&pass.request.aggregates, &pass.shared.pool)?;
+    pub(super) fn new(pass: &Pass, round: Round) -> Result<Self> {
+        let greatest = round == Round::Greatest;
+        let (aggregates, pool) = (&pass.request.aggregates, &pass.pool);
+        let groups = Groups::new(aggregates, pool, &pass.excess, greatest)?;
         Ok(Self { groups, scanned: Scanned::default() })
     }
 
-    fn merge(mut self, other: Self) -> Result<Self> {
+    fn merge(mut self, other: Self, before: Before<'_>) -> Result<Self> {
         self.scanned += other.scanned;
-        self.groups.merge(other.groups)?;
+        self.groups.merge(other.groups, before)?;
         Ok(self)
     }
 }
@@ -67,10 +122,27 @@ impl Items for ManySources {
     fn run(&self, item: usize) -> Result<()> {
         let number = self.first + item;
         let found = self.parts.lock().pop();
-        let found = found.map_or_else(|| Found::new(&self.pass), Ok)?;
+        let found = found.map_or_else(|| Found::new(&self.pass, self.round), Ok)?;
         let mut part = Part { pass: &self.pass, found };
-        part.scan(number, &self.sources[number])?;
+        let done = part.scan_or_skip(number, &self.sources[number], self.round);
         self.parts.lock().push(part.found);
-        Ok(())
+        self.done.fetch_add(usize::from(done.is_ok()), Relaxed);
+        done
+    }
+}
+
+impl Part<'_> {
+    /// Takes in a source; nothing of it, if it is damaged and that is tolerated.
+    fn scan_or_skip(&mut self, number: usize, source: &Source, round: Round) -> Result<()> {
+        if !self.pass.excuses.skip_damage() {
+            return self.scan(number, source);
+        }
+        let mut apart = Part { pass: self.pass, found: Found::new(self.pass, round)? };
+        let done = apart.scan(number, source);
+        self.found.scanned += apart.found.scanned;
+        match self.pass.excuses.piece(done)? {
+            Some(()) => self.found.groups.merge(apart.found.groups, &mut || Ok(())),
+            None => Ok(()),
+        }
     }
 }

@@ -4,7 +4,7 @@
 use super::opened::OpenedBlock;
 use super::scan::{add_matching, visit};
 use super::templates;
-use super::{Codes, Table};
+use super::{Codes, EachSentence, EventTable, Table, TableColumn, for_each_field_of};
 use crate::block::{
     Block, Column, ColumnData, ColumnEntry, Epoch, Levels, Outline, Rest, SentenceTable,
 };
@@ -14,6 +14,7 @@ use crate::field;
 use crate::limits::FRAME_ROWS_MAX;
 use crate::query::filter::FieldTest;
 use crate::query::matcher::{Judge, Matcher};
+use crate::query::patterns::sentence_of;
 use crate::query::request::{EventField, EventRecord};
 use crate::query::selection::Selection;
 use crate::timestamp::Timestamp;
@@ -277,6 +278,35 @@ impl Table for BlockTable<'_> {
         Ok(())
     }
 
+    fn rows_with(&self, name: &str, selected: &Selection) -> Result<usize> {
+        let (columns, rest) = self.places(name)?;
+        if let ([column], None) = (&*columns, rest) {
+            return Ok(column.presence().rows().filter(|row| selected.contains(*row)).count());
+        }
+        let mut rows = 0;
+        self.for_each_value(name, selected, &mut |_, _| rows += 1)?;
+        Ok(rows)
+    }
+
+    fn for_each_sentence(
+        &self,
+        name: &str,
+        selected: &Selection,
+        each: &mut EachSentence<'_>,
+    ) -> Result<()> {
+        let (columns, rest) = self.places(name)?;
+        if let ([column], None) = (&*columns, rest)
+            && let ColumnData::Templates(_) = column.data()
+        {
+            return templates::for_each_sentence(column, selected, each);
+        }
+        let mut sentence = Vec::new();
+        self.for_each_value(name, selected, &mut |row, value| {
+            sentence_of(value.text, &mut sentence);
+            each(row, None, &sentence);
+        })
+    }
+
     fn codes(&self, name: &str, selected: &Selection) -> Result<Codes> {
         let mut out = Codes { codes: vec![0; self.rows()], values: Vec::new() };
         let (columns, rest) = self.places(name)?;
@@ -338,6 +368,39 @@ impl Table for BlockTable<'_> {
         self.for_each_value(name, selected, &mut |row, value| {
             if let Some(number) = Number::parse(value.text) {
                 each(row, number.to_f64());
+            }
+        })
+    }
+
+    fn for_each_field(
+        &self,
+        rows: &[usize],
+        visit: &mut dyn FnMut(usize, &str, Value<'_>),
+    ) -> Result<()> {
+        for_each_field_of(self, rows, visit)
+    }
+}
+
+impl EventTable for BlockTable<'_> {
+    fn columns(&self) -> Result<Vec<TableColumn>> {
+        let shown = self.block().columns().iter().filter(|entry| !field::is_hidden(&entry.name));
+        let column = |entry: &ColumnEntry| TableColumn {
+            name: (&*entry.name).into(),
+            rows: Some(entry.values.into()),
+            kinds: entry.kinds,
+        };
+        let rest = self.rest()?.map(Rest::names).unwrap_or_default();
+        let rest = rest.iter().map(|name| &**name).filter(|name| !field::is_hidden(name));
+        let in_rest = |name: &str| TableColumn { name: name.into(), rows: None, kinds: 0 };
+        Ok(shown.map(column).chain(rest.map(in_rest)).collect())
+    }
+
+    fn for_each_rest(&self, visit: &mut dyn FnMut(usize, &str, Value<'_>)) -> Result<()> {
+        let Some(rest) = self.rest()? else { return Ok(()) };
+        rest.for_each(|row, name, value| {
+            let name = &rest.names()[name];
+            if !field::is_hidden(name) {
+                visit(row, name, value);
             }
         })
     }

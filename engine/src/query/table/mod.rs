@@ -1,29 +1,36 @@
 //! What a scan reads: rows of a tail or a block on disk, through one interface.
 
+mod ahead;
 mod block;
+mod extended;
 mod opened;
 mod rows;
 mod scan;
 mod source;
 mod templates;
 
+pub(crate) use ahead::{AHEAD_MAX, read_ahead};
 pub(crate) use block::BlockTable;
+pub(crate) use extended::{ExtendedTable, extracted_from, extracted_kind};
 pub(crate) use opened::OpenedBlock;
 pub(crate) use rows::RowsTable;
 pub(crate) use source::{
-    Opened, Source, blocks_of, in_file, in_memory, sources, sources_of, times_in,
+    Listing, Opened, Source, begin_again, begin_pass, blocks_of, in_file, in_memory, sources,
+    sources_of, tell_pruned_file, times_in,
 };
 
 use super::filter::FieldTest;
 use super::matcher::Judge;
+use super::patterns::sentence_of;
 use super::request::EventRecord;
 use super::selection::Selection;
 use crate::error::Result;
 use crate::event::{Kind, Value};
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::sync::Arc;
 
-/// Rows of one partition, in sequence order.
+/// Rows in an order: of one partition in that of their sequence, or of a table that was computed.
 pub(crate) trait Table {
     /// The number of rows.
     fn rows(&self) -> usize;
@@ -59,6 +66,35 @@ pub(crate) trait Table {
         visit: &mut dyn FnMut(usize, Value<'_>),
     ) -> Result<()>;
 
+    /// All fields of some rows, few of them: the row, the column name, the value.
+    fn for_each_field(
+        &self,
+        rows: &[usize],
+        visit: &mut dyn FnMut(usize, &str, Value<'_>),
+    ) -> Result<()>;
+
+    /// The number of selected rows that have a field.
+    fn rows_with(&self, name: &str, selected: &Selection) -> Result<usize> {
+        let mut rows = 0;
+        self.for_each_value(name, selected, &mut |_, _| rows += 1)?;
+        Ok(rows)
+    }
+
+    /// As [`Table::for_each_value`], with the sentence of each value, and its code if values with
+    /// equal codes have equal sentences.
+    fn for_each_sentence(
+        &self,
+        name: &str,
+        selected: &Selection,
+        visit: &mut EachSentence<'_>,
+    ) -> Result<()> {
+        let mut sentence = Vec::new();
+        self.for_each_value(name, selected, &mut |row, value| {
+            sentence_of(value.text, &mut sentence);
+            visit(row, None, &sentence);
+        })
+    }
+
     /// A field of the selected rows as codes of its distinct values.
     fn codes(&self, name: &str, selected: &Selection) -> Result<Codes>;
 
@@ -69,14 +105,51 @@ pub(crate) trait Table {
         selected: &Selection,
         visit: &mut dyn FnMut(usize, f64),
     ) -> Result<()>;
+}
+
+/// A table whose rows are events.
+pub(crate) trait EventTable: Table {
+    /// The columns that rows have, and the fields in the rest column; none that is hidden.
+    fn columns(&self) -> Result<Vec<TableColumn>>;
+
+    /// The fields in the rest column: the row, the column name, the value.
+    fn for_each_rest(&self, visit: &mut dyn FnMut(usize, &str, Value<'_>)) -> Result<()>;
 
     /// Whole events, in the order of `rows`.
     fn fetch(&self, rows: &[usize], incarnation: u16) -> Result<Vec<EventRecord>>;
 }
 
+/// [`Table::for_each_field`] of events.
+fn for_each_field_of(
+    table: &impl EventTable,
+    rows: &[usize],
+    visit: &mut dyn FnMut(usize, &str, Value<'_>),
+) -> Result<()> {
+    for (row, event) in rows.iter().zip(table.fetch(rows, 0)?) {
+        for field in &event.fields {
+            visit(*row, &field.name, Value { kind: field.kind, text: &field.text });
+        }
+    }
+    Ok(())
+}
+
+/// A column of a table.
+#[derive(Debug, Clone)]
+pub(crate) struct TableColumn {
+    /// The column name (see [`crate::field`]).
+    pub(crate) name: Arc<str>,
+    /// The number of rows that have it; `None` for what is in the rest column.
+    pub(crate) rows: Option<u64>,
+    /// Kinds that occur, as bits of their codes; none for what is in the rest column.
+    pub(crate) kinds: u8,
+}
+
+/// Takes the row, the code and the bytes of a sentence.
+pub(crate) type EachSentence<'a> = dyn FnMut(usize, Option<u16>, &[u8]) + 'a;
+
 /// A field of a table: a code for each row, 0 where the field is missing, else one more than the
 /// index of the value.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Codes {
     pub(crate) codes: Vec<u32>,
     pub(crate) values: Vec<OwnedValue>,
@@ -87,7 +160,7 @@ pub(crate) type OwnedValue = (Kind, Vec<u8>);
 
 /// Codes for values as they come.
 #[derive(Debug, Default)]
-struct Distinct {
+pub(crate) struct Distinct {
     /// By the code of the kind.
     codes: [HashMap<Vec<u8>, u32>; KIND_CODES],
     values: Vec<OwnedValue>,
@@ -98,7 +171,7 @@ const KIND_CODES: usize = 6;
 
 impl Distinct {
     /// The code of a value: 1 for the first.
-    fn code(&mut self, value: Value<'_>) -> u32 {
+    pub(crate) fn code(&mut self, value: Value<'_>) -> u32 {
         let codes = &mut self.codes[value.kind as usize];
         if let Some(code) = codes.get(value.text) {
             return *code;
@@ -110,7 +183,7 @@ impl Distinct {
     }
 
     /// The values, by code.
-    fn into_values(self) -> Vec<OwnedValue> {
+    pub(crate) fn into_values(self) -> Vec<OwnedValue> {
         self.values
     }
 }

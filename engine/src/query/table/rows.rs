@@ -1,6 +1,6 @@
 //! Rows that are in no block yet.
 
-use super::{Codes, Table};
+use super::{Codes, EventTable, Table, TableColumn, for_each_field_of};
 use crate::batch::{RowColumn, Rows};
 use crate::error::Result;
 use crate::event::{EventId, Value};
@@ -12,6 +12,7 @@ use crate::query::selection::Selection;
 use crate::value::Number;
 use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// A run of rows of a tail.
 #[derive(Debug)]
@@ -142,6 +143,34 @@ impl Table for RowsTable<'_> {
                 visit(row, number.to_f64());
             }
         })
+    }
+
+    fn for_each_field(
+        &self,
+        rows: &[usize],
+        visit: &mut dyn FnMut(usize, &str, Value<'_>),
+    ) -> Result<()> {
+        for_each_field_of(self, rows, visit)
+    }
+}
+
+impl EventTable for RowsTable<'_> {
+    fn columns(&self) -> Result<Vec<TableColumn>> {
+        let shown = self.rows.columns.iter().filter(|column| !field::is_hidden(&column.name));
+        let column = |column: &RowColumn| {
+            let (mut rows, mut kinds) = (0, 0);
+            self.each_value(column, |_, value| {
+                rows += 1;
+                kinds |= 1 << value.kind as u8;
+            });
+            TableColumn { name: Arc::clone(&column.name), rows: Some(rows), kinds }
+        };
+        // Others of the batch may have what none of these rows has.
+        Ok(shown.map(column).filter(|column| column.kinds != 0).collect())
+    }
+
+    fn for_each_rest(&self, _: &mut dyn FnMut(usize, &str, Value<'_>)) -> Result<()> {
+        Ok(())
     }
 
     fn fetch(&self, rows: &[usize], incarnation: u16) -> Result<Vec<EventRecord>> {

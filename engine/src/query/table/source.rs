@@ -1,16 +1,18 @@
 //! The parts of a snapshot that a scan goes through, and what is known of each without reading it.
 
-use super::{BlockTable, OpenedBlock, RowsTable, Table};
+use super::{AHEAD_MAX, BlockTable, EventTable, OpenedBlock, RowsTable, read_ahead};
 use crate::block::BlockMeta;
 use crate::engine::{LiveFile, Shared, Snapshot};
 use crate::error::Result;
 use crate::index::{BlockIndex, SectionHits};
-use crate::manifest::SectionMeta;
+use crate::manifest::{FileId, SectionMeta};
 use crate::memtable::{MemBlock, RowSlice};
 use crate::query::filter::Plan;
 use crate::query::request::TimeRange;
+use crate::scan::{Control, Excuses, Reader, opens_block, reader};
 use crate::segment::{BlockPlace, Section};
 use crate::timestamp::Timestamp;
+use crate::trace::{PassTrace, Pruned, Tier};
 use std::sync::Arc;
 
 /// A part of a snapshot: a block, or rows that are in none yet.
@@ -36,29 +38,100 @@ enum Place {
     Rows(RowSlice),
 }
 
-/// Every part of a snapshot that can hold events of this range; of files, those that can match. The
-/// blocks of files that are left out are added to `pruned`. `before` is called before each file is
-/// opened, with the number of sources so far.
+/// Begins a pass over a snapshot, if somebody asks what it does.
+pub(crate) fn begin_pass(
+    name: &'static str,
+    shared: &Shared,
+    snapshot: &Snapshot,
+    control: &Control,
+) -> Option<Arc<PassTrace>> {
+    let pass = control.trace()?.begin(name, &shared.io.clock);
+    for source in in_memory(snapshot, TimeRange::default(), (0, u64::MAX)) {
+        pass.there_are(Tier::Memtable, false, 1, source.rows as u64);
+    }
+    for file in snapshot.files.iter() {
+        let rows = file.meta.sections.iter().map(|section| section.rows).sum();
+        pass.there_are(Tier::of(file.meta.id), true, blocks_of(file), rows);
+    }
+    Some(pass)
+}
+
+/// Begins another pass over sources that are listed, if somebody asks what it does.
+pub(crate) fn begin_again(
+    name: &'static str,
+    shared: &Shared,
+    sources: &[Source],
+    control: &Control,
+) -> Option<Arc<PassTrace>> {
+    let pass = control.trace()?.begin(name, &shared.io.clock);
+    let mut before = None;
+    for source in sources {
+        let file = source.file_id();
+        let is_next = file.is_some() && file != before;
+        pass.there_are(source.tier(), is_next, 1, source.rows as u64);
+        before = file;
+    }
+    Some(pass)
+}
+
+/// Tells that a file can hold nothing of this range, or of the levels wanted.
+pub(crate) fn tell_pruned_file(trace: Option<&PassTrace>, file: &LiveFile, range: TimeRange) {
+    if let Some(trace) = trace {
+        let by = match times_in(file, range, u8::MAX) {
+            None => Pruned::Time,
+            Some(_) => Pruned::Level,
+        };
+        trace.pruned_file(Tier::of(file.meta.id), by, blocks_of(file));
+    }
+}
+
+/// How sources are listed.
+pub(crate) struct Listing<'a> {
+    /// Decides whether files that are damaged are left out.
+    pub(crate) excuses: &'a Excuses,
+    /// To this the blocks of files are added that can't match.
+    pub(crate) pruned: &'a mut u64,
+    /// Called before each file is opened, with the number of sources so far.
+    pub(crate) before: &'a mut dyn FnMut(usize) -> Result<()>,
+}
+
+/// Every part of a snapshot that can hold events of this range; of files, those that can match. What is in the
+/// archive only comes last, so that what is here is looked at even if that takes all the time there is.
 pub(crate) fn sources(
     shared: &Shared,
     snapshot: &Snapshot,
     range: TimeRange,
     plan: Option<&Plan>,
-    pruned: &mut u64,
-    before: &mut dyn FnMut(usize) -> Result<()>,
+    listing: Listing<'_>,
 ) -> Result<Vec<Source>> {
+    let Listing { excuses, pruned, before } = listing;
+    let trace = plan.and_then(|plan| plan.trace.as_deref());
     let plan = plan.filter(|_| shared.prunes());
     let levels = plan.map_or(u8::MAX, |plan| plan.levels);
     let range = if shared.prunes() { range } else { TimeRange::default() };
-    let mut sources = in_memory(snapshot, range);
-    for file in snapshot.files.iter() {
-        match times_in(file, range, levels) {
-            Some(_) => {
-                before(sources.len())?;
-                sources.extend(in_file(shared, file, range, plan, pruned)?);
-            }
-            None => *pruned += blocks_of(file),
+    let mut sources = in_memory(snapshot, range, (0, u64::MAX));
+    if let Some(trace) = trace {
+        trace.listed_in_memory(sources.len());
+    }
+    let _listing = reader().map(Reader::lists_cold);
+    let (cold, here): (Vec<_>, Vec<_>) = snapshot.files.iter().partition(|f| f.file.is_evicted());
+    let can_match = |file: &&LiveFile| times_in(file, range, levels).is_some();
+    let mut list = |file: &LiveFile| -> Result<()> {
+        if !can_match(&file) {
+            *pruned += blocks_of(file);
+            tell_pruned_file(trace, file, range);
+            return Ok(());
         }
+        before(sources.len())?;
+        let opened = in_file(shared, file, range, plan, pruned);
+        sources.extend(excuses.piece(opened)?.into_iter().flatten());
+        Ok(())
+    };
+    here.into_iter().try_for_each(&mut list)?;
+    for files in cold.chunks(AHEAD_MAX) {
+        let wanted: Vec<&LiveFile> = files.iter().copied().filter(can_match).collect();
+        read_ahead(shared, &wanted, plan);
+        files.iter().copied().try_for_each(&mut list)?;
     }
     Ok(sources)
 }
@@ -72,7 +145,7 @@ pub(crate) fn sources_of(
     seq: u64,
     before: &mut dyn FnMut() -> Result<()>,
 ) -> Result<Vec<Source>> {
-    let mut sources = in_memory(snapshot, range);
+    let mut sources = in_memory(snapshot, range, (seq, seq));
     for file in snapshot.files.iter() {
         let may_hold = |section: &SectionMeta| {
             (section.min_seq..=section.max_seq).contains(&seq)
@@ -116,6 +189,12 @@ pub(crate) fn in_file(
     plan: Option<&Plan>,
     pruned: &mut u64,
 ) -> Result<Vec<Source>> {
+    let trace = plan.and_then(|plan| plan.trace.as_deref());
+    let tell = |by, blocks| {
+        if let Some(trace) = trace {
+            trace.pruned(Tier::of(file.meta.id), by, blocks);
+        }
+    };
     let plan = plan.filter(|plan| shared.prunes() && plan.uses_index);
     let mut sources = Vec::new();
     for section in file.file.sections(&shared.cache)?.iter() {
@@ -131,11 +210,13 @@ pub(crate) fn in_file(
             && !plan.need.is_met_in(hits)
         {
             *pruned += section.blocks.len() as u64;
+            tell(Pruned::Index, section.blocks.len() as u64);
             continue;
         }
         for (number, block) in section.blocks.iter().enumerate() {
             if !overlaps(range, times(&block.meta)) {
                 *pruned += 1;
+                tell(Pruned::Time, 1);
                 continue;
             }
             let hits = hits.as_ref().map(|hits| (Arc::clone(hits), number as u32));
@@ -153,20 +234,31 @@ fn section_hits(
     plan: &Plan,
 ) -> Result<Option<Arc<SectionHits>>> {
     let index = file.file.index(section, &shared.cache)?;
-    Ok(index.map(|index| Arc::new(index.look_up(plan.terms()))))
+    let hits = index.map(|index| index.look_up(plan.terms())).transpose()?;
+    Ok(hits.map(Arc::new))
 }
 
-/// The parts of memtables that can hold events of this range.
-pub(crate) fn in_memory(snapshot: &Snapshot, range: TimeRange) -> Vec<Source> {
+/// The parts of memtables that can hold events of this range with sequence numbers from the first to
+/// the last of these.
+pub(crate) fn in_memory(snapshot: &Snapshot, range: TimeRange, seqs: (u64, u64)) -> Vec<Source> {
+    let among = |(first, last): (u64, u64)| first <= seqs.1 && last >= seqs.0;
     let mut sources = Vec::new();
     for (_, partition) in &snapshot.memtables {
-        let blocks = partition.blocks.iter().filter(|block| overlaps(range, times(&block.meta)));
+        let blocks = partition.blocks.iter().filter(|block| {
+            overlaps(range, times(&block.meta)) && among((block.meta.min_seq, block.meta.max_seq))
+        });
         sources.extend(blocks.map(|block| Source::memory(block.clone())));
         let pending = partition.pending.iter().flat_map(|pending| &pending.slices);
         let slices = pending.chain(&partition.tail).filter(|slice| overlaps(range, slice.times));
+        let slices = slices.filter(|slice| among(seqs_of(slice)));
         sources.extend(slices.map(|slice| Source::rows(slice.clone())));
     }
     sources
+}
+
+/// The first and the last sequence number of a slice, which has rows.
+fn seqs_of(slice: &RowSlice) -> (u64, u64) {
+    (slice.rows.seq(slice.range.start).0, slice.rows.seq(slice.range.end - 1).0)
 }
 
 fn overlaps(range: TimeRange, times: (Timestamp, Timestamp)) -> bool {
@@ -204,7 +296,7 @@ impl Source {
         let levels = slice.rows.levels[rows.clone()].iter().fold(0, |bits, code| bits | 1 << code);
         Self {
             times: slice.times,
-            seqs: (slice.rows.seq(rows.start).0, slice.rows.seq(rows.end - 1).0),
+            seqs: seqs_of(&slice),
             levels,
             rows: rows.len(),
             bytes: slice.bytes,
@@ -215,11 +307,23 @@ impl Source {
     /// What is known of the source's terms, if it can hold an event that matches: by its levels,
     /// then by those terms. `None` if it is ruled out.
     pub(crate) fn admit(&self, plan: &Plan, shared: &Shared) -> Result<Option<BlockIndex>> {
-        if !shared.prunes() {
-            return Ok(Some(BlockIndex::Everything));
+        let known = match shared.prunes() {
+            true => self.look_up(plan, shared)?,
+            false => Ok(BlockIndex::Everything),
+        };
+        if let Some(trace) = &plan.trace {
+            match &known {
+                Ok(_) => trace.read(self.tier(), self.rows as u64, self.bytes_stored()),
+                Err(by) => trace.pruned(self.tier(), *by, 1),
+            }
         }
+        Ok(known.ok())
+    }
+
+    /// What is known of the source's terms, or what rules it out.
+    fn look_up(&self, plan: &Plan, shared: &Shared) -> Result<Result<BlockIndex, Pruned>> {
         if self.levels & plan.levels == 0 {
-            return Ok(None);
+            return Ok(Err(Pruned::Level));
         }
         let known = match &self.place {
             _ if !plan.uses_index => BlockIndex::Everything,
@@ -232,16 +336,40 @@ impl Source {
             }
             Place::Rows(_) => BlockIndex::Everything,
         };
-        Ok((plan.need.frames(&known) != 0).then_some(known))
+        Ok(if plan.need.frames(&known) != 0 { Ok(known) } else { Err(Pruned::Index) })
+    }
+
+    /// Where it lies.
+    pub(crate) fn tier(&self) -> Tier {
+        self.file_id().map_or(Tier::Memtable, Tier::of)
+    }
+
+    /// The file in which its block lies.
+    fn file_id(&self) -> Option<FileId> {
+        match &self.place {
+            Place::Memory(_) | Place::Rows(_) => None,
+            Place::File(file, ..) => Some(file.meta.id),
+        }
+    }
+
+    /// The bytes of the block, compressed; 0 for rows that are in none.
+    pub(crate) fn bytes_stored(&self) -> u64 {
+        match &self.place {
+            Place::Memory(block) => block.meta.len.into(),
+            Place::File(_, place, _) => place.meta.len.into(),
+            Place::Rows(_) => 0,
+        }
     }
 
     /// The source, to be read.
     pub(crate) fn open(&self, shared: &Shared) -> Result<Opened> {
         Ok(match &self.place {
             Place::Memory(block) => {
+                opens_block(false);
                 Opened::Block(OpenedBlock::new(Arc::clone(&block.block)).into())
             }
             Place::File(file, place, _) => {
+                opens_block(file.file.is_evicted());
                 Opened::Block(OpenedBlock::new(file.file.block(place, &shared.cache)?).into())
             }
             Place::Rows(slice) => Opened::Rows(slice.clone()),
@@ -261,7 +389,7 @@ impl Opened {
     pub(crate) fn with_table<T>(
         &self,
         shared: &Shared,
-        work: impl FnOnce(&dyn Table) -> Result<T>,
+        work: impl FnOnce(&dyn EventTable) -> Result<T>,
     ) -> Result<T> {
         match self {
             Self::Block(opened) => work(&BlockTable::new(opened, shared.cache.sentences())),

@@ -1,10 +1,12 @@
 //! How a column of templates is gone through when its sentences have been judged: texts are rebuilt
 //! only where their variables tell.
 
+use super::EachSentence;
 use crate::block::{Column, ColumnData, Templates};
 use crate::error::Result;
 use crate::index::Phrase;
 use crate::query::matcher::{Judged, Matcher, Verdict};
+use crate::query::patterns::sentence_of;
 use crate::query::selection::Selection;
 use std::collections::HashMap;
 
@@ -80,6 +82,31 @@ pub(super) fn add_matching_few(
                 .or_insert_with(|| phrase.is_match(sentences.value(usize::from(code)).text));
         if may_pass && matcher.matches(templates.value(index, &mut scratch)?) {
             to.insert(row);
+        }
+    }
+    Ok(())
+}
+
+/// Calls `each` with every selected row that has a value, with the code of its sentence if it has one,
+/// and with the sentence.
+pub(super) fn for_each_sentence(
+    column: &Column,
+    selected: &Selection,
+    each: &mut EachSentence<'_>,
+) -> Result<()> {
+    let ColumnData::Templates(templates) = column.data() else {
+        unreachable!("columns of templates have sentences");
+    };
+    let (codes, sentences) = (templates.codes()?, templates.sentences()?);
+    let (mut scratch, mut sentence) = (Vec::new(), Vec::new());
+    for row in selected.iter() {
+        let Some(index) = column.presence().value_index(row) else { continue };
+        let code = codes[index];
+        if code == Templates::RAW {
+            sentence_of(templates.value(index, &mut scratch)?.text, &mut sentence);
+            each(row, None, &sentence);
+        } else {
+            each(row, Some(code), sentences.value(usize::from(code)).text);
         }
     }
     Ok(())

@@ -1,6 +1,8 @@
 //! What becomes of damage: refused with its place, or a tear.
 
 use super::*;
+use crate::crypt::Keyring;
+use crate::io::KeyedStorage;
 
 fn damaged(disk: &MemoryStorage, path: &Path, change: impl FnOnce(&mut Vec<u8>)) -> MemoryStorage {
     let copy = disk.power_cut();
@@ -101,4 +103,53 @@ fn what_recovery_copied_can_not_be_taken_for_a_tear() {
     let at = model.wal().current.as_ref().unwrap().at as usize - 5_000;
     let copy = damaged(&disk, &wal_path(1, 0), |bytes| bytes[at] ^= 1);
     assert_eq!(open(&io(copy, 7), None, 1).map(|_| ()).unwrap_err().kind(), ErrorKind::Corrupt);
+}
+
+/// It was cut off as if it were a tear: events that were acknowledged were gone without a word.
+#[test]
+fn a_group_with_right_checksums_that_does_not_decrypt_is_no_tear() {
+    let keys = "one:000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+    let keys = Arc::new(Keyring::parse(keys).unwrap());
+    let keyed = |disk: &MemoryStorage| KeyedStorage::new(Arc::new(disk.clone()), Arc::clone(&keys));
+    let disk = MemoryStorage::new();
+    let mut model = Model::new(keyed(&disk));
+    model.open().unwrap();
+    for seed in 0..2 {
+        model.append(vec![batch(seed, 1, 500)]).unwrap();
+    }
+    let file = model.wal().live.last().unwrap().id;
+    let end = model.wal().current.as_ref().unwrap().at as usize;
+    let path = names::wal(Path::new(DIR), file);
+    let at = end - 4_096;
+    // In the header of the encryption, in the records, in the tag.
+    for place in [20, 70, 200] {
+        let forged = damaged(&disk, &path, |bytes| {
+            let header = format::FileHeader::decode(bytes, Path::new("f")).unwrap();
+            let (head, seed) = (at + format::GROUP_HEADER_BYTES, header.seed());
+            let group = &bytes[at..head];
+            let group = format::GroupHeader::decode(group, seed, header.wal_id);
+            let mut group = group.expect("the last group");
+            assert!(group.encrypted && group.records == 1);
+            bytes[head + place] ^= 1;
+            let body = &bytes[head..][..group.body_len as usize];
+            group.body_crc = crate::codec::crc::crc32(seed, &[body]);
+            bytes[at..head].copy_from_slice(&group.encode(seed));
+        });
+        let error = open(&io(keyed(&forged), 5), None, 1).map(|_| ()).unwrap_err();
+        let corruption = error.corruption().unwrap_or_else(|| panic!("{error}"));
+        assert_eq!(corruption.file, path, "{error}");
+        assert!((at as u64..end as u64).contains(&corruption.offset), "{error}");
+        // A repair takes what is before it.
+        let io = io(keyed(&forged), 6);
+        let mut sound = Vec::new();
+        each_sound(&io, Path::new(DIR), &UUID, 0, 1, |_, _, batch| {
+            sound.push(batch);
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(sound.len(), 1);
+        let damage = examine(&io, Path::new(DIR), &UUID, None, 1).unwrap().expect("damage");
+        damage.cut(&io, Path::new(DIR), UUID).unwrap();
+        assert_eq!(open(&io, None, 1).unwrap().batches.len(), 1);
+    }
 }

@@ -14,7 +14,7 @@ use super::target::{Target, TargetArgs};
 use crate::ingest::{Format, detect};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use logstrata_engine::io::Io;
-use logstrata_engine::{Batch, Limits, Timestamp};
+use logstrata_engine::{Arrival, Batch, Limits};
 use source::Source;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -82,7 +82,7 @@ trait Sink {
 struct Reading {
     service: Option<String>,
     limits: Limits,
-    arrival: Timestamp,
+    arrival: Arrival,
     progress: ProgressBar,
 }
 
@@ -91,11 +91,11 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
     let mut upload;
     let (sink, limits, arrival): (&mut dyn Sink, _, _) = match args.target.open()? {
         Target::Server(client) => {
-            upload = Upload::new(client)?;
-            (&mut upload, Limits::default(), Io::system().clock.now())
+            upload = Upload::new(*client)?;
+            (&mut upload, Limits::default(), Io::system().clock.now().into())
         }
         Target::Store { engine, options } => {
-            let arrival = options.io.clock.now();
+            let arrival = engine.arrival();
             store = Store::new(*engine, options.limits.clone(), arrival);
             (&mut store, options.limits, arrival)
         }
@@ -196,6 +196,16 @@ fn report(tally: &Tally, result: Result<(), Failure>) -> Result<(), Failure> {
         stored.push_str(&format!(", rejected {}", tally.rejected));
     }
     print(&format!("{stored}\n"))?;
+    if tally.expired > 0 {
+        let count = tally.expired;
+        complain(
+            "warning",
+            &format!(
+                "{count} of them are older than they are kept: a server drops them within the hour. To \
+                 keep them, give them a class with clock = \"arrival\" (docs/retention.md)"
+            ),
+        );
+    }
     result?;
     match (tally.rejected, tally.unread_files()) {
         (0, 0) => Ok(()),

@@ -3,7 +3,7 @@
 use super::encode::rejected_lines;
 use super::{Failure, Payload, Piece, Sink, Tally};
 use crate::ingest::json::JsonDecoder;
-use logstrata_engine::{Appended, Batch, Engine, Limits, Result as EngineResult, Timestamp};
+use logstrata_engine::{Appended, Arrival, Batch, Engine, Limits, Result as EngineResult};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 /// Batches that wait for the log at once.
@@ -13,7 +13,7 @@ const IN_FLIGHT_MAX: usize = 4;
 pub(super) struct Store {
     engine: Option<Engine>,
     limits: Limits,
-    arrival: Timestamp,
+    arrival: Arrival,
     in_flight: usize,
     done: Receiver<EngineResult<Appended>>,
     on_done: Sender<EngineResult<Appended>>,
@@ -21,7 +21,7 @@ pub(super) struct Store {
 
 impl Store {
     /// Takes the store over; [`Sink::finish`] closes it.
-    pub(super) fn new(engine: Engine, limits: Limits, arrival: Timestamp) -> Self {
+    pub(super) fn new(engine: Engine, limits: Limits, arrival: Arrival) -> Self {
         let (on_done, done) = channel();
         Self { engine: Some(engine), limits, arrival, in_flight: 0, done, on_done }
     }
@@ -32,6 +32,7 @@ impl Store {
         }
         self.wait(IN_FLIGHT_MAX - 1, tally)?;
         let engine = self.engine.as_ref().expect("open until the end");
+        tally.expired += engine.expired_on_arrival(&batch) as u64;
         let on_done = self.on_done.clone();
         // The receiver is gone only if the command has failed already.
         engine.submit(batch, move |result| drop(on_done.send(result)));

@@ -10,6 +10,8 @@ const REASONS_MAX: usize = 5;
 pub(super) struct Tally {
     /// Events stored.
     pub(super) accepted: u64,
+    /// Of these, events that are older than they are kept.
+    pub(super) expired: u64,
     /// Events rejected.
     pub(super) rejected: u64,
     reasons: Vec<String>,

@@ -19,7 +19,7 @@ pub(super) fn read(
 ) -> Result<(), Stop> {
     let service = reading.service.clone().or_else(|| source.service().map(str::to_owned));
     let mut decoder =
-        TextDecoder::new(TextOptions { now: reading.arrival, service, offset_seconds: 0 });
+        TextDecoder::new(TextOptions { now: reading.arrival.at, service, offset_seconds: 0 });
     let mut line_number = 0;
     loop {
         let bytes = source.lines(PIECE_BYTES)?;

@@ -100,6 +100,7 @@ fn count(answered: Answered, tally: &mut Tally) -> Result<(), Failure> {
         Err(error) => return Err(error.into()),
     };
     tally.accepted += answer.accepted;
+    tally.expired += answer.expired_on_arrival;
     let (count, lines) = (answer.rejected_count, &answer.rejected);
     tally.rejected(&answered.file, count, answered.lines_before, lines);
     Ok(())

@@ -447,6 +447,13 @@ impl<'a> Visitor<'a> for Members<'_, 'a, '_> {
             match (self.depth, &*key) {
                 // Answers call the event's own name `id`.
                 (1, "id") => name.push_str("_id"),
+                // They have a time and a level of the event's own, too: a reader of JSON that takes the
+                // last of two members would take this object for them.
+                (1, "timestamp" | "level") if is_filled_object(raw) => {
+                    self.event.is_odd = true;
+                    name.push_str(&key);
+                    name.push_str("_text");
+                }
                 (1, key) if is_plain(key) => name.push_str(key),
                 (depth, key) => field::push_key(name, key, depth == 1),
             }

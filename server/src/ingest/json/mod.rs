@@ -15,7 +15,7 @@ pub use document::DocumentError;
 pub use sent::write_as_sent;
 
 use event::{JsonEvent, Refusal, Scratch, TimeRead};
-use logstrata_engine::{Batch, BatchBuilder, Limits, Timestamp};
+use logstrata_engine::{Arrival, Batch, BatchBuilder, Limits};
 use serde_json::value::RawValue;
 
 /// Rejected lines that are listed; the others are only counted.
@@ -50,7 +50,7 @@ pub struct Rejected {
 }
 
 /// Decodes a body of one JSON object a line, events that name no time are of `arrival`.
-pub fn decode_ndjson(body: &[u8], limits: &Limits, arrival: Timestamp) -> Decoded {
+pub fn decode_ndjson(body: &[u8], limits: &Limits, arrival: impl Into<Arrival>) -> Decoded {
     let mut decoder = JsonDecoder::new(limits, arrival);
     decoder.push_lines(body);
     decoder.finish()
@@ -64,7 +64,7 @@ pub fn decode_ndjson(body: &[u8], limits: &Limits, arrival: Timestamp) -> Decode
 pub fn decode_json(
     body: &[u8],
     limits: &Limits,
-    arrival: Timestamp,
+    arrival: impl Into<Arrival>,
 ) -> Result<Decoded, DocumentError> {
     let mut decoder = JsonDecoder::new(limits, arrival);
     decoder.push_document(body)?;
@@ -85,7 +85,7 @@ pub struct JsonDecoder {
 
 impl JsonDecoder {
     /// A decoder of events that came in at `arrival`.
-    pub fn new(limits: &Limits, arrival: Timestamp) -> Self {
+    pub fn new(limits: &Limits, arrival: impl Into<Arrival>) -> Self {
         Self {
             builder: BatchBuilder::new(limits, arrival),
             event_bytes_max: limits.event_bytes_max,

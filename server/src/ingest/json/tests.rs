@@ -1,7 +1,7 @@
 use super::event::{DEPTH_MAX, FIELD_DEPTH_MAX, FIELDS_MAX, PATH_BYTES_MAX};
 use super::*;
 use crate::ingest::testing::{Event, events};
-use logstrata_engine::{Kind, Level, field};
+use logstrata_engine::{Kind, Level, Timestamp, field};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
@@ -123,7 +123,7 @@ fn levels_and_what_is_kept_of_them() {
         (r#"{"level":"","lvl":"debug"}"#, Level::Debug, vec!["level_text=String "]),
         (r#"{"level":"error","severity":"debug"}"#, Level::Error, vec!["severity=String debug"]),
         (r#"{"log.level":"error"}"#, Level::Error, vec![]),
-        (r#"{"level":{"n":1}}"#, Level::Info, vec!["level.n=Number 1"]),
+        (r#"{"level":{"n":1}}"#, Level::Info, vec!["level_text.n=Number 1"]),
         ("{}", Level::Info, vec![]),
     ] {
         let event = one(line);
@@ -169,6 +169,15 @@ fn times_and_what_is_kept_of_them() {
     }
     let decoded = decode("{\"ts\":\"x\"}\n{\"ts\":\"0001-01-01\"}\n{\"ts\":0}");
     assert_eq!((decoded.times_unread, decoded.times_clamped), (1, 1));
+}
+
+/// They were shown beside the event's own time and level, under the same names: most readers of JSON
+/// take the last of two.
+#[test]
+fn objects_are_no_second_time_or_level() {
+    let event = one(r#"{"timestamp":{"a":1},"level":{"b":{"c":2}},"x":{"level":{"d":3}}}"#);
+    let shown = ["level_text.b.c=Number 2", "timestamp_text.a=Number 1", "x.level.d=Number 3"];
+    assert_eq!(event.shown(), shown);
 }
 
 #[test]

@@ -11,7 +11,7 @@
 
 use super::{Piece, Verdict, has_slots, pieces};
 use crate::block::Slot;
-use regex::bytes::Regex;
+use crate::query::matcher::pattern::Regex;
 use regex_automata::nfa::thompson::{Compiler, NFA, State, Transition, WhichCaptures};
 use regex_automata::util::look::Look;
 use regex_automata::util::primitives::StateID;
@@ -94,7 +94,8 @@ impl PatternSentences {
         }
     }
 
-    fn verdict_by_automaton(&self, sentence: &[u8]) -> Verdict {
+    /// As [`PatternSentences::verdict`], for a sentence with variables.
+    pub(in crate::query::matcher) fn verdict_by_automaton(&self, sentence: &[u8]) -> Verdict {
         let automaton = self.automaton.get_or_init(|| Automaton::new(&self.source));
         automaton.as_ref().map_or(Verdict::Depends, |automaton| automaton.verdict(sentence))
     }

@@ -106,6 +106,11 @@ pub(crate) fn query() -> impl Strategy<Value = String> {
         1 => "[<>]=?-?[1-3]{1,2}(\\.[1-3])?".prop_map(|text| format!("message:{text}")),
         1 => "[<>]=?[ae1]{1,2}".prop_map(|text| format!("message:{text}")),
         4 => pattern.prop_map(move |text| format!("message:~{}", quoted(text))),
+        2 => "(message:|service:|)[ae1.=-]{0,2}\\*[ae1é.=]{0,2}(\\*[ae1K]{0,1})?",
+        1 => "(message|service)==[ae1.=]{1,4}",
+        1 => "message:\\[[1-3]{1,2} TO [1-3]{1,2}\\}",
+        1 => "message:[<>]=?[1-3]{1,2}(s|ms|kB)",
+        1 => Just("message:1.1.1.1/1".to_owned()),
     ]
 }
 

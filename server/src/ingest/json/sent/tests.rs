@@ -96,6 +96,7 @@ fn names_times_and_levels_come_back() {
         r#""id":"x""#,
         r#""id":{"a":1}"#,
         r#""id":1,"_id":2"#,
+        r#""timestamp":{"a":1},"level":{"b":{"c":2}},"timestamp_text":3"#,
         r#""_id":2"#,
         r#""msg":"n","app":"a","service":{"name":"s"},"error.type":"t","error":"e""#,
         r#""a":{"b":1},"a.b":2,"a":{"b":3},"":4,"":{"":5},"n":-0.0,"e":{},"l":[1, {"x":null}]"#,

@@ -1,18 +1,23 @@
-//! A log-linear histogram of numbers: each power of two in 128 equal steps, so a quantile is off
-//! by at most 1/256 of its value. Adding is a shift and an increment; histograms merge by adding.
+//! A sketch of numbers, a log-linear histogram: each power of two in 128 equal steps, so a quantile
+//! is off by at most 1/256 of its value. Adding is a shift and an increment; sketches merge by adding.
 
 /// Steps between a power of two and the next, as a power of two.
 const STEP_BITS: u32 = 7;
 const STEPS: usize = 1 << STEP_BITS;
+/// A quantile is off by at most this part of its value: half a step.
+pub(super) const QUANTILE_ERROR: f64 = 1.0 / (2 * STEPS) as f64;
 /// Bits of a double below its exponent.
 const MANTISSA_BITS: u32 = 52;
+
+/// What a page takes: its counts, its place, an allocation.
+const PAGE_BYTES: usize = size_of::<[u64; STEPS]>() + size_of::<(u16, Box<[u64; STEPS]>)>() + 16;
 
 /// Places of pages that are remembered.
 const RECENT: usize = 16;
 
 /// Counts of numbers, by their nearness.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Histogram {
+pub(crate) struct Sketch {
     /// By sign and exponent, rising; each the counts of its steps.
     pages: Vec<(u16, Box<[u64; STEPS]>)>,
     /// Where pages were last found, by their last bits: numbers of one field lie in few of them.
@@ -22,7 +27,7 @@ pub(crate) struct Histogram {
     max: f64,
 }
 
-impl Histogram {
+impl Sketch {
     /// Counts a number, which must be finite. Returns the bytes that it took.
     pub(crate) fn add(&mut self, number: f64) -> usize {
         if self.count == 0 {
@@ -40,7 +45,7 @@ impl Histogram {
             Some((recent, counts)) if *recent == page => counts[step] += 1,
             _ => self.page(page)[step] += 1,
         }
-        (self.pages.len() - pages) * size_of::<[u64; STEPS]>()
+        (self.pages.len() - pages) * PAGE_BYTES
     }
 
     /// The counts of a page, found by search.
@@ -54,12 +59,12 @@ impl Histogram {
         &mut self.pages[at].1
     }
 
-    /// The bytes of its counts.
+    /// What its counts take.
     pub(crate) fn bytes(&self) -> usize {
-        self.pages.len() * size_of::<[u64; STEPS]>()
+        self.pages.len() * PAGE_BYTES
     }
 
-    /// Counts what another histogram has. Returns the bytes that it took.
+    /// Counts what another sketch has. Returns the bytes that it took.
     pub(crate) fn merge(&mut self, other: &Self) -> usize {
         if other.count == 0 {
             return 0;
@@ -75,7 +80,7 @@ impl Histogram {
             let mine = self.page(*page).iter_mut().zip(&**counts);
             mine.for_each(|(mine, count)| *mine += count);
         }
-        (self.pages.len() - pages) * size_of::<[u64; STEPS]>()
+        (self.pages.len() - pages) * PAGE_BYTES
     }
 
     /// The number of rank `floor(quantile * (count - 1))`, nearly; `None` without numbers.
@@ -124,14 +129,14 @@ mod tests {
             numbers in prop::collection::vec(-1e6f64..1e6, 1..300),
             quantile in 0.0f64..=1.0,
         ) {
-            let mut histogram = Histogram::default();
+            let mut sketch = Sketch::default();
             for number in &numbers {
-                histogram.add(*number);
+                sketch.add(*number);
             }
             let mut sorted = numbers;
             sorted.sort_by(f64::total_cmp);
             let exact = sorted[(quantile * (sorted.len() - 1) as f64).floor() as usize];
-            let got = histogram.quantile(quantile).unwrap();
+            let got = sketch.quantile(quantile).unwrap();
             prop_assert!((got - exact).abs() <= exact.abs() / 256.0, "{got} for {exact}");
         }
     }
@@ -140,21 +145,21 @@ mod tests {
     #[test]
     fn the_median_of_numbers_around_zero_is_zero() {
         for zero in [0.0, -0.0] {
-            let mut histogram = Histogram::default();
+            let mut sketch = Sketch::default();
             for number in [-2.0, -1.0, zero, 1.0, 2.0] {
-                histogram.add(number);
+                sketch.add(number);
             }
-            assert_eq!(histogram.quantile(0.5), Some(0.0));
+            assert_eq!(sketch.quantile(0.5), Some(0.0));
         }
     }
 
     #[test]
     fn empty_and_single() {
-        assert_eq!(Histogram::default().quantile(0.5), None);
+        assert_eq!(Sketch::default().quantile(0.5), None);
         for number in [0.0, -0.0, 1e-300, -3.5, f64::MAX, f64::MIN] {
-            let mut histogram = Histogram::default();
-            histogram.add(number);
-            assert_eq!(histogram.quantile(0.99), Some(number));
+            let mut sketch = Sketch::default();
+            sketch.add(number);
+            assert_eq!(sketch.quantile(0.99), Some(number));
         }
     }
 }
