@@ -99,6 +99,8 @@ pub enum Place {
     Part(String),
     /// This one; of a rename the new name.
     At(PathBuf),
+    /// Those whose path begins so, as text; of a rename the new name.
+    Begins(String),
 }
 
 impl Place {
@@ -107,6 +109,9 @@ impl Place {
             Self::Anywhere => true,
             Self::Part(part) => paths.iter().any(|path| path.to_string_lossy().contains(part)),
             Self::At(wanted) => paths.last().is_some_and(|path| path == wanted),
+            Self::Begins(start) => {
+                paths.last().is_some_and(|path| path.to_string_lossy().starts_with(start))
+            }
         }
     }
 }
