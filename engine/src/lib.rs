@@ -47,7 +47,7 @@ mod verify;
 mod wal;
 
 pub use append::{Rule, Rules};
-pub use batch::{Batch, BatchBuilder, EventBuilder};
+pub use batch::{Batch, BatchBuilder, EventBuilder, Shape};
 pub use cold::{Ahead, Came, ColdAway, ColdFile, ColdFiles, Patience};
 pub use engine::{
     Appended, ArchivedFile, ChainPlace, Checkpoint, EncryptionStatus, Engine, KeyUse, LeftDisk,

@@ -2,6 +2,7 @@
 //! partition.
 
 use super::rows::{RowColumn, Rows};
+use super::shape::ShapeNames;
 use super::{Batch, Part};
 use crate::error::{Error, Result};
 use crate::event::{Kind, Level, Value};
@@ -18,12 +19,13 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct BatchBuilder {
     tenant: Arc<str>,
-    arrival: Arrival,
+    pub(super) arrival: Arrival,
     event_bytes_max: usize,
-    policy: Policy,
-    rows: u32,
-    columns: usize,
-    parts: Vec<PartBuilder>,
+    pub(super) policy: Policy,
+    pub(super) rows: u32,
+    pub(super) columns: usize,
+    pub(super) parts: Vec<PartBuilder>,
+    pub(super) shapes: Vec<ShapeNames>,
     part_places: HashMap<(Day, ClassIndex), usize>,
     last_part: usize,
     staged: Staged,
@@ -47,10 +49,10 @@ struct StagedField {
 }
 
 #[derive(Debug)]
-struct PartBuilder {
+pub(super) struct PartBuilder {
     key: PartitionKey,
     class: ClassIndex,
-    rows: Rows,
+    pub(super) rows: Rows,
     places: HashMap<Arc<str>, usize>,
     /// The column that followed each column in the last event: events of one sender have the same
     /// fields in the same order, so a comparison finds the column that a hash would.
@@ -58,6 +60,8 @@ struct PartBuilder {
     /// The last row in which each column's name came again, and how often.
     repetitions: Vec<(u32, usize)>,
     first: usize,
+    /// The columns of each shape that an event here had.
+    pub(super) shapes: Vec<Box<[u32]>>,
 }
 
 /// One event under construction. Dropped without [`EventBuilder::finish`], it leaves nothing.
@@ -81,6 +85,7 @@ impl BatchBuilder {
             rows: 0,
             columns: 0,
             parts: Vec::new(),
+            shapes: Vec::new(),
             part_places: HashMap::new(),
             last_part: 0,
             staged: Staged::default(),
@@ -123,11 +128,7 @@ impl BatchBuilder {
         for part in self.parts {
             let mut rows = part.rows;
             let count = rows.len();
-            for column in &mut rows.columns {
-                if column.len() == count {
-                    column.rows = None;
-                }
-            }
+            rows.columns.iter_mut().for_each(|column| column.finish(count));
             parts.push(Part { key: part.key, rows });
         }
         Batch { rows: self.rows, parts, claim: None }
@@ -147,7 +148,8 @@ impl BatchBuilder {
         })
     }
 
-    fn part(&mut self, class: ClassIndex, timestamp: Timestamp) -> &mut PartBuilder {
+    /// The index of the partition's builder.
+    pub(super) fn part(&mut self, class: ClassIndex, timestamp: Timestamp) -> usize {
         let mut day = match self.policy.class(class.into()).clock {
             ClassClock::Event => self.arrival.partition_day(timestamp),
             ClassClock::Arrival => self.arrival.day,
@@ -166,7 +168,17 @@ impl BatchBuilder {
                 self.parts.len() - 1
             });
         }
-        &mut self.parts[self.last_part]
+        self.last_part
+    }
+
+    pub(super) fn check_size(&self, size: usize) -> Result<()> {
+        if size <= self.event_bytes_max {
+            return Ok(());
+        }
+        Err(Error::invalid(format!(
+            "the event has {size} bytes, at most {} are allowed",
+            self.event_bytes_max
+        )))
     }
 }
 
@@ -195,20 +207,12 @@ impl EventBuilder<'_> {
     pub fn finish(self) -> Result<()> {
         let batch = self.batch;
         let size = batch.staged.bytes.len() + batch.staged.names.len();
-        if size > batch.event_bytes_max {
-            return Err(Error::invalid(format!(
-                "the event has {size} bytes, at most {} are allowed",
-                batch.event_bytes_max
-            )));
-        }
-        let offset = batch.rows;
+        batch.check_size(size)?;
         let staged = std::mem::take(&mut batch.staged);
         let class = batch.class(self.level, &staged);
-        let part = batch.part(class, self.timestamp);
-        let row = part.rows.len() as u32;
-        part.rows.seq_offsets.push(offset);
-        part.rows.timestamps.push(self.timestamp.0);
-        part.rows.levels.push(self.level as u8);
+        let place = batch.part(class, self.timestamp);
+        let part = &mut batch.parts[place];
+        let row = part.begin(batch.rows, self.timestamp, self.level);
         let columns_before = part.rows.columns.len();
         let mut previous = None;
         for field in &staged.fields {
@@ -235,7 +239,17 @@ impl PartBuilder {
             followers: Vec::new(),
             repetitions: Vec::new(),
             first: 0,
+            shapes: Vec::new(),
         }
+    }
+
+    /// Begins a row, the `offset`-th event of the batch. Returns its number.
+    pub(super) fn begin(&mut self, offset: u32, timestamp: Timestamp, level: Level) -> u32 {
+        let row = self.rows.len() as u32;
+        self.rows.seq_offsets.push(offset);
+        self.rows.timestamps.push(timestamp.0);
+        self.rows.levels.push(level as u8);
+        row
     }
 
     /// The column of this name, or of its first repetition that the row does not have.
@@ -261,10 +275,11 @@ impl PartBuilder {
     }
 
     fn has_value(&self, column: usize, row: u32) -> bool {
-        self.rows.columns[column].rows.as_ref().is_some_and(|rows| rows.last() == Some(&row))
+        let column = &self.rows.columns[column];
+        column.len().checked_sub(1).is_some_and(|last| column.row_of(last) == row)
     }
 
-    fn column(&mut self, previous: Option<usize>, name: &str) -> usize {
+    pub(super) fn column(&mut self, previous: Option<usize>, name: &str) -> usize {
         let guess = previous.map_or(self.first, |column| self.followers[column]);
         if self.rows.columns.get(guess).is_some_and(|column| &*column.name == name) {
             return guess;
@@ -273,7 +288,7 @@ impl PartBuilder {
             Some(column) => *column,
             None => {
                 let name: Arc<str> = name.into();
-                self.rows.columns.push(RowColumn::new(Arc::clone(&name)));
+                self.rows.columns.push(RowColumn::dense(Arc::clone(&name)));
                 self.followers.push(0);
                 self.repetitions.push((0, 0));
                 self.places.insert(name, self.rows.columns.len() - 1);

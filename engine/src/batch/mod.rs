@@ -3,12 +3,14 @@
 mod builder;
 mod gather;
 mod rows;
+mod shape;
 #[cfg(test)]
 mod tests;
 
 pub use builder::{BatchBuilder, EventBuilder};
 pub(crate) use gather::gather;
 pub(crate) use rows::{RowColumn, Rows};
+pub use shape::Shape;
 
 use crate::event::{EventId, Seq};
 use crate::idempotency::{ClaimRecord, Entry};

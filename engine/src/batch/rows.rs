@@ -54,6 +54,18 @@ impl RowColumn {
         }
     }
 
+    /// A column without values that lists its rows only once one of them has none. To be finished.
+    pub(crate) fn dense(name: Arc<str>) -> Self {
+        Self { rows: None, ..Self::new(name) }
+    }
+
+    /// Lists the rows of a column that was begun as dense and ends before the last of `rows`.
+    pub(crate) fn finish(&mut self, rows: usize) {
+        if self.rows.is_none() && self.len() < rows {
+            self.rows = Some((0..self.len() as u32).collect());
+        }
+    }
+
     /// The number of values.
     pub(crate) fn len(&self) -> usize {
         self.ends.len()
@@ -108,9 +120,12 @@ impl RowColumn {
 
     /// Appends a value for `row`, which must come after every row that has one.
     pub(crate) fn push(&mut self, row: u32, value: Value<'_>) {
-        let rows = self.rows.as_mut().expect("a column under construction lists its rows");
-        debug_assert!(rows.last().is_none_or(|last| *last < row), "R2");
-        rows.push(row);
+        debug_assert!(self.len().checked_sub(1).is_none_or(|last| self.row_of(last) < row), "R2");
+        match &mut self.rows {
+            Some(rows) => rows.push(row),
+            None if self.ends.len() == row as usize => {}
+            None => self.rows = Some((0..self.ends.len() as u32).chain([row]).collect()),
+        }
         self.kinds.push(value.kind as u8);
         self.bytes.extend_from_slice(value.text);
         self.ends.push(u32::try_from(self.bytes.len()).expect("batches are far below 4 GiB"));

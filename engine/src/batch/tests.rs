@@ -92,6 +92,52 @@ proptest! {
     }
 }
 
+/// As [`build`], but that every second event is pushed by its shape where it has one.
+fn build_by_shape(samples: &[Sample]) -> Batch {
+    let mut builder = BatchBuilder::new(&Limits::default(), Timestamp(1_700_000_000_000_000_000));
+    for (index, sample) in samples.iter().enumerate() {
+        let names: Vec<_> = sample.fields.iter().map(|(name, _)| name.as_str()).collect();
+        let timestamp = Timestamp(1_700_000_000_000_000_000 + index as i64);
+        if let Some(shape) = builder.shape(&names).filter(|_| index % 2 == 0) {
+            let values = sample.fields.iter();
+            let values =
+                values.map(|(_, text)| Value { kind: Kind::String, text: text.as_bytes() });
+            // The first is of the time of arrival.
+            let timestamp = (index > 0).then_some(timestamp);
+            builder.push(shape, timestamp, sample.level, values).expect("small");
+            continue;
+        }
+        let mut event = builder.event();
+        event.level = sample.level;
+        event.timestamp = timestamp;
+        for (name, value) in &sample.fields {
+            event.field(name, Kind::String, value.as_bytes());
+        }
+        event.finish().expect("small");
+    }
+    builder.build()
+}
+
+proptest! {
+    #[test]
+    fn an_event_that_is_pushed_by_its_shape_is_the_same(samples in samples()) {
+        prop_assert_eq!(build_by_shape(&samples), build(&samples));
+    }
+}
+
+#[test]
+fn a_shape_has_no_name_twice_and_events_over_the_limit_leave_nothing() {
+    let mut builder = BatchBuilder::new(&Limits::tiny(), Timestamp(0));
+    assert_eq!(builder.shape(&["a", "b", "a"]), None);
+    let shape = builder.shape(&["a"]).expect("distinct");
+    assert_eq!(builder.shape(&["a"]), Some(shape));
+    let large = vec![b'x'; Limits::tiny().event_bytes_max];
+    let values = [Value { kind: Kind::String, text: large.as_slice() }].into_iter();
+    let error = builder.push(shape, None, Level::Info, values).unwrap_err();
+    assert_eq!(error.kind(), crate::ErrorKind::Invalid);
+    assert_eq!(builder.build(), Batch::default());
+}
+
 #[test]
 fn an_event_over_the_limit_leaves_nothing() {
     let mut builder = BatchBuilder::new(&Limits::tiny(), Timestamp(0));
