@@ -69,12 +69,47 @@ impl Civil {
 /// day midnight; or a number since the epoch, in seconds below 10^11, milliseconds below 10^14,
 /// microseconds below 10^17, otherwise nanoseconds. `None` if it is none of these.
 pub fn parse_timestamp(text: &[u8]) -> Option<ParsedTime> {
+    parse_utc(text).or_else(|| parse_any(text))
+}
+
+fn parse_any(text: &[u8]) -> Option<ParsedTime> {
     let text = text.trim_ascii();
     let digits = text.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len());
     if digits == 4 && matches!(text.get(4), Some(b'-' | b'/')) {
         return parse_date_time(text);
     }
     parse_epoch(text)
+}
+
+/// What most senders write: `2026-11-21T10:20:30Z`, with up to nine digits behind a point. `None`
+/// for everything else, also for what is no time.
+fn parse_utc(text: &[u8]) -> Option<ParsedTime> {
+    let (whole, rest) = text.split_first_chunk::<19>()?;
+    let is_dashed = [whole[4], whole[7], whole[10], whole[13], whole[16]] == *b"--T::";
+    let digits = match rest {
+        b"Z" => &[],
+        [b'.', digits @ .., b'Z'] if (1..=9).contains(&digits.len()) => digits,
+        _ => return None,
+    };
+    let mut sound = is_dashed;
+    let mut number = |digits: &[u8]| {
+        digits.iter().fold(0, |number, byte| {
+            let digit = byte.wrapping_sub(b'0');
+            sound &= digit <= 9;
+            // What is no number may be any.
+            u32::wrapping_add(u32::wrapping_mul(number, 10), u32::from(digit))
+        })
+    };
+    let civil = Civil {
+        year: number(&whole[..4]),
+        month: number(&whole[5..7]),
+        day: number(&whole[8..10]),
+        hour: number(&whole[11..13]),
+        minute: number(&whole[14..16]),
+        second: number(&whole[17..]),
+        nanos: number(digits).wrapping_mul(10u32.pow(9 - digits.len() as u32)),
+    };
+    if sound { civil.at_offset(0) } else { None }
 }
 
 fn parse_date_time(text: &[u8]) -> Option<ParsedTime> {

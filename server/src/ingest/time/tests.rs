@@ -86,6 +86,25 @@ fn any_time() -> impl Strategy<Value = i64> {
 
 proptest! {
     #[test]
+    fn the_short_way_reads_what_the_long_one_does(
+        text in "[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-6][0-9]:[0-6][0-9](\\.[0-9]{0,10})?Z",
+        at: prop::sample::Index,
+        byte in prop::option::of(any::<u8>()),
+    ) {
+        let mut text = text.into_bytes();
+        if let Some(byte) = byte {
+            let at = at.index(text.len());
+            text[at] = byte;
+        }
+        if let Some(time) = parse_utc(&text) {
+            prop_assert_eq!(Some(time), parse_any(&text));
+        }
+        prop_assert_eq!(parse_timestamp(&text), parse_any(&text));
+    }
+}
+
+proptest! {
+    #[test]
     fn what_the_engine_shows_is_read_back(ns in any_time(), whole in any::<bool>()) {
         let ns = if whole { ns - ns.rem_euclid(1_000_000_000).min(ns.saturating_sub(i64::MIN)) } else { ns };
         let read = parse_timestamp(Timestamp(ns).to_string().as_bytes());
