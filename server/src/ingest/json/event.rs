@@ -5,6 +5,7 @@
 //! many short members can't multiply.
 
 use super::lexeme::{Bytes, is_filled_object, kind_of, nesting, string_text};
+use super::out::Fields;
 use super::sent::{self, Form, Note};
 use super::slots::{Candidate, Slots};
 use crate::ingest::fields::{self, ALIASES, Slot};
@@ -12,7 +13,7 @@ use crate::ingest::level::Spelling;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use logstrata_engine::query::is_wtf8;
-use logstrata_engine::{EventBuilder, Kind, field};
+use logstrata_engine::{Kind, field};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -118,18 +119,9 @@ pub(super) struct JsonEvent<'a, 'b> {
     has_texts: bool,
 }
 
-/// Where fields go, and what they have taken so far.
-struct Fields<'b> {
-    event: EventBuilder<'b>,
-    count: usize,
-    bytes: usize,
-    bytes_max: usize,
-}
-
 impl<'a, 'b> JsonEvent<'a, 'b> {
-    pub(super) fn new(event: EventBuilder<'b>, scratch: &'b mut Scratch, bytes_max: usize) -> Self {
+    pub(super) fn new(out: Fields<'b>, scratch: &'b mut Scratch) -> Self {
         scratch.name.clear();
-        let out = Fields { event, count: 0, bytes: 0, bytes_max };
         Self {
             out,
             scratch,
@@ -150,6 +142,9 @@ impl<'a, 'b> JsonEvent<'a, 'b> {
     /// It is no JSON object, or one that is too deep or too large.
     pub(super) fn read(&mut self, text: &'a str) -> Result<bool, Refusal> {
         self.text = text;
+        if let Some(trace) = &mut self.out.trace {
+            trace.begin(text);
+        }
         let mut json = serde_json::Deserializer::from_str(text);
         let read = json.deserialize_map(Members { event: self, depth: 1 });
         if let Err(error) = read {
@@ -165,6 +160,9 @@ impl<'a, 'b> JsonEvent<'a, 'b> {
     /// `depth` the number of objects around it.
     fn member(&mut self, key: &str, raw: &'a str, depth: usize) -> Result<(), String> {
         let scalar = !is_filled_object(raw);
+        if depth == 1 && key == MESSAGE_BASE64 {
+            self.out.is_peculiar();
+        }
         if depth == 1
             && key == MESSAGE_BASE64
             && self.message_bytes.is_none()
@@ -176,6 +174,9 @@ impl<'a, 'b> JsonEvent<'a, 'b> {
         }
         if scalar && let Some(alias) = self.alias(key, depth) {
             self.slots.offer(alias, depth == 1, raw);
+            if let Some(trace) = &mut self.out.trace {
+                trace.leaf(raw, Some(alias));
+            }
             return if kind_of(raw) == Kind::Json { check_depth(raw, depth) } else { Ok(()) };
         }
         let full = self.out.count >= FIELDS_MAX;
@@ -193,6 +194,9 @@ impl<'a, 'b> JsonEvent<'a, 'b> {
         self.has_texts |= depth == 1 && matches!(key, "timestamp_text" | "level_text");
         if full {
             return self.keep_in_rest(raw);
+        }
+        if let Some(trace) = &mut self.out.trace {
+            trace.leaf(raw, None);
         }
         self.out.put(&self.scratch.name, raw)
     }
@@ -249,12 +253,13 @@ impl<'a, 'b> JsonEvent<'a, 'b> {
             match (self.slots.winner(slot), service) {
                 (Some(raw), _) => self.out.put(slot.column(), raw)?,
                 (None, Some(service)) if slot == Slot::Service => {
-                    self.out.put_text(slot.column(), Kind::String, service.as_bytes())?;
+                    self.out.put_constant(slot.column(), Kind::String, service.as_bytes())?;
                 }
                 _ => {}
             }
         }
         for loser in std::mem::take(&mut self.slots.losers) {
+            self.out.is_peculiar();
             self.put_loser(loser)?;
         }
         if !self.rest.is_empty() {
@@ -279,10 +284,13 @@ impl<'a, 'b> JsonEvent<'a, 'b> {
             if self.out.reserve(object.len() + sent::COLUMN.len()).is_ok() {
                 self.out.event.field(sent::COLUMN, Kind::Json, object.as_bytes());
             }
-        } else if let Some(note) = note.finish()
-            && self.out.reserve(note.len() + sent::COLUMN.len()).is_ok()
-        {
-            self.out.event.field(sent::COLUMN, Kind::String, note.as_bytes());
+        } else if let Some(note) = note.finish() {
+            // `Err`: it would not fit, and is not kept.
+            let _ = self.out.put_constant(sent::COLUMN, Kind::String, note.as_bytes());
+        }
+        if let Some(trace) = &mut self.out.trace {
+            trace.level = self.out.event.level;
+            trace.is_peculiar |= self.is_odd || self.has_texts;
         }
     }
 
@@ -309,7 +317,11 @@ impl<'a, 'b> JsonEvent<'a, 'b> {
             return Ok(TimeRead::Absent);
         };
         let raw = winner.raw;
-        let form = sent::form_of_time(&self.slots, raw);
+        let form = sent::form_of_time(self.slots.time, raw);
+        if let Some(trace) = &mut self.out.trace {
+            trace.time = form.constant();
+            trace.is_peculiar |= trace.time.is_none();
+        }
         note.known(Slot::Timestamp, winner, form);
         self.is_odd |= form == Form::InText && self.has_texts;
         let time = self.slots.time;
@@ -385,31 +397,6 @@ fn check_depth(raw: &str, depth: usize) -> Result<(), String> {
         return Err(format!("the event is nested deeper than {DEPTH_MAX} levels"));
     }
     Ok(())
-}
-
-impl Fields<'_> {
-    /// Counts bytes before they are copied.
-    fn reserve(&mut self, bytes: usize) -> Result<(), String> {
-        self.bytes += bytes;
-        if self.bytes > self.bytes_max {
-            return Err(format!("the event is larger than {} bytes", self.bytes_max));
-        }
-        Ok(())
-    }
-
-    fn put(&mut self, name: &str, raw: &str) -> Result<(), String> {
-        match kind_of(raw) {
-            Kind::String => self.put_text(name, Kind::String, &string_text(raw)),
-            kind => self.put_text(name, kind, raw.as_bytes()),
-        }
-    }
-
-    fn put_text(&mut self, name: &str, kind: Kind, text: &[u8]) -> Result<(), String> {
-        self.reserve(name.len() + text.len())?;
-        self.count += 1;
-        self.event.field(name, kind, text);
-        Ok(())
-    }
 }
 
 /// Visits the members of an object with `depth` objects around them, the event's own included.

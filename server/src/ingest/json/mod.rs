@@ -6,17 +6,23 @@
 mod document;
 mod event;
 mod lexeme;
+mod out;
+mod scan;
 mod sent;
+mod shapes;
 mod slots;
 #[cfg(test)]
 mod tests;
+mod trace;
 
 pub use document::DocumentError;
 pub use sent::write_as_sent;
 
 use event::{JsonEvent, Refusal, Scratch, TimeRead};
 use logstrata_engine::{Arrival, Batch, BatchBuilder, Limits};
+use out::Fields;
 use serde_json::value::RawValue;
+use shapes::Shapes;
 
 /// Rejected lines that are listed; the others are only counted.
 pub const REJECTED_LISTED_MAX: usize = 100;
@@ -79,6 +85,7 @@ pub struct JsonDecoder {
     service: Option<String>,
     names_max: usize,
     scratch: Scratch,
+    shapes: Shapes,
     lines: u64,
     decoded: Decoded,
 }
@@ -92,6 +99,7 @@ impl JsonDecoder {
             service: None,
             names_max: usize::MAX,
             scratch: Scratch::default(),
+            shapes: Shapes::default(),
             lines: 0,
             decoded: Decoded::default(),
         }
@@ -191,18 +199,33 @@ impl JsonDecoder {
             self.decoded.names_exceeded = true;
             return Ok(true);
         }
-        let event = self.builder.event();
-        let mut event = JsonEvent::new(event, &mut self.scratch, self.event_bytes_max);
+        if let Some(time) = self.shapes.push(text, &mut self.builder) {
+            self.count(time);
+            return Ok(true);
+        }
+        // Of the only event of a body nothing is to be learned.
+        let trace = if self.builder.is_empty() { None } else { self.shapes.trace() };
+        let is_traced = trace.is_some();
+        let out = Fields::new(self.builder.event(), trace, self.event_bytes_max);
+        let mut event = JsonEvent::new(out, &mut self.scratch);
         if !event.read(text)? {
             return Ok(false);
         }
-        match event.finish(self.service.as_deref())? {
+        let time = event.finish(self.service.as_deref())?;
+        if is_traced {
+            self.shapes.learn(text, &mut self.builder);
+        }
+        self.count(time);
+        Ok(true)
+    }
+
+    fn count(&mut self, time: TimeRead) {
+        match time {
             TimeRead::Plain => {}
             TimeRead::Absent => self.decoded.times_absent += 1,
             TimeRead::Clamped => self.decoded.times_clamped += 1,
             TimeRead::Unread => self.decoded.times_unread += 1,
         }
-        Ok(true)
     }
 
     /// A line of several objects. It is read to its end before any is stored, so that a line which

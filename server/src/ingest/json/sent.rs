@@ -15,7 +15,8 @@
 //! `S3`: of what is stranger, the whole object is kept, redacted like everything else.
 
 use super::lexeme::{kind_of, string_text};
-use super::slots::{Candidate, Slots};
+use super::slots::Candidate;
+use crate::ingest::ParsedTime;
 use crate::ingest::fields::{ALIASES, Slot};
 use logstrata_engine::field::{self, AS_SENT};
 use logstrata_engine::query::{EventField, EventRecord, write_fields};
@@ -44,6 +45,18 @@ pub(super) enum Form<'a> {
     InText,
     /// Exactly this.
     Value(&'a str),
+}
+
+impl Form<'_> {
+    /// The same of other values, if it does not quote this one.
+    pub(super) fn constant(self) -> Option<Form<'static>> {
+        match self {
+            Self::Shown => Some(Form::Shown),
+            Self::Digits(digits) => Some(Form::Digits(digits)),
+            Self::Unit(unit) => Some(Form::Unit(unit)),
+            Self::InText | Self::Value(_) => None,
+        }
+    }
 }
 
 impl Note {
@@ -112,8 +125,8 @@ fn canonical(slot: Slot) -> &'static str {
 }
 
 /// How the winner of `timestamp` can be made again from the time that was read.
-pub(super) fn form_of_time<'a>(slots: &Slots<'a>, raw: &'a str) -> Form<'a> {
-    let Some(time) = slots.time.filter(|time| !time.clamped) else { return Form::InText };
+pub(super) fn form_of_time(time: Option<ParsedTime>, raw: &str) -> Form<'_> {
+    let Some(time) = time.filter(|time| !time.clamped) else { return Form::InText };
     let Timestamp(ns) = time.timestamp;
     match kind_of(raw) {
         Kind::String => match fraction_digits(&string_text(raw)) {

@@ -6,7 +6,7 @@
 //! win.
 
 use super::lexeme::{kind_of, string_text};
-use crate::ingest::fields::{ALIASES, Alias, SLOTS, Slot, Takes};
+use crate::ingest::fields::{ALIASES, SLOTS, Slot, Takes};
 use crate::ingest::level::{self, Scale, Spelling};
 use crate::ingest::time::{ParsedTime, parse_timestamp};
 use logstrata_engine::{Kind, Level};
@@ -55,7 +55,7 @@ impl<'a> Slots<'a> {
         let (mut time, mut level) = (None, None);
         let quality = match alias.slot {
             Slot::Timestamp => {
-                time = read_scalar(raw, parse_timestamp);
+                time = time_of(raw);
                 of_time(raw, time)
             }
             Slot::Level => {
@@ -66,7 +66,7 @@ impl<'a> Slots<'a> {
                 level = read_scalar(raw, |text| level::parse(text, scale));
                 of_level(raw, level)
             }
-            _ => of_scalar(raw, alias),
+            _ => of_scalar(raw, alias.takes),
         };
         // There are fewer than 255 aliases: asserted beside the table.
         let candidate = Candidate { alias: index as u8, flat, raw, quality };
@@ -97,6 +97,16 @@ impl<'a> Slots<'a> {
     pub(super) fn winner(&self, slot: Slot) -> Option<&'a str> {
         self.winners[slot as usize].map(|winner| winner.raw)
     }
+}
+
+/// Whether a value wins its slot, neither a time nor a level, if no other is offered.
+pub(super) fn fits(raw: &str, takes: Takes) -> bool {
+    of_scalar(raw, takes) > Quality::Unfit
+}
+
+/// The time that a value says.
+pub(super) fn time_of(raw: &str) -> Option<ParsedTime> {
+    read_scalar(raw, parse_timestamp)
 }
 
 /// Reads a string or a number.
@@ -132,10 +142,10 @@ fn of_text(raw: &str) -> Quality {
     }
 }
 
-fn of_scalar(raw: &str, alias: &Alias) -> Quality {
+fn of_scalar(raw: &str, takes: Takes) -> Quality {
     match kind_of(raw) {
         Kind::String if raw != "\"\"" => Quality::Scalar,
-        Kind::Number | Kind::Bool if alias.takes == Takes::Scalars => Quality::Scalar,
+        Kind::Number | Kind::Bool if takes == Takes::Scalars => Quality::Scalar,
         _ => Quality::Unfit,
     }
 }

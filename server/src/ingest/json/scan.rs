@@ -1,0 +1,161 @@
+//! Finds the end of one JSON value without looking at what is behind it.
+
+use super::lexeme::string_text;
+use logstrata_engine::{Kind, Value};
+use serde_json::value::RawValue;
+use std::ops::Range;
+
+/// A value of a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Span {
+    kind: Kind,
+    /// As sent, strings with their quotes.
+    pub(super) raw: Range<usize>,
+    /// A string's characters in the buffer of those that had escapes.
+    unescaped: Option<Range<usize>>,
+}
+
+impl Span {
+    /// The lexeme, from the text or the buffer that [`value`] was called with.
+    pub(super) fn value<'v>(&self, text: &'v str, unescaped: &'v [u8]) -> Value<'v> {
+        let text = match (self.kind, &self.unescaped) {
+            (_, Some(place)) => &unescaped[place.clone()],
+            (Kind::String, None) => &text.as_bytes()[self.raw.start + 1..self.raw.end - 1],
+            (_, None) => &text.as_bytes()[self.raw.clone()],
+        };
+        Value { kind: self.kind, text }
+    }
+}
+
+/// The value that begins at `start`; a string's characters go to `unescaped` if it has escapes.
+/// `None` if it is none, or an object. That a number or a word ends where it does is for the
+/// caller to see; so are control characters, which no string may have.
+pub(super) fn value(text: &str, start: usize, unescaped: &mut Vec<u8>) -> Option<Span> {
+    let rest = &text.as_bytes()[start..];
+    let (kind, len) = match rest.first()? {
+        b'"' => {
+            let (len, has_escapes) = string_len(rest)?;
+            let raw = start..start + len;
+            let place = has_escapes.then(|| {
+                let from = unescaped.len();
+                unescaped.extend_from_slice(&string_text(&text[raw.clone()]));
+                from..unescaped.len()
+            });
+            return Some(Span { kind: Kind::String, raw, unescaped: place });
+        }
+        b't' => (Kind::Bool, word_len(rest, b"true")?),
+        b'f' => (Kind::Bool, word_len(rest, b"false")?),
+        b'n' => (Kind::Null, word_len(rest, b"null")?),
+        b'[' => (Kind::Json, array_len(&text[start..])?),
+        _ => (Kind::Number, number_len(rest)?),
+    };
+    Some(Span { kind, raw: start..start + len, unescaped: None })
+}
+
+/// The bytes of a string with its quotes, and whether it has escapes.
+fn string_len(rest: &[u8]) -> Option<(usize, bool)> {
+    let mut at = 1;
+    let mut has_escapes = false;
+    loop {
+        at += memchr::memchr2(b'"', b'\\', rest.get(at..)?)?;
+        if rest[at] == b'"' {
+            return Some((at + 1, has_escapes));
+        }
+        has_escapes = true;
+        at += match rest.get(at + 1)? {
+            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => 2,
+            b'u' if rest.get(at + 2..at + 6)?.iter().all(u8::is_ascii_hexdigit) => 6,
+            _ => return None,
+        };
+    }
+}
+
+fn word_len(rest: &[u8], word: &[u8]) -> Option<usize> {
+    rest.starts_with(word).then_some(word.len())
+}
+
+fn array_len(rest: &str) -> Option<usize> {
+    let mut values = serde_json::Deserializer::from_str(rest).into_iter::<&RawValue>();
+    Some(values.next()?.ok()?.get().len())
+}
+
+/// The bytes of a number in JSON's grammar.
+fn number_len(rest: &[u8]) -> Option<usize> {
+    let digits = |at: usize| rest[at..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let mut at = usize::from(rest[0] == b'-');
+    let whole = digits(at);
+    if whole == 0 || whole > 1 && rest[at] == b'0' {
+        return None;
+    }
+    at += whole;
+    if rest.get(at) == Some(&b'.') {
+        let fraction = digits(at + 1);
+        at += 1 + fraction;
+        if fraction == 0 {
+            return None;
+        }
+    }
+    if let Some(b'e' | b'E') = rest.get(at) {
+        at += 1 + usize::from(matches!(rest.get(at + 1), Some(b'+' | b'-')));
+        let exponent = digits(at);
+        at += exponent;
+        if exponent == 0 {
+            return None;
+        }
+    }
+    Some(at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn scanned(text: &str) -> Option<(&str, Kind, Vec<u8>)> {
+        let mut unescaped = Vec::new();
+        let span = value(text, 0, &mut unescaped)?;
+        let found = span.value(text, &unescaped);
+        Some((&text[span.raw.clone()], found.kind, found.text.to_vec()))
+    }
+
+    #[test]
+    fn values_end_where_they_end() {
+        for (text, raw, kind, lexeme) in [
+            (r#""a","#, r#""a""#, Kind::String, "a"),
+            (r#""a\"\u00e9","#, r#""a\"\u00e9""#, Kind::String, "a\"é"),
+            ("12}", "12", Kind::Number, "12"),
+            ("-0.50e+7,", "-0.50e+7", Kind::Number, "-0.50e+7"),
+            ("true}", "true", Kind::Bool, "true"),
+            ("null ", "null", Kind::Null, "null"),
+            (r#"[1,"]"],"#, r#"[1,"]"]"#, Kind::Json, r#"[1,"]"]"#),
+        ] {
+            assert_eq!(scanned(text), Some((raw, kind, lexeme.into())), "{text}");
+        }
+        for text in
+            ["", "{}", "\"a", "\"\\x\"", "\"\\u12", "01", "-", "1.", "1e", "+1", "tru", "[1", "é"]
+        {
+            assert_eq!(scanned(text), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_found_is_what_the_parser_finds(text in "[-+0-9.eE\"\\\\a-fu/\\[\\]{}tn, ]{0,12}") {
+            let mut values = serde_json::Deserializer::from_str(&text).into_iter::<&RawValue>();
+            let wanted = match values.next() {
+                Some(Ok(value)) if text.starts_with(value.get()) => Some(value.get()),
+                _ => None,
+            };
+            let found = scanned(&text).map(|(raw, ..)| raw);
+            let behind = |raw: &str| text[raw.len()..].bytes().next();
+            match (wanted, found) {
+                (Some(wanted), None) => prop_assert!(wanted.starts_with('{'), "{}", wanted),
+                // The parser of a stream wants a separator behind what is no string or array.
+                (None, Some(found)) => prop_assert!(
+                    behind(found).is_some_and(|byte| !matches!(byte, b',' | b'}' | b' ')), "{}", found
+                ),
+                (wanted, found) => prop_assert_eq!(wanted, found),
+            }
+        }
+    }
+}
