@@ -74,7 +74,8 @@ impl EncodedRecord {
     pub(crate) fn new(redacted: &Redacted) -> Result<Self> {
         let batch = redacted.batch();
         assert!(!batch.is_empty(), "a batch without events needs no record");
-        let mut raw = Vec::new();
+        // More than it will be, mostly: it does not grow.
+        let mut raw = Vec::with_capacity(batch.raw_bytes());
         if let Some(claim) = &batch.claim {
             claim.encode(&mut raw);
         }
