@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Holds a build of the server against another: what each kind of query costs, in turn, in one run.
 
-usage: compare.py OLD NEW WORKLOAD [--rounds 12] [--each 8]
+usage: builds.py OLD NEW WORKLOAD [--rounds 12] [--each 8]
 
 OLD and NEW are the binaries, WORKLOAD is a folder of *.ndjson with facts.json. Both servers get the same
 events, flush and compact; then each query is asked of one and the other in turn, with other parameters each
