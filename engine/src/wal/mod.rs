@@ -15,6 +15,7 @@
 //! From `W1` and `W2` follows what recovery relies on: a crash can damage only the last group of
 //! the last file, and not if that file got its name with it. All other damage is corruption.
 
+mod buffers;
 mod check;
 mod examine;
 mod format;

@@ -1,6 +1,7 @@
 //! One batch as the payload of a record: packed integers and lexemes in a bincode struct, then
 //! zstd. Foreign bytes end in errors: all invariants of `Rows` are checked before a batch exists.
 
+use super::buffers;
 use super::format::{
     BATCH_VERSION, KEYED_BATCH_VERSION, RECORD_BATCH, RECORD_HEADER_BYTES, RecordHeader,
 };
@@ -75,11 +76,15 @@ impl EncodedRecord {
         let batch = redacted.batch();
         assert!(!batch.is_empty(), "a batch without events needs no record");
         // More than it will be, mostly: it does not grow.
-        let mut raw = Vec::with_capacity(batch.raw_bytes());
+        buffers::with(batch.raw_bytes(), |raw| Self::encode(batch, raw))
+    }
+
+    /// `raw` is empty, for the payload before compression.
+    fn encode(batch: &Batch, raw: &mut Vec<u8>) -> Result<Self> {
         if let Some(claim) = &batch.claim {
-            claim.encode(&mut raw);
+            claim.encode(raw);
         }
-        bincode::encode_into_std_write(mirror(batch), &mut raw, config())
+        bincode::encode_into_std_write(mirror(batch), raw, config())
             .map_err(|e| Error::invalid(format!("the batch can't be encoded: {e}")))?;
         let version = if batch.claim.is_some() { KEYED_BATCH_VERSION } else { BATCH_VERSION };
         let too_large = |bytes: usize| {
@@ -90,7 +95,7 @@ impl EncodedRecord {
         if raw.len() > WAL_RECORD_BYTES_MAX {
             return Err(too_large(raw.len()));
         }
-        let payload = compress(&raw)?;
+        let payload = compress(raw)?;
         if payload.len() > WAL_RECORD_BYTES_MAX {
             return Err(too_large(payload.len()));
         }
