@@ -122,6 +122,12 @@ impl BatchBuilder {
         self.parts.iter().map(|part| part.rows.raw_bytes()).sum()
     }
 
+    /// Makes room for events to come, if they are like those so far, which took `seen` bytes of
+    /// `total` where they came from: columns that grow step by step are copied at each.
+    pub fn expect(&mut self, seen: usize, total: usize) {
+        self.parts.iter_mut().for_each(|part| part.rows.expect(seen, total));
+    }
+
     /// The batch of all finished events, in the order in which they were finished.
     pub fn build(self) -> Batch {
         let mut parts = Vec::with_capacity(self.parts.len());

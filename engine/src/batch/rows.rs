@@ -143,6 +143,22 @@ impl Rows {
         self.timestamps.is_empty()
     }
 
+    /// Makes room for `total` of which there are `seen` already, and some more.
+    pub(super) fn expect(&mut self, seen: usize, total: usize) {
+        let more = |len: usize| {
+            let more = len.saturating_mul(total.saturating_sub(seen)) / seen.max(1);
+            more + more / 8
+        };
+        self.seq_offsets.reserve(more(self.timestamps.len()));
+        self.levels.reserve(more(self.timestamps.len()));
+        self.timestamps.reserve(more(self.timestamps.len()));
+        for column in &mut self.columns {
+            column.kinds.reserve(more(column.ends.len()));
+            column.ends.reserve(more(column.ends.len()));
+            column.bytes.reserve(more(column.bytes.len()));
+        }
+    }
+
     /// The sequence number of a row.
     pub(crate) fn seq(&self, row: usize) -> Seq {
         Seq(self.base_seq + u64::from(self.seq_offsets[row]))

@@ -96,6 +96,8 @@ proptest! {
 fn build_by_shape(samples: &[Sample]) -> Batch {
     let mut builder = BatchBuilder::new(&Limits::default(), Timestamp(1_700_000_000_000_000_000));
     for (index, sample) in samples.iter().enumerate() {
+        // What is expected changes nothing.
+        builder.expect(index, samples.len());
         let names: Vec<_> = sample.fields.iter().map(|(name, _)| name.as_str()).collect();
         let timestamp = Timestamp(1_700_000_000_000_000_000 + index as i64);
         if let Some(shape) = builder.shape(&names).filter(|_| index % 2 == 0) {

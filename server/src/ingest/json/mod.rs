@@ -27,6 +27,9 @@ use shapes::Shapes;
 /// Rejected lines that are listed; the others are only counted.
 pub const REJECTED_LISTED_MAX: usize = 100;
 
+/// Events that tell what the others of a body will be like.
+const SAMPLED_EVENTS: usize = 64;
+
 /// What became of a body.
 #[derive(Debug, Default)]
 pub struct Decoded {
@@ -156,6 +159,7 @@ impl JsonDecoder {
         // UTF-8 is checked for all lines at once; only if one is broken, line by line.
         let text = std::str::from_utf8(body).ok();
         let mut start = 0;
+        let mut is_new = self.builder.is_empty();
         for end in memchr::memchr_iter(b'\n', body).chain([body.len()]) {
             let checked = match text {
                 Some(text) => Ok(&text[start..end]),
@@ -173,6 +177,10 @@ impl JsonDecoder {
                 }
             }
             start = end + 1;
+            if is_new && self.builder.len() >= SAMPLED_EVENTS {
+                is_new = false;
+                self.builder.expect(end, body.len());
+            }
         }
     }
 
