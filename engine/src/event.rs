@@ -78,11 +78,13 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// All kinds.
+    pub(crate) const ALL: [Self; 5] =
+        [Self::String, Self::Number, Self::Bool, Self::Null, Self::Json];
+
     /// The kind of a stored code, 1 to 5.
     pub fn from_code(code: u8) -> Option<Self> {
-        [Self::String, Self::Number, Self::Bool, Self::Null, Self::Json]
-            .into_iter()
-            .find(|kind| *kind as u8 == code)
+        Self::ALL.into_iter().find(|kind| *kind as u8 == code)
     }
 }
 

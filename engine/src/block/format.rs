@@ -156,6 +156,12 @@ impl ColumnEntry {
         self.encoding == super::column::Encoding::Ids as u8
     }
 
+    /// Whether each distinct value stands in the column once.
+    pub(crate) fn is_listed(&self) -> bool {
+        use super::column::Encoding;
+        [Encoding::Constant as u8, Encoding::Dictionary as u8].contains(&self.encoding)
+    }
+
     /// Whether the column has message templates: see [`super::column::Templates`].
     pub(crate) fn is_templates(&self) -> bool {
         self.encoding == super::column::Encoding::Templates as u8

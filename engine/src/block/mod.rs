@@ -14,6 +14,8 @@ mod format;
 pub(crate) mod fuzz;
 #[cfg(test)]
 mod golden;
+mod numbering;
+mod pairs;
 mod part;
 mod reader;
 mod reseal;
@@ -26,6 +28,8 @@ pub(crate) use column::{
     Column, ColumnData, Ids, Numbers, Presence, Rest, Templates, Text, Values,
 };
 pub(crate) use format::{BlockMeta, ColumnEntry, NumberRange};
+pub(crate) use numbering::{FieldValues, KnownValues, Numbered, RowNumbers, ValueTable};
+pub(crate) use pairs::Pairs;
 pub(crate) use reader::{Block, Levels, Source, decode};
 pub(crate) use reseal::verify;
 pub(crate) use reseal::without_filter;

@@ -3,6 +3,7 @@
 use super::column::presence::Presence;
 use super::column::{Column, Rest, integer};
 use super::format::{BlockMeta, ColumnEntry, Header, PartEntry, check_crc};
+use super::numbering::FieldValues;
 use super::part::{Part, PartBytes, Shape};
 use super::sentences::Outline;
 use crate::batch::{RowColumn, Rows};
@@ -16,7 +17,7 @@ use crate::io::File;
 use parking_lot::Mutex;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 /// What errors call the filter.
 const FILTER: &str = "block filter";
@@ -37,16 +38,20 @@ pub(crate) enum Source {
     },
 }
 
-/// Outlines of columns, by the index of the column.
-type Outlines = Vec<(usize, Arc<Outline>)>;
+/// What queries have found out of columns, by the index of the column.
+#[derive(Debug, Default)]
+struct Findings {
+    outlines: Vec<(usize, Arc<Outline>)>,
+    /// Values that all of a column's are among.
+    among: Vec<(usize, Weak<FieldValues>)>,
+}
 
 /// A block whose header has been verified.
 #[derive(Debug, Clone)]
 pub(crate) struct Block {
     source: Source,
     header: Arc<Header>,
-    /// Of columns of templates: what queries have found out.
-    outlines: Arc<Mutex<Outlines>>,
+    findings: Arc<Mutex<Findings>>,
 }
 
 /// The levels of a block's rows.
@@ -87,7 +92,7 @@ impl Block {
             }
             Ok(header)
         })?;
-        Ok(Self { source, header: Arc::new(header), outlines: Arc::default() })
+        Ok(Self { source, header: Arc::new(header), findings: Arc::default() })
     }
 
     /// The number of rows.
@@ -107,15 +112,33 @@ impl Block {
 
     /// The outline of a column of templates that was kept last.
     pub(crate) fn outline(&self, index: usize) -> Option<Arc<Outline>> {
-        let outlines = self.outlines.lock();
-        outlines.iter().find(|(column, _)| *column == index).map(|(_, kept)| Arc::clone(kept))
+        let findings = self.findings.lock();
+        findings
+            .outlines
+            .iter()
+            .find(|(column, _)| *column == index)
+            .map(|(_, kept)| Arc::clone(kept))
     }
 
     /// Keeps the outline of a column as long as the block.
     pub(crate) fn keep_outline(&self, index: usize, outline: &Arc<Outline>) {
-        let mut outlines = self.outlines.lock();
-        outlines.retain(|(column, _)| *column != index);
-        outlines.push((index, Arc::clone(outline)));
+        let mut findings = self.findings.lock();
+        findings.outlines.retain(|(column, _)| *column != index);
+        findings.outlines.push((index, Arc::clone(outline)));
+    }
+
+    /// Whether all values of a column are known to be among these.
+    pub(crate) fn is_among(&self, index: usize, values: &Arc<FieldValues>) -> bool {
+        let findings = self.findings.lock();
+        let mut among = findings.among.iter().filter(|(column, _)| *column == index);
+        among.any(|(_, known)| std::ptr::eq(known.as_ptr(), Arc::as_ptr(values)))
+    }
+
+    /// Remembers that all values of a column are among these.
+    pub(crate) fn set_among(&self, index: usize, values: &Arc<FieldValues>) {
+        let mut findings = self.findings.lock();
+        findings.among.retain(|(column, _)| *column != index);
+        findings.among.push((index, Arc::downgrade(values)));
     }
 
     /// The bytes that the header takes in memory, with all outlines that may yet be kept.
@@ -123,7 +146,8 @@ impl Block {
         let column = |column: &ColumnEntry| {
             let outline = Outline::bytes_max(column.values as usize);
             let outline = if column.is_templates() { outline } else { 0 };
-            size_of::<ColumnEntry>() + column.name.len() + outline
+            let among = size_of::<(usize, Weak<FieldValues>)>();
+            size_of::<ColumnEntry>() + column.name.len() + outline + among
         };
         size_of::<Header>() + self.columns().iter().map(column).sum::<usize>()
     }

@@ -3,7 +3,7 @@
 use super::ast::{Filter, Leaf};
 use super::matcher::{Judge, Matcher, level_mask};
 use super::selection::Selection;
-use super::table::Table;
+use super::table::{NumberCounts, Table};
 use crate::error::Result;
 use crate::field;
 use crate::index::{self, BlockIndex, Need, Term};
@@ -103,6 +103,26 @@ impl Plan {
             Node::Field(_, need) | Node::Anywhere(_, need) if need.frames(index) == 0 => Some(0),
             Node::Field(test, _) => table.known_count(Some(&test.name), &test.judge)?,
             Node::Anywhere(judge, _) => table.known_count(None, judge)?,
+            _ => None,
+        };
+        self.interrupt.outcome()?;
+        Ok(known)
+    }
+
+    /// The same by the value of a field; `Some(None)` if none matches.
+    pub(crate) fn known_numbers(
+        &self,
+        table: &dyn Table,
+        index: &BlockIndex,
+        by: &str,
+    ) -> Result<Option<Option<NumberCounts>>> {
+        self.interrupt.check()?;
+        let known = match self.root.bare() {
+            Node::Field(_, need) | Node::Anywhere(_, need) if need.frames(index) == 0 => Some(None),
+            Node::Field(test, _) => {
+                table.known_numbers(Some(&test.name), &test.judge, by)?.map(Some)
+            }
+            Node::Anywhere(judge, _) => table.known_numbers(None, judge, by)?.map(Some),
             _ => None,
         };
         self.interrupt.outcome()?;

@@ -119,6 +119,37 @@ impl Selection {
             || self.words[last] & to != 0
     }
 
+    /// Calls `each` with the rows that are in, rising.
+    pub(crate) fn for_each(&self, mut each: impl FnMut(usize)) {
+        for (index, word) in self.words.iter().enumerate() {
+            let first = index * 64;
+            if *word == u64::MAX {
+                (first..first + 64).for_each(&mut each);
+                continue;
+            }
+            let mut left = *word;
+            while left != 0 {
+                each(first + left.trailing_zeros() as usize);
+                left &= left - 1;
+            }
+        }
+    }
+
+    /// The same, until there is an error.
+    pub(crate) fn try_for_each<E>(
+        &self,
+        mut each: impl FnMut(usize) -> Result<(), E>,
+    ) -> Result<(), E> {
+        for (index, word) in self.words.iter().enumerate() {
+            let mut left = *word;
+            while left != 0 {
+                each(index * 64 + left.trailing_zeros() as usize)?;
+                left &= left - 1;
+            }
+        }
+        Ok(())
+    }
+
     /// The rows that are in, rising.
     pub(crate) fn iter(&self) -> impl Iterator<Item = usize> + '_ {
         self.words.iter().enumerate().flat_map(|(index, word)| {

@@ -1,7 +1,8 @@
-//! Directories of files, opened blocks and their filters, bounded by the bytes that they take.
+//! Directories of files, opened blocks, their filters and what queries have found out of sealed blocks,
+//! bounded by the bytes that they take.
 
 use super::format::{BlockPlace, Section};
-use crate::block::{Block, SentenceTable};
+use crate::block::{Block, Numbered, Pairs, SentenceTable, ValueTable};
 use crate::index::{Filter, IndexFaults, SegmentIndex};
 use crate::manifest::{FileId, Run};
 use quick_cache::sync::{Cache, DefaultLifecycle};
@@ -30,6 +31,7 @@ impl Key {
 pub(crate) struct BlockCache {
     entries: Cache<(Key, Part), Entry, ByBytes>,
     sentences: SentenceTable,
+    values: ValueTable,
     faults: IndexFaults,
 }
 
@@ -39,6 +41,10 @@ enum Part {
     Block,
     Filter,
     Index,
+    /// Of a block's column.
+    Numbered(u16),
+    /// Of the columns with the sentences and with the values.
+    Pairs(u16, u16),
 }
 
 #[derive(Debug, Clone)]
@@ -47,6 +53,8 @@ enum Entry {
     Block(Arc<Block>),
     Filter(Arc<Filter>),
     Index(Arc<SegmentIndex>),
+    Numbered(Arc<Numbered>),
+    Pairs(Arc<Pairs>),
 }
 
 #[derive(Debug, Clone)]
@@ -59,6 +67,8 @@ impl Weighter<(Key, Part), Entry> for ByBytes {
             Entry::Block(block) => block.heap_bytes() as u64,
             Entry::Filter(filter) => filter.heap_bytes() as u64,
             Entry::Index(index) => index.heap_bytes() as u64,
+            Entry::Numbered(numbered) => numbered.heap_bytes() as u64,
+            Entry::Pairs(pairs) => pairs.heap_bytes() as u64,
         }
     }
 }
@@ -79,12 +89,18 @@ impl BlockCache {
             .expect("both capacities are set");
         let (hasher, lifecycle) = (DefaultHashBuilder::default(), DefaultLifecycle::default());
         let entries = Cache::with_options(options, ByBytes, hasher, lifecycle);
-        Self { entries, sentences: SentenceTable::default(), faults: IndexFaults::default() }
+        let (sentences, values) = (SentenceTable::default(), ValueTable::default());
+        Self { entries, sentences, values, faults: IndexFaults::default() }
     }
 
     /// The sentences of the store's blocks, with a bound of their own.
     pub(crate) fn sentences(&self) -> &SentenceTable {
         &self.sentences
+    }
+
+    /// The numbered values of the store's blocks, with a bound of their own.
+    pub(crate) fn values(&self) -> &ValueTable {
+        &self.values
     }
 
     pub(crate) fn sections(&self, file: FileId) -> Option<Arc<Vec<Section>>> {
@@ -115,6 +131,20 @@ impl BlockCache {
         }
     }
 
+    pub(crate) fn numbered(&self, key: Key, column: usize) -> Option<Arc<Numbered>> {
+        match self.entries.get(&(key, Part::Numbered(column as u16)))? {
+            Entry::Numbered(numbered) => Some(numbered),
+            _ => unreachable!("the key says which part it is"),
+        }
+    }
+
+    pub(crate) fn pairs(&self, key: Key, columns: (usize, usize)) -> Option<Arc<Pairs>> {
+        match self.entries.get(&(key, Part::Pairs(columns.0 as u16, columns.1 as u16)))? {
+            Entry::Pairs(pairs) => Some(pairs),
+            _ => unreachable!("the key says which part it is"),
+        }
+    }
+
     /// Lets go of all that is of files which the manifest has given up: a mapped index would keep
     /// the bytes of its file on the disk. What a reader puts back is bounded by the cache.
     pub(crate) fn forget(&self, is_gone: impl Fn(FileId) -> bool) {
@@ -136,6 +166,16 @@ impl BlockCache {
 
     pub(crate) fn put_filter(&self, key: Key, filter: &Arc<Filter>) {
         self.entries.insert((key, Part::Filter), Entry::Filter(Arc::clone(filter)));
+    }
+
+    pub(crate) fn put_numbered(&self, key: Key, column: usize, numbered: &Arc<Numbered>) {
+        let part = Part::Numbered(column as u16);
+        self.entries.insert((key, part), Entry::Numbered(Arc::clone(numbered)));
+    }
+
+    pub(crate) fn put_pairs(&self, key: Key, columns: (usize, usize), pairs: &Arc<Pairs>) {
+        let part = Part::Pairs(columns.0 as u16, columns.1 as u16);
+        self.entries.insert((key, part), Entry::Pairs(Arc::clone(pairs)));
     }
 
     pub(crate) fn put_index(&self, key: Key, index: &Arc<SegmentIndex>) {

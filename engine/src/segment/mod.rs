@@ -14,7 +14,7 @@ mod reader;
 mod tests;
 mod writer;
 
-pub(crate) use cache::BlockCache;
+pub(crate) use cache::{BlockCache, Key};
 pub(crate) use format::{
     BlockPlace, HEADER_LEN, Header, INDEX_KIND, INDEX_VERSION, IndexPlace, Section,
 };

@@ -219,7 +219,7 @@ impl SegmentFile {
     }
 
     /// What is opened here reads this file, and not the one of the same name that is elsewhere.
-    fn key(&self, offset: u64) -> Key {
+    pub(crate) fn key(&self, offset: u64) -> Key {
         Key { file: self.id, offset, is_evicted: self.is_evicted() }
     }
 

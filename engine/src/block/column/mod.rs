@@ -110,9 +110,22 @@ pub(crate) enum ColumnData {
 }
 
 impl Column {
+    /// The number of values.
+    pub(crate) fn len(&self) -> usize {
+        self.values
+    }
+
     /// Which rows have a value.
     pub(crate) fn presence(&self) -> &Presence {
         &self.presence
+    }
+
+    /// The distinct values, if the column lists them.
+    pub(crate) fn listed(&self) -> Option<&Values> {
+        match &self.data {
+            ColumnData::Constant(values) | ColumnData::Dictionary { values, .. } => Some(values),
+            _ => None,
+        }
     }
 
     /// The values.

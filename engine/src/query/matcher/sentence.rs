@@ -10,7 +10,7 @@ mod phrase;
 pub(crate) mod tests;
 
 use super::Matcher;
-use crate::block::{Epoch, Outline, Sentences, Slot};
+use crate::block::{Epoch, FieldValues, KnownValues, Outline, Sentences, Slot};
 use crate::event::{Kind, Value};
 use crate::index::{Phrase, SLOT, fold_into};
 use parking_lot::Mutex;
@@ -98,6 +98,17 @@ pub(super) fn may_be_number(sentence: &[u8]) -> bool {
 pub(crate) struct Judge {
     pub(crate) matcher: Matcher,
     known: Mutex<OfEpoch>,
+    fields: Mutex<Vec<OfField>>,
+}
+
+/// What is known of the numbered values of a field.
+#[derive(Debug)]
+struct OfField {
+    field: Weak<FieldValues>,
+    /// How many were looked at.
+    judged: usize,
+    /// Whether one of those passes.
+    some_pass: bool,
 }
 
 #[derive(Debug, Default)]
@@ -120,12 +131,32 @@ pub(crate) struct Judged {
 
 impl Judge {
     pub(crate) fn new(matcher: Matcher) -> Self {
-        Self { matcher, known: Mutex::default() }
+        Self { matcher, known: Mutex::default(), fields: Mutex::default() }
+    }
+
+    /// Whether no value of a field passes. Each value is looked at once a query.
+    pub(crate) fn fails_all(&self, field: &Arc<FieldValues>) -> bool {
+        let mut fields = self.fields.lock();
+        let is_it = |known: &OfField| std::ptr::eq(known.field.as_ptr(), Arc::as_ptr(field));
+        let place = fields.iter().position(is_it).unwrap_or_else(|| {
+            let field = Arc::downgrade(field);
+            fields.push(OfField { field, judged: 0, some_pass: false });
+            fields.len() - 1
+        });
+        let known = &mut fields[place];
+        if !known.some_pass {
+            let values = field.known();
+            if known.judged < values.len() {
+                known.some_pass = self.matcher.passes_one_behind(&values, known.judged);
+                known.judged = values.len();
+            }
+        }
+        !known.some_pass
     }
 
     /// What the matcher says of a column with this outline.
     pub(crate) fn judge(&self, outline: &Outline, epoch: &Arc<Epoch>) -> Judged {
-        let Self { matcher, known } = self;
+        let Self { matcher, known, .. } = self;
         let mut known = known.lock();
         if !std::ptr::eq(known.epoch.as_ptr(), Arc::as_ptr(epoch)) {
             *known = OfEpoch { epoch: Arc::downgrade(epoch), verdicts: Vec::new() };
@@ -160,6 +191,17 @@ impl OfEpoch {
 }
 
 impl Matcher {
+    /// Whether a value of a field passes that is behind its first `count`.
+    fn passes_one_behind(&self, values: &KnownValues, count: usize) -> bool {
+        let is_findable = values.kinds() >> Kind::Json as u8 & 1 == 0;
+        if let Some(finder) = self.finder().filter(|_| is_findable)
+            && finder.find(values.texts_behind(count)).is_none()
+        {
+            return false;
+        }
+        (count..values.len()).any(|index| self.matches(values.value(index as u32 + 1)))
+    }
+
     /// What the test says of the texts of each sentence.
     fn verdicts(&self, sentences: &Sentences) -> Vec<Verdict> {
         let mut verdicts = match self {

@@ -1,5 +1,6 @@
 //! A table of figures: events counted and measured by group and time bucket.
 
+mod assign;
 mod distinct;
 mod excess;
 mod figure;
@@ -7,6 +8,7 @@ mod groups;
 mod places;
 mod sketch;
 mod sum;
+mod tally;
 mod weights;
 mod workers;
 
@@ -17,7 +19,7 @@ use super::names;
 use super::request::{Aggregate, Function, Scanned, StatsRequest, StatsTable, TimeRange};
 use super::selection::Selection;
 use super::steps::Steps;
-use super::table::{Codes, Listing, Source, Table, begin_again, begin_pass, sources};
+use super::table::{Listing, Source, Table, begin_again, begin_pass, sources};
 use crate::engine::Shared;
 use crate::error::{Error, Result};
 use crate::event::{Kind, Level, Value};
@@ -29,9 +31,9 @@ use crate::timestamp::Timestamp;
 use crate::trace::PassTrace;
 use excess::{Bounds, Excess};
 use groups::{Groups, Rows};
-use places::Places;
 use std::borrow::Cow;
 use std::sync::Arc;
+use tally::Tally;
 use workers::Round;
 
 /// The memory of lists of sources is reserved in steps of this.
@@ -64,6 +66,8 @@ struct Part<'a> {
 #[derive(Debug)]
 struct Found {
     groups: Groups,
+    /// Events that are in no group yet.
+    tally: Option<Tally>,
     scanned: Scanned,
 }
 
@@ -79,6 +83,7 @@ pub(crate) fn stats(
     }
     check_fields(request)?;
     let snapshot = shared.snapshot_for(control);
+    shared.cache.values().begin_query();
     let mut scan = shared.scans.enter(control);
     scan.item()?;
     explain::tell(control, &request.filter, request.range, || explain::of_table(request));
@@ -264,9 +269,9 @@ impl Part<'_> {
             self.found.groups.count(group as usize, source.rows as u64);
         } else {
             let _memory = pass.pool.reserve(Consumer::Query, source.bytes)?;
-            source
-                .open(&pass.shared)?
-                .with_table(&pass.shared, |table| self.scan_table(table, &known, source.times))?;
+            source.open(&pass.shared)?.with_table(&pass.shared, |table| {
+                self.scan_table(number, table, &known, source.times)
+            })?;
         }
         self.found.groups.bound()
     }
@@ -275,10 +280,14 @@ impl Part<'_> {
     /// for and the table knows; `false` if not.
     fn count_known(
         &mut self,
+        number: usize,
         table: &dyn Table,
         known: &BlockIndex,
         times: (Timestamp, Timestamp),
     ) -> Result<bool> {
+        if self.tallied_field().is_some() {
+            return self.tally_known(number, table, known);
+        }
         let bucket = self.pass.bucket(times.0.0);
         let only_counts = self.pass.steps.is_empty()
             && self.pass.request.aggregates.is_empty()
@@ -300,13 +309,14 @@ impl Part<'_> {
     /// Takes in the rows of a table whose timestamps are not before `times.0` nor after `times.1`.
     fn scan_table(
         &mut self,
+        number: usize,
         table: &dyn Table,
         known: &BlockIndex,
         times: (Timestamp, Timestamp),
     ) -> Result<()> {
         let range = self.pass.request.range;
         let all_in_range = contains(range, times);
-        if all_in_range && self.count_known(table, known, times)? {
+        if all_in_range && self.count_known(number, table, known, times)? {
             return Ok(());
         }
         let timestamps = match all_in_range && self.pass.request.interval.is_none() {
@@ -328,7 +338,10 @@ impl Part<'_> {
         let pass = self.pass;
         let rows = selected.count();
         if pass.steps.is_empty() {
-            let measure = || self.measure(table, &timestamps, &selected);
+            let measure = || match self.tally_rows(number, table, &selected)? {
+                true => Ok(()),
+                false => self.measure(table, &timestamps, &selected),
+            };
             return pass.plan.takes_in(MEASURE, rows, measure);
         }
         let (table, selected) = pass.steps.run(table, selected)?;
@@ -377,93 +390,13 @@ impl Part<'_> {
         }
         Ok(())
     }
-
-    /// Counts the selected rows. Returns the group of each (meaningless for other rows). Without
-    /// an interval there need be no timestamps.
-    fn assign_groups(
-        &mut self,
-        table: &dyn Table,
-        timestamps: &[i64],
-        selected: &Selection,
-    ) -> Result<Vec<u32>> {
-        let fields = self.pass.request.group_by.iter();
-        let fields: Vec<Codes> =
-            fields.map(|name| group_codes(table, name, selected)).collect::<Result<_>>()?;
-        let request = &self.pass.request;
-        let bucket_of = |row: usize| {
-            request.interval.map_or(0, |interval| timestamps[row].div_euclid(interval))
-        };
-        let first_bucket = selected.iter().map(bucket_of).min().unwrap_or(0);
-        let last_bucket = selected.iter().map(bucket_of).max().unwrap_or(0);
-        let combinations = fields
-            .iter()
-            .try_fold(1u64, |n, field| n.checked_mul(field.values.len() as u64 + 1))
-            .ok_or_else(|| Error::invalid("group_by: too many combinations; group by less"))?;
-        let buckets = last_bucket.abs_diff(first_bucket);
-        let most = combinations.saturating_mul(buckets.saturating_add(1));
-        let most = most.min(selected.count() as u64) as usize;
-        let texts = fields.iter().map(|field| texts_of(field, most, selected)).sum();
-        self.found.groups.make_room(most, fields.len(), texts)?;
-        let mut places = Places::new(buckets, combinations);
-        let mut groups = vec![0; table.rows()];
-        for row in selected.iter() {
-            let bucket = bucket_of(row);
-            let combination = fields.iter().fold(0, |n, field| {
-                n * (field.values.len() as u64 + 1) + u64::from(field.codes[row])
-            });
-            let local = (bucket.abs_diff(first_bucket), combination);
-            let group = match places.get(local) {
-                Some(group) => group,
-                None => {
-                    let key = fields.iter().map(|field| {
-                        let index = field.codes[row].checked_sub(1)?;
-                        Some(&field.values[index as usize])
-                    });
-                    let group = self.found.groups.find(bucket, key)?;
-                    places.put(local, group);
-                    group
-                }
-            };
-            self.found.groups.count(group as usize, 1);
-            groups[row] = group;
-        }
-        Ok(groups)
-    }
 }
-
-/// Texts of groups whose bytes are not counted row by row.
-const TEXTS_GUESSED_MAX: usize = 256 << 10;
 
 fn contains(range: TimeRange, times: (Timestamp, Timestamp)) -> bool {
     range.from.is_none_or(|from| times.0 >= from) && range.to.is_none_or(|to| times.1 < to)
 }
 
-/// The bytes that the texts of so many groups have at most, about: each value in as many as any other.
-/// If that is much, in as many as it has rows.
-fn texts_of(field: &Codes, groups: usize, selected: &Selection) -> usize {
-    let bytes: usize = field.values.iter().map(|(_, text)| text.len()).sum();
-    let even = bytes.saturating_mul(groups.div_ceil(field.values.len().max(1)));
-    if even <= TEXTS_GUESSED_MAX {
-        return even;
-    }
-    // Of the code 0, no value, first.
-    let mut rows = vec![0usize; field.values.len() + 1];
-    selected.iter().for_each(|row| rows[field.codes[row] as usize] += 1);
-    let texts = rows.iter().skip(1).zip(&field.values);
-    texts.fold(0, |sum, (rows, (_, text))| sum.saturating_add(text.len() * (*rows).min(groups)))
-}
-
 /// An attribute that was sent as `id` is kept as `_id`: `id` is the event's own.
 fn column_of(name: &str) -> &str {
     if name == "id" { "_id" } else { name }
-}
-
-/// The codes of a `group_by` field; `level` is no column.
-fn group_codes(table: &dyn Table, name: &str, selected: &Selection) -> Result<Codes> {
-    if name != "level" {
-        return table.codes(column_of(name), selected);
-    }
-    let values = Level::ALL.map(|level| (Kind::String, level.name().as_bytes().to_vec()));
-    let codes = table.levels()?.iter().map(|code| u32::from(*code)).collect();
-    Ok(Codes { codes, values: values.into() })
 }

@@ -62,14 +62,16 @@ pub(super) fn run(
             Err(error) => {
                 pass.excuse(error, round)?;
                 scan.wind_up();
+                part.found.settle(pass.request.top)?;
                 return Ok(part.found);
             }
         }
     }
-    let found = part.found;
+    let mut found = part.found;
     let count = sources.len() - next;
     if count == 0 {
         scan.wind_up();
+        found.settle(pass.request.top)?;
         return Ok(found);
     }
     let (parts, done) = (Mutex::new(vec![found]), AtomicUsize::new(next));
@@ -86,7 +88,8 @@ pub(super) fn run(
     scan.wind_up();
     let mut parts = std::mem::take(&mut *many.parts.lock()).into_iter();
     let first = parts.next().expect("what was found before is there");
-    let found = parts.try_fold(first, |all, part| all.merge(part, &mut || scan.item()))?;
+    let mut found = parts.try_fold(first, |all, part| all.merge(part, &mut || scan.item()))?;
+    found.settle(many.pass.request.top)?;
     match stopped.filter(|_| found.groups.are_weighed()) {
         Some(error) => Err(error),
         None => Ok(found),
@@ -108,11 +111,27 @@ impl Found {
         let greatest = round == Round::Greatest;
         let (aggregates, pool) = (&pass.request.aggregates, &pass.pool);
         let groups = Groups::new(aggregates, pool, &pass.excess, greatest)?;
-        Ok(Self { groups, scanned: Scanned::default() })
+        Ok(Self { groups, tally: None, scanned: Scanned::default() })
     }
 
-    fn merge(mut self, other: Self, before: Before<'_>) -> Result<Self> {
+    /// Makes groups of what was tallied; of the `top` highest counts at least, if no more is wanted.
+    pub(super) fn settle(&mut self, top: Option<usize>) -> Result<()> {
+        match self.tally.take() {
+            Some(tally) => tally.settle(&mut self.groups, top),
+            None => Ok(()),
+        }
+    }
+
+    fn merge(mut self, mut other: Self, before: Before<'_>) -> Result<Self> {
         self.scanned += other.scanned;
+        match (&mut self.tally, other.tally.take()) {
+            (Some(mine), Some(theirs)) if mine.is_same(&theirs) => mine.merge(theirs)?,
+            (None, theirs) => self.tally = theirs,
+            (Some(_), theirs) => {
+                other.tally = theirs;
+                other.settle(None)?;
+            }
+        }
         self.groups.merge(other.groups, before)?;
         Ok(self)
     }
@@ -141,7 +160,10 @@ impl Part<'_> {
         let done = apart.scan(number, source);
         self.found.scanned += apart.found.scanned;
         match self.pass.excuses.piece(done)? {
-            Some(()) => self.found.groups.merge(apart.found.groups, &mut || Ok(())),
+            Some(()) => {
+                apart.found.settle(None)?;
+                self.found.groups.merge(apart.found.groups, &mut || Ok(()))
+            }
             None => Ok(()),
         }
     }

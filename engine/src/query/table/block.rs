@@ -1,12 +1,15 @@
 //! A block, in memory or on disk: columns are decoded when a test needs them, once each, and text
 //! frames only where a candidate lies.
 
+mod known;
+
 use super::opened::OpenedBlock;
 use super::scan::{add_matching, visit};
 use super::templates;
-use super::{Codes, EachSentence, EventTable, Table, TableColumn, for_each_field_of};
+use super::{Codes, EachSentence, EventTable, NumberCounts, Table, TableColumn, for_each_field_of};
 use crate::block::{
-    Block, Column, ColumnData, ColumnEntry, Epoch, Levels, Outline, Rest, SentenceTable,
+    Block, Column, ColumnData, ColumnEntry, Epoch, FieldValues, Levels, Numbered, Outline, Rest,
+    SentenceTable,
 };
 use crate::error::Result;
 use crate::event::{EventId, Seq, Value};
@@ -17,6 +20,7 @@ use crate::query::matcher::{Judge, Matcher};
 use crate::query::patterns::sentence_of;
 use crate::query::request::{EventField, EventRecord};
 use crate::query::selection::Selection;
+use crate::segment::{BlockCache, Key};
 use crate::timestamp::Timestamp;
 use crate::value::Number;
 use std::borrow::Cow;
@@ -31,12 +35,19 @@ const FEW_ROWS_MAX: usize = 2 * FRAME_ROWS_MAX;
 pub(crate) struct BlockTable<'a> {
     opened: &'a OpenedBlock,
     sentences: &'a SentenceTable,
+    /// Where is kept what is found out of blocks of files.
+    cache: Option<(&'a BlockCache, Key)>,
 }
 
 impl<'a> BlockTable<'a> {
     /// A block of a store with these sentences.
     pub(crate) fn new(opened: &'a OpenedBlock, sentences: &'a SentenceTable) -> Self {
-        Self { opened, sentences }
+        Self { opened, sentences, cache: None }
+    }
+
+    /// The same, that may find in a cache what it would have to find out, if it is of a file.
+    pub(crate) fn kept_in(self, cache: &'a BlockCache) -> Self {
+        Self { cache: self.opened.key().map(|key| (cache, key)), ..self }
     }
 
     fn block(&self) -> &'a Block {
@@ -77,6 +88,9 @@ impl<'a> BlockTable<'a> {
         if entry.is_ids() && matcher.passes_no_id() {
             return Ok(());
         }
+        if self.is_known_to_fail(index, judge, from)? {
+            return Ok(());
+        }
         if entry.is_templates()
             && self.block().outline(index).is_none()
             && from.count() <= FEW_ROWS_MAX
@@ -113,13 +127,6 @@ impl<'a> BlockTable<'a> {
         let outline = Arc::new(outline);
         self.block().keep_outline(index, &outline);
         Ok(Some((outline, epoch)))
-    }
-
-    /// How many values of a column pass, if the sentences alone tell.
-    fn known_passing(&self, index: usize, judge: &Judge) -> Result<Option<u64>> {
-        let Some((outline, epoch)) = self.outline(index)? else { return Ok(None) };
-        let judged = judge.judge(&outline, &epoch);
-        Ok((outline.raw() == 0 && !judged.depends).then_some(judged.passing))
     }
 
     /// The columns that have a field, and the rest column if it has it too.
@@ -195,53 +202,24 @@ impl Table for BlockTable<'_> {
         Ok(found)
     }
 
-    /// Where sentences tell: a row may pass twice only if values of several columns do.
     fn known_count(&self, name: Option<&str>, judge: &Judge) -> Result<Option<u64>> {
-        let columns = self.block().columns().iter().enumerate();
-        let (templates, others): (Vec<_>, Vec<_>) = columns
-            .filter(|(_, entry)| match name {
-                Some(name) => field::is_called(&entry.name, name),
-                None => !field::is_hidden(&entry.name),
-            })
-            .partition(|(_, entry)| entry.is_templates());
-        let mut passing = Vec::new();
-        for (index, _) in templates {
-            match self.known_passing(index, judge)? {
-                Some(0) => {}
-                Some(count) => passing.push(count),
-                None => return Ok(None),
-            }
+        self.count_passing(name, judge)
+    }
+
+    fn known_numbers(
+        &self,
+        name: Option<&str>,
+        judge: &Judge,
+        by: &str,
+    ) -> Result<Option<NumberCounts>> {
+        self.count_passing_by(name, judge, by)
+    }
+
+    fn numbered(&self, name: &str) -> Result<Option<(Arc<Numbered>, Arc<FieldValues>)>> {
+        match self.only_column(name)? {
+            Some(index) => self.numbered_column(index),
+            None => Ok(None),
         }
-        let count = match passing[..] {
-            [] => 0,
-            [count] => count,
-            _ => return Ok(None),
-        };
-        let mut elsewhere = Selection::none(self.rows());
-        let all = Selection::all(self.rows());
-        for column in others {
-            self.test(column, judge, &all, &mut elsewhere)?;
-        }
-        let rest = match name {
-            Some(name) => self.rest_with(name)?,
-            None => self.rest()?,
-        };
-        if let Some(rest) = rest {
-            rest.for_each(|row, other, value| {
-                let other = &rest.names()[other];
-                let counts = match name {
-                    Some(name) => field::is_called(other, name),
-                    None => !field::is_hidden(other),
-                };
-                if counts && judge.matcher.matches(value) {
-                    elsewhere.insert(row);
-                }
-            })?;
-        }
-        Ok(match count {
-            0 => Some(elsewhere.count() as u64),
-            _ => elsewhere.is_empty().then_some(count),
-        })
     }
 
     fn for_each_value(

@@ -24,6 +24,7 @@ use super::matcher::Judge;
 use super::patterns::sentence_of;
 use super::request::EventRecord;
 use super::selection::Selection;
+use crate::block::{FieldValues, Numbered};
 use crate::error::Result;
 use crate::event::{Kind, Value};
 use std::borrow::Cow;
@@ -56,6 +57,21 @@ pub(crate) trait Table {
     /// The number of rows that pass a test of one field, or of any, if they need not be looked at
     /// one by one.
     fn known_count(&self, name: Option<&str>, judge: &Judge) -> Result<Option<u64>>;
+
+    /// The same by the value of another field, if it is known without looking at rows.
+    fn known_numbers(
+        &self,
+        _name: Option<&str>,
+        _judge: &Judge,
+        _by: &str,
+    ) -> Result<Option<NumberCounts>> {
+        Ok(None)
+    }
+
+    /// The values of a field by numbers that blocks share, if it has such, and what they stand for.
+    fn numbered(&self, _name: &str) -> Result<Option<(Arc<Numbered>, Arc<FieldValues>)>> {
+        Ok(None)
+    }
 
     /// The value of a field in each selected row that has it, in order of rows. Of fields that
     /// share a display name, and of repetitions, each row's first counts.
@@ -153,6 +169,14 @@ pub(crate) type EachSentence<'a> = dyn FnMut(usize, Option<u16>, &[u8]) + 'a;
 pub(crate) struct Codes {
     pub(crate) codes: Vec<u32>,
     pub(crate) values: Vec<OwnedValue>,
+}
+
+/// How many rows have each value of a field: by numbers that blocks share, and what they stand for.
+#[derive(Debug)]
+pub(crate) struct NumberCounts {
+    pub(crate) field: Arc<FieldValues>,
+    /// 0 is for rows without a value. A number may be there several times.
+    pub(crate) counts: Vec<(u32, u64)>,
 }
 
 /// A value and its kind.

@@ -2,12 +2,15 @@
 
 use crate::block::{Block, Column, Levels, Rest};
 use crate::error::Result;
+use crate::segment::Key;
 use std::sync::{Arc, OnceLock};
 
 /// A block and the parts of it that were decoded. Threads may share it.
 #[derive(Debug)]
 pub(crate) struct OpenedBlock {
     block: Arc<Block>,
+    /// By which the cache knows it, if it is of a file.
+    key: Option<Key>,
     timestamps: OnceLock<Vec<i64>>,
     seqs: OnceLock<Vec<u64>>,
     levels: OnceLock<Levels>,
@@ -18,7 +21,17 @@ pub(crate) struct OpenedBlock {
 impl OpenedBlock {
     /// Nothing is decoded yet.
     pub(crate) fn new(block: Arc<Block>) -> Self {
+        Self::with(block, None)
+    }
+
+    /// A block of a file: what is found out of it may be kept.
+    pub(crate) fn of_file(block: Arc<Block>, key: Key) -> Self {
+        Self::with(block, Some(key))
+    }
+
+    fn with(block: Arc<Block>, key: Option<Key>) -> Self {
         Self {
+            key,
             timestamps: OnceLock::new(),
             seqs: OnceLock::new(),
             levels: OnceLock::new(),
@@ -26,6 +39,10 @@ impl OpenedBlock {
             rest: OnceLock::new(),
             block,
         }
+    }
+
+    pub(super) fn key(&self) -> Option<Key> {
+        self.key
     }
 
     pub(super) fn block(&self) -> &Block {

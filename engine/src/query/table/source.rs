@@ -370,7 +370,9 @@ impl Source {
             }
             Place::File(file, place, _) => {
                 opens_block(file.file.is_evicted());
-                Opened::Block(OpenedBlock::new(file.file.block(place, &shared.cache)?).into())
+                let key = file.file.key(place.offset);
+                let block = file.file.block(place, &shared.cache)?;
+                Opened::Block(OpenedBlock::of_file(block, key).into())
             }
             Place::Rows(slice) => Opened::Rows(slice.clone()),
         })
@@ -392,7 +394,10 @@ impl Opened {
         work: impl FnOnce(&dyn EventTable) -> Result<T>,
     ) -> Result<T> {
         match self {
-            Self::Block(opened) => work(&BlockTable::new(opened, shared.cache.sentences())),
+            Self::Block(opened) => {
+                let table = BlockTable::new(opened, shared.cache.sentences());
+                work(&if shared.prunes() { table.kept_in(&shared.cache) } else { table })
+            }
             Self::Rows(slice) => work(&RowsTable::new(&slice.rows, slice.range.clone())),
         }
     }

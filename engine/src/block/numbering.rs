@@ -1,0 +1,331 @@
+//! Numbers for values that come again: all blocks of a store know a value of a field by the same number,
+//! so that a query counts by it, and judges each value once.
+//!
+//! - `U1` A number stands for the same kind and lexeme as long as its [`FieldValues`] live, and no two stand
+//!   for the same.
+//! - `U2` Numbers begin at 1: 0 stands for no value.
+//! - `U3` What is full takes no more, and begins anew with the next query: blocks have numbers of what was
+//!   before until they are asked again.
+
+use super::column::{Column, ColumnData};
+use crate::error::Result;
+use crate::event::{Kind, Value};
+use parking_lot::{Mutex, MutexGuard};
+use std::collections::HashMap;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Weak};
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+/// What the values of all fields take at most.
+const VALUES_BYTES_MAX: usize = 16 << 20;
+/// Values of a field at most.
+const FIELD_VALUES_MAX: usize = 1 << 17;
+/// Fields at most.
+const FIELDS_MAX: usize = 256;
+/// About what a value takes besides its text.
+const VALUE_BYTES: usize = 40;
+/// About what a field takes besides its values.
+const FIELD_BYTES: usize = 512;
+
+/// The numbered values of a store. Bounded.
+#[derive(Debug, Default)]
+pub(crate) struct ValueTable {
+    fields: Mutex<HashMap<Box<str>, Arc<FieldValues>>>,
+}
+
+/// The numbered values of a field.
+#[derive(Debug, Default)]
+pub(crate) struct FieldValues {
+    known: Mutex<KnownValues>,
+    bytes: AtomicUsize,
+}
+
+/// The values of a field, by number.
+#[derive(Debug, Default)]
+pub(crate) struct KnownValues {
+    /// By hash; the value decides.
+    numbers: HashMap<u64, u32>,
+    kinds: Vec<Kind>,
+    /// Where each text ends in `texts`, behind which there is a NUL.
+    ends: Vec<u32>,
+    texts: Vec<u8>,
+    /// Kinds that occur, as bits of their codes.
+    kind_bits: u8,
+    /// Whether one lexeme is a value of several kinds.
+    is_ambiguous: bool,
+}
+
+/// The values of a block's column by number, one a row.
+#[derive(Debug)]
+pub(crate) struct Numbered {
+    /// What the numbers stand for.
+    field: Weak<FieldValues>,
+    rows: RowNumbers,
+    greatest: u32,
+}
+
+/// A number for each row.
+#[derive(Debug)]
+pub(crate) enum RowNumbers {
+    /// The same for all.
+    Same(u32),
+    Bytes(Box<[u8]>),
+    Shorts(Box<[u16]>),
+    Longs(Box<[u32]>),
+}
+
+impl ValueTable {
+    /// To be called when a query begins: lets go of what is full (`U3`).
+    pub(crate) fn begin_query(&self) {
+        let mut fields = self.fields.lock();
+        let bytes: usize = fields.values().map(|field| field.bytes.load(Relaxed)).sum();
+        if bytes > VALUES_BYTES_MAX || fields.len() > FIELDS_MAX {
+            fields.clear();
+        }
+        fields.retain(|_, field| !field.is_full());
+    }
+
+    /// The values of the field with this column name.
+    pub(crate) fn of_field(&self, name: &str) -> Arc<FieldValues> {
+        let mut fields = self.fields.lock();
+        if let Some(field) = fields.get(name) {
+            return Arc::clone(field);
+        }
+        Arc::clone(fields.entry(name.into()).or_default())
+    }
+}
+
+impl FieldValues {
+    /// The values that are known now.
+    pub(crate) fn known(&self) -> MutexGuard<'_, KnownValues> {
+        self.known.lock()
+    }
+
+    fn is_full(&self) -> bool {
+        let bytes_max = VALUES_BYTES_MAX / 4;
+        self.known.lock().len() >= FIELD_VALUES_MAX || self.bytes.load(Relaxed) > bytes_max
+    }
+
+    /// The number of each of these values; `None` if there is no room for all.
+    pub(crate) fn numbers_of<'v>(
+        &self,
+        values: impl Iterator<Item = Value<'v>>,
+    ) -> Option<Vec<u32>> {
+        let mut known = self.known.lock();
+        let numbers = values.map(|value| known.number_of(value)).collect();
+        let bytes = known.texts.len() + known.len() * VALUE_BYTES + FIELD_BYTES;
+        self.bytes.store(bytes, Relaxed);
+        numbers
+    }
+}
+
+fn hash_of(kind: Kind, text: &[u8]) -> u64 {
+    xxh3_64_with_seed(text, kind as u64)
+}
+
+impl KnownValues {
+    /// The number of values.
+    pub(crate) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// The value of a number above zero that was given out.
+    pub(crate) fn value(&self, number: u32) -> Value<'_> {
+        let index = number as usize - 1;
+        Value { kind: self.kinds[index], text: &self.texts[self.start(index)..self.end(index)] }
+    }
+
+    /// The texts of the values behind the first `count`, each with a NUL behind it.
+    pub(crate) fn texts_behind(&self, count: usize) -> &[u8] {
+        &self.texts[self.start(count)..]
+    }
+
+    /// Kinds that occur, as bits of their codes.
+    pub(crate) fn kinds(&self) -> u8 {
+        self.kind_bits
+    }
+
+    /// Whether one lexeme is a value of several kinds.
+    pub(crate) fn is_ambiguous(&self) -> bool {
+        self.is_ambiguous
+    }
+
+    fn start(&self, index: usize) -> usize {
+        index.checked_sub(1).map_or(0, |before| self.end(before) + 1)
+    }
+
+    fn end(&self, index: usize) -> usize {
+        self.ends[index] as usize
+    }
+
+    fn number_of(&mut self, value: Value<'_>) -> Option<u32> {
+        let hash = hash_of(value.kind, value.text);
+        if let Some(number) = self.numbers.get(&hash).copied() {
+            let known = self.value(number);
+            // Another value with the same hash has no number.
+            return ((known.kind, known.text) == (value.kind, value.text)).then_some(number);
+        }
+        let bytes = self.texts.len() + value.text.len();
+        if self.len() >= FIELD_VALUES_MAX || bytes > VALUES_BYTES_MAX / 2 {
+            return None;
+        }
+        let others = Kind::ALL.into_iter().filter(|kind| *kind != value.kind);
+        for kind in others {
+            self.is_ambiguous |= self.numbers.contains_key(&hash_of(kind, value.text));
+        }
+        self.kind_bits |= 1 << value.kind as u8;
+        self.kinds.push(value.kind);
+        self.texts.extend_from_slice(value.text);
+        self.ends.push(self.texts.len() as u32);
+        self.texts.push(0);
+        let number = self.len() as u32;
+        self.numbers.insert(hash, number);
+        Some(number)
+    }
+}
+
+impl Numbered {
+    /// The rows of a column of a block of so many; `None` if its values are not listed, or there is no room
+    /// for them.
+    pub(crate) fn new(
+        field: &Arc<FieldValues>,
+        column: &Column,
+        rows: usize,
+    ) -> Result<Option<Self>> {
+        let presence = column.presence();
+        let (numbers, numbered) = match column.data() {
+            ColumnData::Constant(values) => {
+                let Some(numbers) = field.numbers_of(values.iter().take(1)) else {
+                    return Ok(None);
+                };
+                let number = numbers[0];
+                if column.len() == rows {
+                    let (field, rows) = (Arc::downgrade(field), RowNumbers::Same(number));
+                    return Ok(Some(Self { field, rows, greatest: number }));
+                }
+                let mut numbered = vec![0; rows];
+                presence.rows().for_each(|row| numbered[row] = number);
+                (numbers, numbered)
+            }
+            ColumnData::Dictionary { values, codes } => {
+                let Some(numbers) = field.numbers_of(values.iter()) else { return Ok(None) };
+                let mut numbered = vec![0; rows];
+                for (row, code) in presence.rows().zip(codes.get()?) {
+                    numbered[row] = numbers[usize::from(*code)];
+                }
+                (numbers, numbered)
+            }
+            _ => return Ok(None),
+        };
+        let greatest = numbers.iter().copied().max().unwrap_or(0);
+        let rows = RowNumbers::new(numbered, greatest);
+        Ok(Some(Self { field: Arc::downgrade(field), rows, greatest }))
+    }
+
+    /// Whether the numbers are of these values.
+    pub(crate) fn is_of(&self, field: &Arc<FieldValues>) -> bool {
+        std::ptr::eq(self.field.as_ptr(), Arc::as_ptr(field))
+    }
+
+    /// The number of each row.
+    pub(crate) fn rows(&self) -> &RowNumbers {
+        &self.rows
+    }
+
+    /// No row has a number above this.
+    pub(crate) fn greatest(&self) -> u32 {
+        self.greatest
+    }
+
+    /// The bytes that it takes, without the values.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        let rows = match &self.rows {
+            RowNumbers::Same(_) => 0,
+            RowNumbers::Bytes(numbers) => size_of_val(&**numbers),
+            RowNumbers::Shorts(numbers) => size_of_val(&**numbers),
+            RowNumbers::Longs(numbers) => size_of_val(&**numbers),
+        };
+        size_of::<Self>() + rows
+    }
+}
+
+impl RowNumbers {
+    /// In the narrowest form.
+    fn new(numbers: Vec<u32>, greatest: u32) -> Self {
+        if u8::try_from(greatest).is_ok() {
+            Self::Bytes(numbers.into_iter().map(|number| number as u8).collect())
+        } else if u16::try_from(greatest).is_ok() {
+            Self::Shorts(numbers.into_iter().map(|number| number as u16).collect())
+        } else {
+            Self::Longs(numbers.into())
+        }
+    }
+
+    /// The number of a row; panics past the last row.
+    pub(crate) fn get(&self, row: usize) -> u32 {
+        match self {
+            Self::Same(number) => *number,
+            Self::Bytes(numbers) => numbers[row].into(),
+            Self::Shorts(numbers) => numbers[row].into(),
+            Self::Longs(numbers) => numbers[row],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value(kind: Kind, text: &str) -> Value<'_> {
+        Value { kind, text: text.as_bytes() }
+    }
+
+    #[test]
+    fn a_value_has_one_number_and_a_kind_its_own() {
+        let table = ValueTable::default();
+        let field = table.of_field("status");
+        let wanted = [(Kind::Number, "200"), (Kind::String, "a"), (Kind::Number, "200")];
+        let numbers = field.numbers_of(wanted.iter().map(|(kind, text)| value(*kind, text)));
+        assert_eq!(numbers, Some(vec![1, 2, 1]));
+        assert!(!field.known().is_ambiguous());
+        assert_eq!(field.numbers_of([value(Kind::String, "200")].into_iter()), Some(vec![3]));
+        let known = field.known();
+        assert!(known.is_ambiguous());
+        assert_eq!(known.len(), 3);
+        assert_eq!((known.value(3).kind, known.value(3).text), (Kind::String, &b"200"[..]));
+        assert_eq!(known.texts_behind(1), b"a\x00200\0");
+        assert_eq!(known.texts_behind(3), b"");
+        assert_eq!(known.kinds(), 1 << Kind::Number as u8 | 1 << Kind::String as u8);
+    }
+
+    #[test]
+    fn what_is_full_begins_anew_with_the_next_query() {
+        let table = ValueTable::default();
+        let field = table.of_field("user");
+        let text = |n: usize| format!("u{n}").into_bytes();
+        let texts: Vec<_> = (0..=FIELD_VALUES_MAX).map(text).collect();
+        let values = texts.iter().map(|text| Value { kind: Kind::String, text });
+        assert_eq!(field.numbers_of(values), None, "one too many");
+        assert!(Arc::ptr_eq(&field, &table.of_field("user")), "in the same query");
+        let known = [Value { kind: Kind::String, text: &texts[7] }];
+        assert_eq!(field.numbers_of(known.into_iter()), Some(vec![8]));
+        table.begin_query();
+        let anew = table.of_field("user");
+        assert!(!Arc::ptr_eq(&field, &anew));
+        assert_eq!(anew.numbers_of(known.into_iter()), Some(vec![1]));
+        table.begin_query();
+        assert!(Arc::ptr_eq(&anew, &table.of_field("user")));
+    }
+
+    #[test]
+    fn numbers_are_kept_in_the_narrowest_form() {
+        for greatest in [255, 256, 65_535, 65_536] {
+            let numbers = RowNumbers::new(vec![0, greatest, 7], greatest);
+            assert_eq!([0, 1, 2].map(|row| numbers.get(row)), [0, greatest, 7]);
+        }
+        assert!(matches!(RowNumbers::new(vec![255], 255), RowNumbers::Bytes(_)));
+        assert!(matches!(RowNumbers::new(vec![256], 256), RowNumbers::Shorts(_)));
+        assert_eq!(RowNumbers::Same(3).get(9), 3);
+    }
+}

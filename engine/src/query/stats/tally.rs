@@ -1,0 +1,232 @@
+//! Events counted by the numbers that blocks share for the values of a field, so that a group is looked for
+//! once a value, and not once a block.
+//!
+//! - `C1` What is tallied becomes groups before anyone looks at the groups of the whole table: they are those
+//!   that there would be without.
+//! - `C2` In a source that is tallied each lexeme has one kind: of a field that was found to have several for
+//!   one, rows are looked at, for the first of a group tells its kind.
+//! - `C3` Where the values with the highest counts are wanted, and nothing else was counted, only those
+//!   become groups: no other could be among them.
+
+use super::groups::Groups;
+use super::{Part, column_of};
+use crate::block::{FieldValues, Numbered, RowNumbers};
+use crate::error::Result;
+use crate::index::BlockIndex;
+use crate::pool::{Consumer, Pool, Reservation};
+use crate::query::selection::Selection;
+use crate::query::table::{NumberCounts, OwnedValue, Table};
+use std::cmp::Reverse;
+use std::sync::Arc;
+
+/// Memory is reserved in steps of this.
+const STEP_BYTES: usize = 64 << 10;
+
+impl Part<'_> {
+    /// The field by whose values events are only counted, if they are and there are not too many groups.
+    pub(super) fn tallied_field(&self) -> Option<&str> {
+        let request = &self.pass.request;
+        let [name] = &*request.group_by else { return None };
+        let is_tallied = name != "level"
+            && request.interval.is_none()
+            && request.aggregates.is_empty()
+            && self.pass.steps.is_empty()
+            && self.pass.shared.prunes()
+            && self.found.groups.keeps_all();
+        is_tallied.then(|| column_of(name))
+    }
+
+    /// Counts the rows of a table that match by a field, if it is known how many have which value;
+    /// `false` if not.
+    pub(super) fn tally_known(
+        &mut self,
+        number: usize,
+        table: &dyn Table,
+        known: &BlockIndex,
+    ) -> Result<bool> {
+        let Some(by) = self.tallied_field() else { return Ok(false) };
+        let Some(known) = self.pass.plan.known_numbers(table, known, by)? else {
+            return Ok(false);
+        };
+        if known.as_ref().is_some_and(|known| known.field.known().is_ambiguous()) {
+            return Ok(false);
+        }
+        self.found.scanned.blocks += 1;
+        self.found.scanned.rows += table.rows() as u64;
+        if let Some(NumberCounts { field, counts }) = known {
+            self.tally_of(field)?.add_counts(&counts, number)?;
+        }
+        Ok(true)
+    }
+
+    /// Counts the selected rows of a table by a field, if that is all and its values have numbers; `false`
+    /// if not.
+    pub(super) fn tally_rows(
+        &mut self,
+        number: usize,
+        table: &dyn Table,
+        selected: &Selection,
+    ) -> Result<bool> {
+        let Some(by) = self.tallied_field() else { return Ok(false) };
+        let Some((numbered, field)) = table.numbered(by)? else { return Ok(false) };
+        if field.known().is_ambiguous() {
+            return Ok(false);
+        }
+        self.tally_of(field)?.add(&numbered, selected, number)?;
+        Ok(true)
+    }
+
+    /// Where events are counted by the values of a field.
+    fn tally_of(&mut self, field: Arc<FieldValues>) -> Result<&mut Tally> {
+        if self.found.tally.as_ref().is_some_and(|tally| !tally.is_of(&field)) {
+            self.found.settle(None)?;
+        }
+        match &mut self.found.tally {
+            Some(tally) => Ok(tally),
+            none => Ok(none.insert(Tally::new(field, &self.pass.pool)?)),
+        }
+    }
+}
+
+/// Counts by number.
+#[derive(Debug)]
+pub(super) struct Tally {
+    field: Arc<FieldValues>,
+    counts: Vec<Count>,
+    memory: Reservation,
+}
+
+/// The events of a value.
+#[derive(Debug, Clone, Copy, Default)]
+struct Count {
+    events: u64,
+    /// The source in which it was first met.
+    source: usize,
+}
+
+impl Count {
+    fn add(&mut self, events: u64, source: usize) {
+        if self.events == 0 {
+            self.source = source;
+        }
+        self.events += events;
+    }
+
+    fn merge(&mut self, other: Self) {
+        if other.events > 0 {
+            let source = if self.events == 0 { other.source } else { self.source };
+            self.source = source.min(other.source);
+            self.events += other.events;
+        }
+    }
+}
+
+impl Tally {
+    /// Nothing is counted yet; the memory will be of `pool`.
+    pub(super) fn new(field: Arc<FieldValues>, pool: &Arc<Pool>) -> Result<Self> {
+        let memory = pool.reserve(Consumer::Query, 0)?;
+        Ok(Self { field, counts: Vec::new(), memory })
+    }
+
+    /// Whether it counts by these numbers.
+    pub(super) fn is_of(&self, field: &Arc<FieldValues>) -> bool {
+        Arc::ptr_eq(&self.field, field)
+    }
+
+    /// Whether both count by the same numbers.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.is_of(&other.field)
+    }
+
+    /// Counts the selected rows of a source. Sources must come in rising order.
+    pub(super) fn add(
+        &mut self,
+        numbered: &Numbered,
+        selected: &Selection,
+        source: usize,
+    ) -> Result<()> {
+        self.make_room(numbered.greatest())?;
+        match numbered.rows() {
+            RowNumbers::Same(number) => {
+                self.counts[*number as usize].add(selected.count() as u64, source);
+            }
+            RowNumbers::Bytes(numbers) => self.add_rows(numbers, selected, source),
+            RowNumbers::Shorts(numbers) => self.add_rows(numbers, selected, source),
+            RowNumbers::Longs(numbers) => self.add_rows(numbers, selected, source),
+        }
+        Ok(())
+    }
+
+    fn add_rows<N: Copy + Into<u32>>(
+        &mut self,
+        numbers: &[N],
+        selected: &Selection,
+        source: usize,
+    ) {
+        selected.for_each(|row| self.counts[numbers[row].into() as usize].add(1, source));
+    }
+
+    /// Counts events by number.
+    pub(super) fn add_counts(&mut self, counts: &[(u32, u64)], source: usize) -> Result<()> {
+        self.make_room(counts.iter().map(|(number, _)| *number).max().unwrap_or(0))?;
+        for (number, events) in counts {
+            self.counts[*number as usize].add(*events, source);
+        }
+        Ok(())
+    }
+
+    fn make_room(&mut self, greatest: u32) -> Result<()> {
+        let count = greatest as usize + 1;
+        if count > self.counts.len() {
+            self.memory.grow_to(count * size_of::<Count>(), STEP_BYTES)?;
+            self.counts.resize(count, Count::default());
+        }
+        Ok(())
+    }
+
+    /// Takes in what another one of the same field has.
+    pub(super) fn merge(&mut self, other: Self) -> Result<()> {
+        self.make_room(other.counts.len().saturating_sub(1) as u32)?;
+        self.counts.iter_mut().zip(other.counts).for_each(|(mine, other)| mine.merge(other));
+        Ok(())
+    }
+
+    /// Makes groups of what was counted; of the `top` highest counts at least, if no more is wanted.
+    pub(super) fn settle(self, groups: &mut Groups, top: Option<usize>) -> Result<()> {
+        let known = self.field.known();
+        let met = self.counts.iter().filter(|count| count.events > 0).count();
+        let is_all = groups.is_empty() && !known.is_ambiguous() && met <= groups.groups_max();
+        let least = top.filter(|_| is_all).map_or(1, |top| self.least_of(top));
+        let mut wanted: Vec<(usize, u32, u64)> = Vec::new();
+        for (number, count) in (0..).zip(&self.counts) {
+            if count.events >= least {
+                wanted.push((count.source, number, count.events));
+            }
+        }
+        let texts = wanted.iter().filter(|(_, number, _)| *number > 0);
+        let texts = texts.map(|(_, number, _)| known.value(*number).text.len()).sum();
+        groups.make_room(wanted.len(), 1, texts)?;
+        // Sources must come in rising order.
+        wanted.sort_unstable();
+        for (source, number, events) in wanted {
+            let value: Option<OwnedValue> = (number > 0).then(|| {
+                let value = known.value(number);
+                (value.kind, value.text.to_vec())
+            });
+            groups.count_of(source, std::iter::once(value.as_ref()), events)?;
+        }
+        drop(known);
+        groups.bound()
+    }
+
+    /// The events of the last of the `top` values with the most; 1 if there are fewer values.
+    fn least_of(&self, top: usize) -> u64 {
+        let Some(last) = top.checked_sub(1) else { return 1 };
+        let mut events: Vec<u64> = self.counts.iter().map(|count| count.events).collect();
+        if last >= events.len() {
+            return 1;
+        }
+        let (_, least, _) = events.select_nth_unstable_by_key(last, |events| Reverse(*events));
+        (*least).max(1)
+    }
+}
