@@ -48,6 +48,12 @@ impl Selection {
         self.words[row / 64] |= 1 << (row % 64);
     }
 
+    /// Removes a row.
+    pub(crate) fn remove(&mut self, row: usize) {
+        debug_assert!(row < self.rows);
+        self.words[row / 64] &= !(1 << (row % 64));
+    }
+
     /// Adds those of the rows that are in the other and are wanted.
     pub(crate) fn insert_where(&mut self, other: &Self, mut wanted: impl FnMut(usize) -> bool) {
         for (index, (word, other)) in self.words.iter_mut().zip(&other.words).enumerate() {
@@ -148,6 +154,13 @@ impl Selection {
             }
         }
         Ok(())
+    }
+
+    /// Adds those of the other of which a bit is set in `words`: one a row.
+    pub(crate) fn insert_of_words(&mut self, other: &Self, words: &[u64]) {
+        for ((word, other), wanted) in self.words.iter_mut().zip(&other.words).zip(words) {
+            *word |= other & wanted;
+        }
     }
 
     /// The rows that are in, rising.

@@ -69,6 +69,14 @@ impl Presence {
         }
     }
 
+    /// A bit for each row, lowest first, that is set if it has a value; `None` if every one has.
+    pub(crate) fn words(&self) -> Option<&[u64]> {
+        match self {
+            Self::All { .. } => None,
+            Self::Bitmap(bitmap) => Some(&bitmap.words),
+        }
+    }
+
     /// The row of a value.
     pub(crate) fn row_of(&self, index: usize) -> Option<usize> {
         match self {

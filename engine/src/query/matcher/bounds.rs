@@ -93,9 +93,11 @@ impl Bounds {
         })
     }
 
-    /// Whether a number is within, if [`Bounds::of_numbers`] says that its value decides.
-    pub(crate) fn contain_number(&self, number: &Number) -> bool {
-        self.ends().all(|(end, is_lower)| {
+    /// Whether a number is within what one of the two ends alone admits: the same for all numbers on one side
+    /// of a place.
+    pub(super) fn end_admits(&self, number: &Number, of_lower: bool) -> bool {
+        let mut ends = self.ends().filter(|(_, is_lower)| *is_lower == of_lower);
+        ends.all(|(end, is_lower)| {
             end.number.as_ref().is_some_and(|bound| end.admits(number.cmp(bound), is_lower))
         })
     }

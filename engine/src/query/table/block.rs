@@ -328,17 +328,20 @@ impl Table for BlockTable<'_> {
             && let ColumnData::Numbers(numbers) = column.data()
         {
             let unit = 10f64.powi(i32::from(numbers.scale));
-            for (index, row) in column.presence().rows().enumerate() {
+            let mut exceptions = numbers.exceptions.iter().peekable();
+            let values = column.presence().rows().zip(&numbers.mantissas);
+            for (index, (row, mantissa)) in values.enumerate() {
+                let exception = exceptions.next_if(|exception| exception.index as usize == index);
                 if !selected.contains(row) {
                     continue;
                 }
-                match numbers.exception(index) {
-                    Some(value) => {
-                        if let Some(number) = Number::parse(value.text) {
+                match exception {
+                    Some(exception) => {
+                        if let Some(number) = Number::parse(&exception.text) {
                             each(row, number.to_f64());
                         }
                     }
-                    None => each(row, scaled_to_f64(numbers.mantissas[index], numbers.scale, unit)),
+                    None => each(row, scaled_to_f64(*mantissa, numbers.scale, unit)),
                 }
             }
             return Ok(());

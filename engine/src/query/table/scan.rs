@@ -6,7 +6,6 @@ use crate::error::Result;
 use crate::event::{Kind, Value};
 use crate::query::matcher::{Finder, IdTest, Matcher, NumberTest};
 use crate::query::selection::Selection;
-use crate::value::Number;
 
 /// Adds the rows of `from` whose value passes. `kinds` are those that occur, `1 << code` each.
 pub(super) fn add_matching(
@@ -24,7 +23,10 @@ pub(super) fn add_matching(
     };
     match column.data() {
         _ if matches!(matcher, Matcher::Any) => {
-            rows.for_each(add);
+            match column.presence().words() {
+                Some(words) => to.insert_of_words(from, words),
+                None => to.union(from),
+            }
             return Ok(());
         }
         ColumnData::Constant(values) => {
@@ -45,8 +47,8 @@ pub(super) fn add_matching(
         ColumnData::Numbers(numbers) => {
             let test = matcher.number_test();
             if !matches!(test, NumberTest::Text) {
-                let passes = |index: usize| passes_as_number(numbers, index, &test, matcher);
-                rows.enumerate().filter(|(index, _)| passes(*index)).for_each(|(_, row)| add(row));
+                let passing = passing_numbers(numbers, column.presence(), &test, matcher, from);
+                to.union(&passing);
                 return Ok(());
             }
         }
@@ -95,16 +97,30 @@ fn passing(values: &Values, finder: Option<&Finder<'_>>, matcher: &Matcher) -> V
     passes
 }
 
-fn passes_as_number(
+/// The rows of `from` whose number passes.
+fn passing_numbers(
     numbers: &Numbers,
-    index: usize,
+    presence: &Presence,
     test: &NumberTest<'_>,
     matcher: &Matcher,
-) -> bool {
-    match numbers.exception(index) {
-        Some(value) => matcher.matches(value),
-        None => test.passes(&Number::from_scaled(numbers.mantissas[index], numbers.scale)),
+    from: &Selection,
+) -> Selection {
+    let mut passing = Selection::none(from.rows());
+    if let Some(wanted) = test.mantissas(numbers.scale) {
+        let values = presence.rows().zip(&numbers.mantissas);
+        let within = values.filter(|(_, mantissa)| wanted.contains(mantissa));
+        within.for_each(|(row, _)| passing.insert(row));
     }
+    // What stands in the place of an exception is arbitrary.
+    for exception in &numbers.exceptions {
+        let Some(row) = presence.row_of(exception.index as usize) else { continue };
+        passing.remove(row);
+        if matcher.matches(Value { kind: exception.kind, text: &exception.text }) {
+            passing.insert(row);
+        }
+    }
+    passing.intersect(from);
+    passing
 }
 
 /// Searches whole frames, and looks closer only at the values in which something was found.
