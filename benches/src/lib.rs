@@ -90,6 +90,24 @@ impl Generator {
         self.batch_of(count, Some(Level::Info))
     }
 
+    /// The next `count` events as they are sent: one JSON object a line.
+    pub fn ndjson(&mut self, count: usize) -> Vec<u8> {
+        let (mut lines, mut fields) = (String::new(), String::new());
+        for _ in 0..count {
+            fields.clear();
+            // No text has a character that JSON escapes.
+            let (timestamp, level) = self.draw_event(|name, kind, text| {
+                let quote = if kind == Kind::String { "\"" } else { "" };
+                write!(fields, ",\"{name}\":{quote}{text}{quote}")
+                    .expect("a String takes any text");
+            });
+            let level = level.name();
+            writeln!(lines, "{{\"timestamp\":\"{timestamp}\",\"level\":\"{level}\"{fields}}}")
+                .expect("a String takes any text");
+        }
+        lines.into_bytes()
+    }
+
     /// The number of events made so far.
     pub fn events(&self) -> u64 {
         self.number
@@ -110,40 +128,46 @@ impl Generator {
 
     fn push_event(&mut self, builder: &mut BatchBuilder, level: Option<Level>) {
         let mut event = builder.event();
-        event.timestamp = Timestamp(START_NS + self.number as i64 * STEP_NS + self.below(1_000));
-        let drawn = match self.below(100) {
+        let (timestamp, drawn) =
+            self.draw_event(|name, kind, text| event.field(name, kind, text.as_bytes()));
+        event.timestamp = timestamp;
+        event.level = level.unwrap_or(drawn);
+        event.finish().expect("synthetic events are small");
+    }
+
+    /// Draws the next event: hands out its fields, returns its time and its level.
+    fn draw_event(&mut self, mut field: impl FnMut(&str, Kind, &str)) -> (Timestamp, Level) {
+        let timestamp = Timestamp(START_NS + self.number as i64 * STEP_NS + self.below(1_000));
+        let level = match self.below(100) {
             0 => Level::Critical,
             1..6 => Level::Error,
             6..15 => Level::Warn,
             15..30 => Level::Debug,
             _ => Level::Info,
         };
-        event.level = level.unwrap_or(drawn);
         // The square of an even draw: few are many.
         let skewed = |draw: i64, of: usize| (draw * draw) as usize * of / 1_000_000;
-        let service = SERVICES[skewed(self.below(1_000), SERVICES.len())];
-        event.field("service", Kind::String, service.as_bytes());
+        field("service", Kind::String, SERVICES[skewed(self.below(1_000), SERVICES.len())]);
         self.draw(|text, draw| write!(text, "node-{:02}", draw % 40));
-        event.field("host", Kind::String, self.text.as_bytes());
+        field("host", Kind::String, &self.text);
         self.draw_message();
-        event.field("message", Kind::String, self.text.as_bytes());
+        field("message", Kind::String, &self.text);
         let trace = self.draw_trace();
-        event.field("trace_id", Kind::String, trace_id(trace).as_bytes());
+        field("trace_id", Kind::String, &trace_id(trace));
         self.draw(|text, draw| write!(text, "{draw:016x}"));
-        event.field("span_id", Kind::String, self.text.as_bytes());
+        field("span_id", Kind::String, &self.text);
         let user = skewed(self.below(1_000), 10_000);
         self.draw(|text, _| write!(text, "u{user:05}"));
-        event.field("user_id", Kind::String, self.text.as_bytes());
-        let category = self.one_of(&CATEGORIES);
-        event.field("category", Kind::String, category.as_bytes());
+        field("user_id", Kind::String, &self.text);
+        field("category", Kind::String, self.one_of(&CATEGORIES));
         if self.below(2) == 0 {
-            event.field("path", Kind::String, self.one_of(&PATHS).as_bytes());
-            event.field("status", Kind::Number, self.one_of(&STATUSES).as_bytes());
+            field("path", Kind::String, self.one_of(&PATHS));
+            field("status", Kind::Number, self.one_of(&STATUSES));
             self.draw(|text, draw| write!(text, "{}.{:02}", mix(draw) % 200, 1 + draw % 99));
-            event.field("duration_ms", Kind::Number, self.text.as_bytes());
+            field("duration_ms", Kind::Number, &self.text);
         }
-        event.finish().expect("synthetic events are small");
         self.number += 1;
+        (timestamp, level)
     }
 
     fn draw_message(&mut self) {
@@ -214,5 +238,15 @@ mod tests {
         assert_eq!(a.batch(500), b.batch(500));
         assert_ne!(a.batch(500), b.batch_of_info(500));
         assert_eq!((a.events(), b.events()), (1_000, 1_000));
+    }
+
+    #[test]
+    fn all_of_the_json_is_understood() {
+        let body = Generator::default().ndjson(500);
+        let limits = Limits::default();
+        let decoded =
+            logstrata_server::ingest::json::decode_ndjson(&body, &limits, Timestamp(START_NS));
+        assert_eq!((decoded.batch.len(), decoded.rejected_count), (500, 0));
+        assert_eq!((decoded.times_absent, decoded.times_unread, decoded.times_clamped), (0, 0, 0));
     }
 }

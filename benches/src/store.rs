@@ -10,16 +10,16 @@ use logstrata_engine::{Control, Engine, Options};
 pub const EVENTS: usize = 200_000;
 const BATCH: usize = 5_000;
 
-/// A store of [`EVENTS`] flushed events. It goes when it is dropped.
+/// A store that can be asked.
 #[derive(Debug)]
 pub struct Store {
     /// The store, open.
     pub engine: Engine,
-    _dir: tempfile::TempDir,
+    _dir: Option<tempfile::TempDir>,
 }
 
 impl Default for Store {
-    /// A new one.
+    /// A new one of [`EVENTS`] flushed events. It goes when it is dropped.
     fn default() -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let engine = Engine::open(Options::new(dir.path())).expect("an empty store opens");
@@ -28,7 +28,14 @@ impl Default for Store {
             engine.append(events.batch(BATCH)).expect("the disk has room");
         }
         engine.flush().expect("the disk has room");
-        Self { engine, _dir: dir }
+        Self { engine, _dir: Some(dir) }
+    }
+}
+
+impl From<Engine> for Store {
+    /// One that stays where it is.
+    fn from(engine: Engine) -> Self {
+        Self { engine, _dir: None }
     }
 }
 
