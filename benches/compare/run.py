@@ -16,6 +16,7 @@ import os
 import pathlib
 import platform
 import queue
+import signal
 import statistics
 import subprocess
 import sys
@@ -237,6 +238,8 @@ def arguments() -> argparse.Namespace:
 
 
 def main() -> int:
+    # Who ends it wants the stores to end too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
     args = arguments()
     args.out.mkdir(parents=True, exist_ok=True)
     results, makers = {}, makers_of(args)
