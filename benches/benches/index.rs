@@ -3,7 +3,8 @@
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use logstrata_benches::{Generator, PHRASES};
 use logstrata_engine::testing::bench::{
-    BlockTerms, SectionIndex, count_tokens, messages, phrase_matches, section_index,
+    BlockBytes, BlockTerms, SectionIndex, count_tokens, messages, phrase_matches, section_index,
+    section_index_of,
 };
 use std::hint::black_box;
 use std::sync::Arc;
@@ -62,6 +63,10 @@ fn sections(c: &mut Criterion) {
     }
     group.sample_size(10).throughput(Throughput::Elements(rows as u64));
     group.bench_function("build", |b| b.iter(|| section_index(&blocks).expect("in memory")));
+    let stored: Vec<_> = blocks.iter().map(BlockBytes::encode).collect();
+    group.bench_function("build from blocks that are copied", |b| {
+        b.iter(|| section_index_of(&stored).expect("in memory"));
+    });
     group.throughput(Throughput::Elements(1));
     group.bench_function("open", |b| b.iter(open));
     group.bench_function("open and look up a word", |b| b.iter(|| open().may_hold("timeout")));

@@ -9,7 +9,7 @@ mod tests;
 
 pub use builder::{BatchBuilder, EventBuilder};
 pub(crate) use gather::gather;
-pub(crate) use rows::{RowColumn, Rows};
+pub(crate) use rows::{RowColumn, Rows, column_raw_bytes, rows_raw_bytes};
 pub use shape::Shape;
 
 use crate::event::{EventId, Seq};

@@ -132,6 +132,16 @@ impl RowColumn {
     }
 }
 
+/// What a column with values of so many bytes counts in [`Rows::raw_bytes`].
+pub(crate) fn column_raw_bytes(name: &str, values: usize, text_bytes: u64) -> u64 {
+    text_bytes + (values * 9 + name.len() + 64) as u64
+}
+
+/// What rows count there besides their columns.
+pub(crate) fn rows_raw_bytes(rows: usize) -> u64 {
+    rows as u64 * 13
+}
+
 impl Rows {
     /// The number of rows.
     pub(crate) fn len(&self) -> usize {
@@ -183,9 +193,9 @@ impl Rows {
     /// The bytes of all lexemes, plus what each row costs besides: the measure of memory and of
     /// the block's size limit.
     pub(crate) fn raw_bytes(&self) -> usize {
-        let columns: usize =
-            self.columns.iter().map(|c| c.bytes.len() + c.ends.len() * 9 + c.name.len() + 64).sum();
-        columns + self.len() * 13
+        let column = |c: &RowColumn| column_raw_bytes(&c.name, c.len(), c.bytes.len() as u64);
+        let columns: u64 = self.columns.iter().map(column).sum();
+        (columns + rows_raw_bytes(self.len())) as usize
     }
 
     /// Panics if an invariant does not hold.

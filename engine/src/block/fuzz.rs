@@ -57,12 +57,16 @@ fn part_of(part: Part, tag: u8, shape: Shape) -> Result<()> {
         return Ok(());
     }
     let column = Column::decode(part, tag, shape)?;
-    let mut values = 0;
-    column.for_each(|row, _| {
+    let (mut values, mut text_bytes) = (0, 0);
+    let read = column.for_each(|row, value| {
         assert!(row < shape.rows);
         values += 1;
-    })?;
-    assert_eq!(values, shape.values);
+        text_bytes += value.text.len() as u64;
+    });
+    let walked = super::terms::text_bytes(&column);
+    assert_eq!(read.is_ok(), walked.is_ok(), "X2");
+    read?;
+    assert_eq!((values, walked?), (shape.values, text_bytes));
     if let ColumnData::Templates(templates) = column.data() {
         let mut values = 0;
         for code in 0..templates.counts().len() as u16 {

@@ -20,6 +20,7 @@ mod part;
 mod reader;
 mod reseal;
 mod sentences;
+mod terms;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -34,6 +35,7 @@ pub(crate) use reader::{Block, Levels, Source, decode};
 pub(crate) use reseal::verify;
 pub(crate) use reseal::without_filter;
 pub(crate) use sentences::{Epoch, Outline, SentenceTable, Sentences, Slot};
+pub(crate) use terms::add_terms;
 #[cfg(test)]
 pub(crate) use writer::EncodedBlock;
 #[cfg(any(test, feature = "testing"))]

@@ -272,6 +272,24 @@ impl Block {
         Rest::decode(part, self.shape(0)).map(Some)
     }
 
+    /// Holds the whole of what was decoded against the header: whether all names differ, the raw bytes,
+    /// and whether they are not even all.
+    pub(super) fn check_raw_bytes(
+        &self,
+        names_differ: bool,
+        raw_bytes: u64,
+        are_more: bool,
+    ) -> Result<()> {
+        let meta = self.meta();
+        if names_differ && !are_more && raw_bytes == meta.raw_bytes {
+            return Ok(());
+        }
+        let expected = format!("distinct names, {} raw bytes", meta.raw_bytes);
+        let found =
+            format!("names distinct: {names_differ}, {raw_bytes} raw bytes, more: {are_more}");
+        Err(self.source.not_the_block(expected, found))
+    }
+
     fn shape(&self, values: usize) -> Shape {
         Shape { rows: self.rows(), values, raw_max: self.meta().raw_bytes as usize }
     }
@@ -315,15 +333,7 @@ pub(crate) fn decode(block: &Block) -> Result<Rows> {
         append_rest(&mut rows, &rest, &mut budget)?;
     }
     let names_rise = rows.columns.is_sorted_by(|a, b| a.name < b.name);
-    let raw_bytes = rows.raw_bytes() as u64;
-    if !names_rise || budget.exceeded || raw_bytes != meta.raw_bytes {
-        let expected = format!("distinct names, {} raw bytes", meta.raw_bytes);
-        let found = format!(
-            "names distinct: {names_rise}, {raw_bytes} raw bytes, more: {}",
-            budget.exceeded
-        );
-        return Err(block.source.not_the_block(expected, found));
-    }
+    block.check_raw_bytes(names_rise, rows.raw_bytes() as u64, budget.exceeded)?;
     Ok(rows)
 }
 

@@ -10,7 +10,6 @@ use crate::limits::{Limits, MEMTABLE_NAMES_MAX};
 use crate::manifest::Range64;
 use crate::pool::Reservation;
 use crate::segment::{BlockPlace, INDEX_KIND, INDEX_VERSION, IndexPart, SegmentFile, Writer};
-use std::borrow::Borrow;
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
@@ -147,10 +146,10 @@ impl<'a, 'w> Merge<'a, 'w> {
         if self.index.is_none() && block.has_filter() {
             return self.writer.put_block(meta, bytes);
         }
-        let rows = self.decoded(block, input)?;
         if self.index.is_some() {
-            return self.put_indexed(&rows, block, bytes);
+            return self.put_indexed(input, block, bytes);
         }
+        let rows = self.decoded(block, input)?;
         self.seal(&rows)
     }
 
@@ -272,30 +271,29 @@ impl<'a, 'w> Merge<'a, 'w> {
     }
 
     /// Writes a block as it is, but for its filter: the index of the section takes its place.
-    fn put_indexed(&mut self, rows: &Rows, block: &Block, bytes: &[u8]) -> Result<()> {
-        let has_sentences = |name: &str| {
-            block.columns().iter().any(|entry| entry.is_templates() && *entry.name == *name)
-        };
-        // A column that was kept as sentences is worth cutting again; it costs less than what it saves.
-        let split_of = |column: &RowColumn| match has_sentences(&column.name) {
-            true => Split::of(column),
-            false => None,
-        };
-        self.index_rows(rows, split_of)?;
+    fn put_indexed(&mut self, input: &Input, block: &Block, bytes: &[u8]) -> Result<()> {
+        if let Some(index) = &mut self.index {
+            let mut terms = index.begin_block().inspect_err(|_| self.fault = Fault::Index)?;
+            let added =
+                block::add_terms(block, &mut terms).inspect_err(|_| self.fault = Fault::Source);
+            added.map_err(|error| error.placed(input.file.path(), input.place.offset))?;
+            terms.finish();
+        }
+        self.reserve_index().inspect_err(|_| self.fault = Fault::Index)?;
         let bare = block::without_filter(bytes, block.meta())
             .inspect_err(|_| self.fault = Fault::Source)?;
         self.writer.put_block(&bare.meta, &bare.bytes)
     }
 
     fn begin_index(&mut self) -> Result<()> {
-        self.index = Some(SegmentIndexBuilder::new()?);
+        self.index = Some(SegmentIndexBuilder::new());
         self.reserve_index()
     }
 
-    fn index_rows<S: Borrow<Split>>(
+    fn index_rows<'s>(
         &mut self,
         rows: &Rows,
-        split_of: impl Fn(&RowColumn) -> Option<S>,
+        split_of: impl Fn(&RowColumn) -> Option<&'s Split>,
     ) -> Result<()> {
         let added = match &mut self.index {
             Some(index) => index.add_block(rows, split_of),

@@ -27,8 +27,8 @@ pub(crate) use phrase::{Phrase, joins_after, joins_before};
 #[cfg(feature = "testing")]
 pub(crate) use segment::fuzz as fuzz_segment_index;
 pub(crate) use segment::{
-    BlockIndex, EVERY_FRAME, FrameMask, IndexFaults, Kept, SECTION_BLOCKS_MAX, SectionCheck,
-    SectionHits, SegmentIndex, SegmentIndexBuilder,
+    BlockIndex, BlockTerms, EVERY_FRAME, FrameMask, IndexFaults, Kept, SECTION_BLOCKS_MAX,
+    SectionCheck, SectionHits, SegmentIndex, SegmentIndexBuilder,
 };
 pub(crate) use split::{SLOT, Split, Variable};
 pub(crate) use term::Term;

@@ -14,7 +14,7 @@
 
 mod masks;
 
-use super::tokens::{TokenKind, for_each_token};
+use super::tokens::{TokenKind, Unit, Units, for_each_token};
 use crate::batch::RowColumn;
 use crate::codec::copy::push_range;
 use crate::event::{Kind, Value};
@@ -241,6 +241,27 @@ impl Splitter {
         split.counts.push(1);
         Some(code)
     }
+}
+
+/// Whether each slot of a sentence stands where a whole word can (`S1`): nothing beside it joins it.
+pub(super) fn has_whole_slots(sentence: &[u8]) -> bool {
+    let slot = Unit::Char(char::from(SLOT));
+    // Whether the unit before is a slot, and whether it joins.
+    let mut before = (false, false);
+    Units::new(sentence).all(|(unit, _)| {
+        let this = (unit == slot, unit == slot || unit.class().joins());
+        let (slot_before, joins_before) = std::mem::replace(&mut before, this);
+        !((slot_before && this.1) || (joins_before && this.0))
+    })
+}
+
+/// Whether a text is one word, from its first byte to its last.
+pub(super) fn is_whole_word(text: &[u8]) -> bool {
+    let mut is_whole = false;
+    for_each_token(text, |token| {
+        is_whole |= token.kind == TokenKind::Word && token.end - token.start == text.len();
+    });
+    is_whole
 }
 
 #[cfg(test)]

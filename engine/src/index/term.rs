@@ -4,7 +4,8 @@
 //! it was in, the scan finds out.
 
 use super::classes::{Class, class_of};
-use super::tokens::{TokenKind, for_each_token};
+use super::split::is_whole_word;
+use super::tokens::TokenKind;
 use crate::limits::TOKEN_BYTES_MAX;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -109,18 +110,10 @@ pub(super) fn whole_value<'a>(value: &[u8], folded: &'a mut Vec<u8>) -> Option<&
     }
     folded.clear();
     super::tokens::fold_into(value, folded);
-    if folded.is_empty() || folded.len() > WHOLE_VALUE_BYTES_MAX || is_one_word(folded) {
+    if folded.is_empty() || folded.len() > WHOLE_VALUE_BYTES_MAX || is_whole_word(folded) {
         return None;
     }
     Some(folded)
-}
-
-fn is_one_word(text: &[u8]) -> bool {
-    let mut is_one = false;
-    for_each_token(text, |token| {
-        is_one |= token.kind == TokenKind::Word && token.start == 0 && token.end == text.len();
-    });
-    is_one
 }
 
 #[cfg(test)]

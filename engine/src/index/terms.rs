@@ -154,11 +154,15 @@ pub(super) fn each_of_variable(
 ) {
     let text = variable.text(column);
     if variable.is_digits {
-        // Nothing to fold, and no letter runs.
-        f(TermKind::Word, &text[..text.len().min(TOKEN_BYTES_MAX)]);
+        f(TermKind::Word, word_of_digits(text));
     } else {
         each_of_words(text, f);
     }
+}
+
+/// The word that digits are: there is nothing to fold, and there are no letter runs.
+pub(super) fn word_of_digits(digits: &[u8]) -> &[u8] {
+    &digits[..digits.len().min(TOKEN_BYTES_MAX)]
 }
 
 fn each_of_token(text: &[u8], token: Token<'_>, f: &mut impl FnMut(TermKind, &[u8])) {

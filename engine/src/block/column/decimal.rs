@@ -161,9 +161,14 @@ impl Numbers {
         if let Some(value) = self.exception(index) {
             return value;
         }
-        scratch.clear();
-        render(self.mantissas[index], self.scale, self.style, scratch);
+        self.render(self.mantissas[index], scratch);
         Value { kind: self.kind, text: scratch }
+    }
+
+    /// Writes the text of a number that is no exception.
+    pub(in crate::block) fn render(&self, mantissa: i64, out: &mut Vec<u8>) {
+        out.clear();
+        render(mantissa, self.scale, self.style, out);
     }
 }
 

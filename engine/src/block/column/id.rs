@@ -56,12 +56,25 @@ impl Ids {
     }
 
     pub(super) fn render(&self, index: usize, out: &mut Vec<u8>) {
-        out.clear();
-        for byte in self.id(index) {
-            out.push(DIGITS[usize::from(byte >> 4)]);
-            out.push(DIGITS[usize::from(byte & 15)]);
-        }
+        render(self.id(index), out);
     }
+
+    /// How many ids there are: each once, if there are codes.
+    pub(in crate::block) fn listed(&self) -> usize {
+        self.bytes.len() / self.width
+    }
+
+    /// Writes the text of an id of those that are listed; panics past the last.
+    pub(in crate::block) fn render_listed(&self, at: usize, out: &mut Vec<u8>) {
+        render(&self.bytes[at * self.width..][..self.width], out);
+    }
+}
+
+fn render(id: &[u8], out: &mut Vec<u8>) {
+    out.clear();
+    out.extend(
+        id.iter().flat_map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]),
+    );
 }
 
 /// Appends the bytes of an id; `false` if it is none, then what was appended is arbitrary.

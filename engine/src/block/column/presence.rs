@@ -50,6 +50,14 @@ impl Bitmap {
         (word & bit != 0).then(|| (self.ranks[row / WORD] + before) as usize)
     }
 
+    fn values_before(&self, row: usize) -> usize {
+        let (at, mask) = match self.words.get(row / WORD) {
+            Some(_) => (row / WORD, (1 << (row % WORD)) - 1),
+            None => (self.words.len() - 1, u64::MAX),
+        };
+        (self.ranks[at] + (self.words[at] & mask).count_ones()) as usize
+    }
+
     fn row(&self, index: usize) -> Option<usize> {
         let at = self.ranks.partition_point(|rank| *rank as usize <= index).checked_sub(1)?;
         let mut word = self.words[at];
@@ -74,6 +82,14 @@ impl Presence {
         match self {
             Self::All { .. } => None,
             Self::Bitmap(bitmap) => Some(&bitmap.words),
+        }
+    }
+
+    /// How many of the rows before `row` have a value; those of all rows if it lies past the last.
+    pub(crate) fn values_before(&self, row: usize) -> usize {
+        match self {
+            Self::All { rows } => row.min(*rows),
+            Self::Bitmap(bitmap) => bitmap.values_before(row),
         }
     }
 
@@ -196,6 +212,8 @@ mod tests {
             for row in 0..rows + 70 {
                 let index = present.binary_search(&(row as u32)).ok();
                 prop_assert_eq!(presence.value_index(row), index);
+                let before = present.iter().filter(|other| (**other as usize) < row).count();
+                prop_assert_eq!(presence.values_before(row), before);
             }
             for index in 0..present.len() + 3 {
                 prop_assert_eq!(presence.row_of(index), present.get(index).map(|row| *row as usize));

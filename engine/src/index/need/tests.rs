@@ -283,7 +283,7 @@ fn spread(events: &[Event]) -> Rows {
 /// The frames of the block of these events that would be read, by the index of a section in which
 /// it is the second, and the third with its columns cut.
 fn frames_read(filter: &ast::Filter, events: &[Event]) -> FrameMask {
-    let mut builder = SegmentIndexBuilder::new().expect("an index in memory");
+    let mut builder = SegmentIndexBuilder::new();
     let first = rows(&[&[("message", Kind::String, b"word 5")]]);
     builder.add_block(&first, |_| None::<Split>).expect("in memory");
     builder.add_block(&spread(events), |_| None::<Split>).expect("in memory");

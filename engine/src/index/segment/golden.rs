@@ -3,9 +3,13 @@
 //! indexes that are already stored would be read differently: a new version is needed.
 
 use super::ids::IdsBuilder;
-use super::{EVERY_FRAME, IndexFaults, SegmentIndex, format};
+use super::{EVERY_FRAME, IndexFaults, SegmentIndex, SegmentIndexBuilder, format};
+use crate::batch::RowColumn;
 use crate::codec::dump;
+use crate::event::Kind;
+use crate::index::Split;
 use crate::index::term::{Term, TermKind};
+use crate::index::testing::rows;
 use crate::io::Region;
 use std::path::Path;
 
@@ -63,4 +67,23 @@ fn the_fixture_is_read() {
     check(&index, TermKind::Word, "id599", &[EVERY_FRAME, 0]);
     check(&index, TermKind::Word, "id600", &[0, 0]);
     assert_eq!(index.verify().expect("undamaged"), 2);
+}
+
+/// It was written by tantivy's own writer: what its serializer is given straight becomes the same bytes.
+#[test]
+fn the_fixture_is_written() {
+    let mut index = SegmentIndexBuilder::new();
+    for count in [600, 1] {
+        let text = |row: usize| match (count, row) {
+            (600, 599) => "common late id599".to_owned(),
+            (600, _) => format!("common id{row}"),
+            _ => "common".to_owned(),
+        };
+        let texts: Vec<String> = (0..count).map(text).collect();
+        let fields: Vec<_> =
+            texts.iter().map(|text| [("message", Kind::String, text.as_bytes())]).collect();
+        let events: Vec<_> = fields.iter().map(|fields| &fields[..]).collect();
+        index.add_block(&rows(&events), |_: &RowColumn| None::<Split>).expect("few words");
+    }
+    assert!(index.finish().expect("in memory") == FIXTURE);
 }

@@ -18,11 +18,16 @@ mod golden;
 mod hits;
 mod ids;
 mod pages;
+mod recent;
+mod rows;
+mod sentences;
 #[cfg(test)]
 mod tests;
+mod vocabulary;
 mod words;
+mod words_write;
 
-pub(crate) use builder::SegmentIndexBuilder;
+pub(crate) use builder::{BlockTerms, SegmentIndexBuilder};
 pub(crate) use check::SectionCheck;
 #[cfg(feature = "testing")]
 pub(crate) use fuzzing::fuzz;

@@ -16,159 +16,27 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 use tantivy::directory::error::{DeleteError, OpenReadError, OpenWriteError};
-use tantivy::directory::{
-    Directory, FileHandle, OwnedBytes, RamDirectory, WatchCallback, WatchHandle, WritePtr,
-};
-use tantivy::index::{InvertedIndexReader, SegmentComponent};
-use tantivy::schema::{Field, IndexRecordOption, Schema, TextFieldIndexing, TextOptions};
-use tantivy::tokenizer::{Token, TokenStream, Tokenizer, TokenizerManager};
-use tantivy::{
-    DocSet, HasLen, Index, IndexSettings, SegmentReader, SingleSegmentIndexWriter, TERMINATED,
-    TantivyDocument,
-};
+use tantivy::directory::{Directory, FileHandle, OwnedBytes, WatchCallback, WatchHandle, WritePtr};
+use tantivy::index::InvertedIndexReader;
+use tantivy::schema::IndexRecordOption;
+use tantivy::{DocSet, HasLen, Index, SegmentReader, TERMINATED};
 
-/// What tantivy reserves for its table of terms.
-const WRITER_BYTES: usize = 15 << 20;
-const FIELD: &str = "words";
-const META: &str = "meta.json";
-/// Stands for the segment's id, which tantivy makes up, in names and contents.
-const SEGMENT_ID: &str = "00000000-0000-0000-0000-000000000000";
-/// The files that tantivy opens, most of them empty but for their frame.
-const COMPONENTS: [SegmentComponent; 6] = [
-    SegmentComponent::Terms,
-    SegmentComponent::Postings,
-    SegmentComponent::Positions,
-    SegmentComponent::FastFields,
-    SegmentComponent::FieldNorms,
-    SegmentComponent::Store,
-];
-/// Between the words of a frame; no word has it.
-pub(super) const SEPARATOR: u8 = 0;
+/// The field that has the words, and their tokenizer.
+pub(super) const FIELD: &str = "words";
+pub(super) const META: &str = "meta.json";
 
 /// Runs `work`, which calls tantivy, and makes an error of its panic.
-fn guarded<T>(what: &Path, work: impl FnOnce() -> tantivy::Result<T>) -> Result<T> {
+pub(super) fn guarded<T>(what: &Path, work: impl FnOnce() -> tantivy::Result<T>) -> Result<T> {
     let done = catch_unwind(AssertUnwindSafe(work));
     let done = done.map_err(|_| io::Error::other("tantivy panicked"));
     done.and_then(|done| done.map_err(io::Error::other))
         .map_err(|e| Error::io("use the words of", what, e))
 }
 
-/// A dictionary under construction.
-pub(super) struct WordsWriter {
-    directory: RamDirectory,
-    field: Field,
-    writer: SingleSegmentIndexWriter,
-}
-
-impl fmt::Debug for WordsWriter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WordsWriter").finish_non_exhaustive()
-    }
-}
-
-impl WordsWriter {
-    pub(super) fn new() -> Result<Self> {
-        guarded(Path::new(FIELD), || {
-            let mut schema = Schema::builder();
-            let indexing = TextFieldIndexing::default()
-                .set_tokenizer(FIELD)
-                .set_index_option(IndexRecordOption::Basic)
-                .set_fieldnorms(false);
-            let options = TextOptions::default().set_indexing_options(indexing);
-            let field = schema.add_text_field(FIELD, options);
-            let tokenizers = TokenizerManager::new();
-            tokenizers.register(FIELD, Words);
-            let settings =
-                IndexSettings { docstore_compress_dedicated_thread: false, ..Default::default() };
-            let directory = RamDirectory::create();
-            let writer = Index::builder()
-                .schema(schema.build())
-                .settings(settings)
-                .tokenizers(tokenizers)
-                .single_segment_index_writer(directory.clone(), WRITER_BYTES)?;
-            Ok(Self { directory, field, writer })
-        })
-    }
-
-    /// Adds the next frame: the keys of its words, each followed by a [`SEPARATOR`].
-    pub(super) fn add_frame(&mut self, keys: &str) -> Result<()> {
-        guarded(Path::new(FIELD), || {
-            let mut document = TantivyDocument::default();
-            if !keys.is_empty() {
-                document.add_text(self.field, keys);
-            }
-            self.writer.add_document(document)
-        })
-    }
-
-    /// About the bytes of tantivy's tables and of the files that they will become.
-    pub(super) fn memory(&self) -> usize {
-        2 * self.writer.mem_usage()
-    }
-
-    /// tantivy's files, by their names without the segment's id.
-    pub(super) fn finish(self) -> Result<Vec<(String, Vec<u8>)>> {
-        let Self { directory, writer, .. } = self;
-        guarded(Path::new(FIELD), move || {
-            let index = writer.finalize()?;
-            let mut files = Vec::new();
-            for segment in index.searchable_segments()? {
-                let meta = directory.atomic_read(Path::new(META))?;
-                let id = segment.id().uuid_string();
-                let [a, b, c, d, e] = [0..8, 8..12, 12..16, 16..20, 20..32].map(|part| &id[part]);
-                let id = format!("{a}-{b}-{c}-{d}-{e}");
-                let meta = String::from_utf8_lossy(&meta).replace(&id, SEGMENT_ID);
-                files.push((META.to_owned(), meta.into_bytes()));
-                for component in COMPONENTS {
-                    let path = segment.relative_path(component);
-                    let bytes = directory.open_read(&path)?.read_bytes()?;
-                    files.push((name_of(&path).to_owned(), bytes.to_vec()));
-                }
-            }
-            Ok(files)
-        })
-    }
-}
-
 /// The name of one of tantivy's files without the segment's id.
-fn name_of(path: &Path) -> &str {
+pub(super) fn name_of(path: &Path) -> &str {
     let part = if path == Path::new(META) { path.file_name() } else { path.extension() };
     part.and_then(|name| name.to_str()).unwrap_or_default()
-}
-
-/// Cuts a frame into its words.
-#[derive(Clone)]
-struct Words;
-
-struct WordsOf<'a> {
-    left: std::str::Split<'a, char>,
-    token: Token,
-}
-
-impl Tokenizer for Words {
-    type TokenStream<'a> = WordsOf<'a>;
-
-    fn token_stream<'a>(&'a mut self, text: &'a str) -> WordsOf<'a> {
-        WordsOf { left: text.split(char::from(SEPARATOR)), token: Token::default() }
-    }
-}
-
-impl TokenStream for WordsOf<'_> {
-    fn advance(&mut self) -> bool {
-        let Some(word) = self.left.next().filter(|word| !word.is_empty()) else { return false };
-        self.token.text.clear();
-        self.token.text.push_str(word);
-        self.token.position = self.token.position.wrapping_add(1);
-        true
-    }
-
-    fn token(&self) -> &Token {
-        &self.token
-    }
-
-    fn token_mut(&mut self) -> &mut Token {
-        &mut self.token
-    }
 }
 
 /// An open dictionary.

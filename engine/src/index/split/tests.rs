@@ -127,3 +127,17 @@ fn sentences_are_bounded() {
     texts.insert(1, [&b"x ".repeat(SENTENCE_BYTES_MAX / 2)[..], b"1"].concat());
     assert_eq!(Split::always(&column_of(&texts)).codes(), [0, Split::RAW, 1, 2]);
 }
+
+#[test]
+fn a_slot_beside_what_joins_is_no_whole_word() {
+    for sentence in ["\u{1}", "a \u{1} b", "日\u{1}本", "\u{1}.\u{1}", "-\u{1}-", ""] {
+        assert!(has_whole_slots(sentence.as_bytes()), "{sentence:?}");
+    }
+    for sentence in ["a\u{1}", "\u{1}b", "\u{1}\u{1}", "é\u{1}", "a \u{1}_", "²\u{1}"] {
+        assert!(!has_whole_slots(sentence.as_bytes()), "{sentence:?}");
+    }
+    assert!(is_whole_word(b"blk_17") && is_whole_word("é5".as_bytes()));
+    for text in ["", "a 1", " a1", "a1 ", "日", "日本"] {
+        assert!(!is_whole_word(text.as_bytes()), "{text:?}");
+    }
+}

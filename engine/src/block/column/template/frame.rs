@@ -7,6 +7,7 @@ use crate::codec::copy::push_range;
 use crate::codec::slice::Slice;
 use crate::error::Corruption;
 use std::ops::Range;
+use std::slice::{ChunksExact, Iter};
 
 /// Where a frame lies, and how many columns it has.
 #[derive(Debug, Clone, Copy)]
@@ -98,18 +99,57 @@ impl Frame {
         &self.body[self.range(column, place, row)]
     }
 
+    /// All variables of the column at this place of the frame.
+    pub(super) fn variables(&self, column: Column, place: usize) -> Variables<'_> {
+        let (start, first_end) = self.columns[place];
+        let (rows, width) = (usize::from(column.rows), column.width());
+        match width {
+            0 => Variables::Ended {
+                body: &self.body,
+                start: start as usize,
+                ends: self.ends[first_end as usize..][..rows].iter(),
+            },
+            _ => {
+                Variables::Aligned(self.body[start as usize..][..rows * width].chunks_exact(width))
+            }
+        }
+    }
+
     fn range(&self, column: Column, place: usize, row: usize) -> Range<usize> {
         let (start, first_end) = self.columns[place];
         let width = column.width();
         if width > 0 {
             let start = start as usize + row * width;
-            let padded = &self.body[start..start + width];
-            let padding = padded.iter().position(|byte| *byte != 0).unwrap_or(width);
-            start + padding..start + width
+            let len = without_padding(&self.body[start..start + width]).len();
+            start + width - len..start + width
         } else {
             let at = first_end as usize + row;
             let start = if row == 0 { start } else { self.ends[at - 1] + 1 };
             start as usize..self.ends[at] as usize
         }
     }
+}
+
+/// The variables of a column, in order.
+pub(in crate::block) enum Variables<'a> {
+    Aligned(ChunksExact<'a, u8>),
+    Ended { body: &'a [u8], start: usize, ends: Iter<'a, u32> },
+}
+
+impl<'a> Iterator for Variables<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        match self {
+            Self::Aligned(variables) => variables.next().map(without_padding),
+            Self::Ended { body, start, ends } => {
+                let end = *ends.next()? as usize;
+                Some(&body[std::mem::replace(start, end + 1)..end])
+            }
+        }
+    }
+}
+
+fn without_padding(padded: &[u8]) -> &[u8] {
+    &padded[padded.iter().position(|byte| *byte != 0).unwrap_or(padded.len())..]
 }

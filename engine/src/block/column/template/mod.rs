@@ -45,7 +45,7 @@ use crate::error::{Corruption, Result};
 use crate::event::{Kind, Value};
 use crate::index::{SLOT, Split};
 use crate::limits::SENTENCES_MAX;
-use frame::{Frame, FrameEntry};
+use frame::{Frame, FrameEntry, Variables};
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
@@ -71,6 +71,18 @@ pub(crate) struct Templates {
     decoded_codes: OnceLock<Codes>,
     /// Kept, unlike frames of text: rows that follow each other are in different ones.
     inflated: Vec<OnceLock<Frame>>,
+}
+
+/// The variables of one slot of a unit.
+pub(in crate::block) struct SlotVariables<'a> {
+    /// The place of the sentence.
+    pub(in crate::block) sentence: usize,
+    /// Which of the sentence's values is the first of the unit.
+    pub(in crate::block) first: usize,
+    /// What the writer said that they are.
+    pub(in crate::block) class: Slot,
+    /// One a value.
+    pub(in crate::block) variables: Variables<'a>,
 }
 
 /// Where stored bytes lie in the part.
@@ -147,10 +159,6 @@ impl Templates {
     }
 
     /// Calls `each` with the values that have no sentence, with their value indices, in order.
-    #[cfg_attr(
-        not(any(test, feature = "testing")),
-        expect(dead_code, reason = "for queries that test each sentence once")
-    )]
     pub(crate) fn for_each_raw(&self, mut each: impl FnMut(usize, Value<'_>)) -> Result<()> {
         let codes = self.codes()?.iter().enumerate();
         let mut indices = codes.filter(|(_, code)| **code == Self::RAW).map(|(index, _)| index);
@@ -159,6 +167,31 @@ impl Templates {
             frame.values.iter().zip(&mut indices).for_each(|(value, index)| each(index, value));
         }
         Ok(())
+    }
+
+    /// Calls `each` with every slot of every unit of every sentence. Inflates all frames.
+    pub(in crate::block) fn for_each_slot(
+        &self,
+        mut each: impl FnMut(SlotVariables<'_>),
+    ) -> Result<()> {
+        let dictionary = self.dictionary()?;
+        for (sentence, count) in self.counts.iter().enumerate() {
+            for unit in 0..(*count as usize).div_ceil(UNIT_VALUES) {
+                for column in dictionary.columns(sentence, unit) {
+                    let (frame, place) = dictionary.frame_of(*column);
+                    let variables = self.frame(dictionary, frame)?.variables(*column, place);
+                    let (first, class) = (unit * UNIT_VALUES, column.slot());
+                    each(SlotVariables { sentence, first, class, variables });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the `rank`-th value of a sentence; panics past the last. Inflates as
+    /// [`Templates::value`] does.
+    pub(in crate::block) fn text(&self, code: u16, rank: usize, text: &mut Vec<u8>) -> Result<()> {
+        Ok(self.rebuild(self.dictionary()?, code, rank, text)?)
     }
 
     /// One value, rebuilt in `scratch`; panics past the last. Inflates the frames that have its
