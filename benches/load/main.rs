@@ -5,7 +5,7 @@
 //! cargo run --release -p logstrata-benches --bin load -- --workload DIR [--events 1000000]
 //!     [--connections 2] [--batch 5000] [--server target/release/logstrata] [--repetitions 8]
 //!     [--overload-seconds 60 [--memory-mib 256]]
-//!     [--tail-rate 50000] [--exports] [--copies 10]
+//!     [--tail-rate 50000] [--exports] [--copies 10] [--latency-seconds 20]
 //! ```
 //! `DIR` has events as `*.ndjson` and may have a `facts.json` that says what queries must find (see
 //! facts.rs). Sender and server share the machine. The sending loop is closed: a connection sends
@@ -21,6 +21,7 @@
 mod disk;
 mod export;
 mod facts;
+mod latency;
 mod overload;
 mod process;
 mod queries;
@@ -70,6 +71,10 @@ struct Arguments {
     /// Events a second that are sent while they are followed; 0 for none.
     #[arg(long, default_value_t = 50_000)]
     tail_rate: u64,
+    /// Measures for so long each how long batches of 1, 50 and 5,000 events wait at half of the full rate, and
+    /// what queries take meanwhile.
+    #[arg(long)]
+    latency_seconds: Option<u64>,
     /// Exports all that is stored, as each kind of file.
     #[arg(long)]
     exports: bool,
@@ -180,6 +185,14 @@ async fn run(arguments: &Arguments) -> Result<Report> {
             Some(tail::measure(&client, &bodies, rate).await?)
         }
     };
+    let latency = match arguments.latency_seconds {
+        None => None,
+        Some(seconds) => {
+            let time = Duration::from_secs(seconds);
+            let (workload, repetitions) = (&arguments.workload, arguments.repetitions);
+            Some(latency::measure(&client, workload, known.as_ref(), time, repetitions).await?)
+        }
+    };
     server.stop()?;
     Ok(Report {
         fdatasync,
@@ -192,5 +205,6 @@ async fn run(arguments: &Arguments) -> Result<Report> {
         queries,
         exports,
         followed,
+        latency,
     })
 }

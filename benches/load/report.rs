@@ -1,6 +1,7 @@
 //! What was measured, for people.
 
 use crate::export::Exported;
+use crate::latency::Latency;
 use crate::send::Sent;
 use crate::tail::Followed;
 use std::fmt;
@@ -23,6 +24,8 @@ pub(crate) struct Report {
     pub(crate) exports: Vec<Exported>,
     /// Absent if it was not asked for.
     pub(crate) followed: Option<Followed>,
+    /// Absent if it was not asked for.
+    pub(crate) latency: Option<Latency>,
 }
 
 /// A kind of query.
@@ -45,6 +48,10 @@ impl Waits {
 
     pub(crate) fn extend(&mut self, other: Self) {
         self.0.extend(other.0);
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
     }
 
     /// The least wait that so many of a thousand do not exceed, in milliseconds.
@@ -106,6 +113,9 @@ impl fmt::Display for Report {
                 "acknowledged to tail        p50 {p50:.1} ms, p99 {p99:.1} ms, worst {most:.1} ms at \
                  {rate:.0} events/s, {missed} missed"
             )?;
+        }
+        if let Some(latency) = &self.latency {
+            write!(f, "{latency}")?;
         }
         Ok(())
     }
