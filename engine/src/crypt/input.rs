@@ -125,7 +125,21 @@ impl Input {
         let damaged = || Refusal::damaged(0, "a whole number of frames");
         let layout = Layout::of(self.stored.len()?).ok_or_else(damaged)?;
         let form = Framed { number: keys.frames().file(), key, layout };
+        if layout.len == 0 {
+            self.check_empty(&form)?;
+        }
         Ok(Some(self.form.get_or_init(|| form)))
+    }
+
+    /// Whether the only frame is one of no bytes that was written: nobody will read it, and a file that was
+    /// cut off behind the first bytes of another has the same length.
+    fn check_empty(&self, form: &Framed) -> io::Result<()> {
+        let place = form.layout.stored(0..1);
+        let mut stored = [0; TAG_BYTES];
+        self.stored.read_exact_at(&mut stored, place.start)?;
+        let opened = form.key.open_in_place(form.layout.nonce(0), Aad::empty(), &mut stored);
+        let damaged = || Refusal::damaged(place.start, "the frame that was written here");
+        opened.map(drop).map_err(|_| damaged().into())
     }
 
     /// Reads up to `buf.len()` plain bytes at `offset`.

@@ -55,6 +55,17 @@ fn files_of_all_lengths_around_frames_come_back() {
     }
 }
 
+/// It read as an empty one: nothing of it was asked for, so nothing was looked at.
+#[test]
+fn a_file_cut_to_the_length_of_an_empty_one_is_refused() {
+    let keys = keys();
+    let cut = written(&bytes(100, 1), &keys)[..HEADER_BYTES + TAG_BYTES].to_vec();
+    assert!(is_damage(&refused(&file_of(cut, &keys))));
+    let empty = written(&[], &keys);
+    assert_eq!(empty.len(), HEADER_BYTES + TAG_BYTES);
+    assert_eq!(plain_of(empty, &keys).unwrap(), [0; 0]);
+}
+
 #[test]
 fn frames_and_files_that_change_places_are_refused() {
     let keys = keys();
