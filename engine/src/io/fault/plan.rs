@@ -101,13 +101,17 @@ pub enum Place {
     At(PathBuf),
     /// Those whose path begins so, as text; of a rename the new name.
     Begins(String),
+    /// Those with this in none of their names.
+    Without(String),
 }
 
 impl Place {
     fn fits(&self, paths: &[&Path]) -> bool {
+        let has = |part: &str| paths.iter().any(|path| path.to_string_lossy().contains(part));
         match self {
             Self::Anywhere => true,
-            Self::Part(part) => paths.iter().any(|path| path.to_string_lossy().contains(part)),
+            Self::Part(part) => has(part),
+            Self::Without(part) => !has(part),
             Self::At(wanted) => paths.last().is_some_and(|path| path == wanted),
             Self::Begins(start) => {
                 paths.last().is_some_and(|path| path.to_string_lossy().starts_with(start))
