@@ -111,11 +111,14 @@ struct OfField {
     some_pass: bool,
 }
 
+/// Verdicts by the number of the sentence, of those that were looked at.
+type Verdicts = Arc<Vec<Option<Verdict>>>;
+
 #[derive(Debug, Default)]
 struct OfEpoch {
     epoch: Weak<Epoch>,
-    /// By number.
-    verdicts: Vec<Option<Verdict>>,
+    /// Whoever judges a block looks at them without a lock.
+    verdicts: Verdicts,
 }
 
 /// What a test says of the values of a block's column.
@@ -156,14 +159,15 @@ impl Judge {
 
     /// What the matcher says of a column with this outline.
     pub(crate) fn judge(&self, outline: &Outline, epoch: &Arc<Epoch>) -> Judged {
-        let Self { matcher, known, .. } = self;
-        let mut known = known.lock();
-        if !std::ptr::eq(known.epoch.as_ptr(), Arc::as_ptr(epoch)) {
-            *known = OfEpoch { epoch: Arc::downgrade(epoch), verdicts: Vec::new() };
-        }
-        let verdicts: Vec<_> =
-            outline.numbers().iter().map(|number| known.verdict(matcher, epoch, *number)).collect();
-        drop(known);
+        let mut known = self.known_of(epoch);
+        let verdict = |number: &u32| match known.get(*number as usize) {
+            Some(Some(verdict)) => *verdict,
+            Some(None) | None => {
+                known = self.known_with(epoch, *number);
+                known[*number as usize].expect("it was just judged")
+            }
+        };
+        let verdicts: Vec<_> = outline.numbers().iter().map(verdict).collect();
         let passing = outline.counts().iter().zip(&verdicts);
         let passing = passing.map(|(count, verdict)| match verdict {
             Verdict::Always => u64::from(*count),
@@ -171,22 +175,31 @@ impl Judge {
         });
         Judged { passing: passing.sum(), depends: verdicts.contains(&Verdict::Depends), verdicts }
     }
-}
 
-impl OfEpoch {
-    fn verdict(&mut self, matcher: &Matcher, epoch: &Epoch, number: u32) -> Verdict {
-        if let Some(Some(verdict)) = self.verdicts.get(number as usize) {
-            return *verdict;
+    /// The verdicts on sentences of an epoch so far.
+    fn known_of(&self, epoch: &Arc<Epoch>) -> Verdicts {
+        let mut known = self.known.lock();
+        if !std::ptr::eq(known.epoch.as_ptr(), Arc::as_ptr(epoch)) {
+            *known = OfEpoch { epoch: Arc::downgrade(epoch), verdicts: Verdicts::default() };
         }
+        Arc::clone(&known.verdicts)
+    }
+
+    /// The same with the verdict on one of the sentences, and on all that became known with it.
+    fn known_with(&self, epoch: &Arc<Epoch>, number: u32) -> Verdicts {
         let (first, list) = epoch.list_with(number);
         let (first, end) = (first as usize, first as usize + list.len());
-        if self.verdicts.len() < end {
-            self.verdicts.resize(end, None);
-        }
-        let verdicts = matcher.verdicts(&list);
-        let places = &mut self.verdicts[first..end];
-        places.iter_mut().zip(&verdicts).for_each(|(place, verdict)| *place = Some(*verdict));
-        verdicts[number as usize - first]
+        let judged = self.matcher.verdicts(&list);
+        let mut verdicts = self.known_of(epoch);
+        let mut known = self.known.lock();
+        // Another thread may have begun with a younger epoch: its verdicts stay.
+        let is_current = std::ptr::eq(known.epoch.as_ptr(), Arc::as_ptr(epoch));
+        let mine = if is_current { &mut known.verdicts } else { &mut verdicts };
+        let all = Arc::make_mut(mine);
+        all.resize(all.len().max(end), None);
+        let places = &mut all[first..end];
+        places.iter_mut().zip(judged).for_each(|(place, verdict)| *place = Some(verdict));
+        Arc::clone(mine)
     }
 }
 
