@@ -20,6 +20,7 @@ mod part;
 mod reader;
 mod reseal;
 mod sentences;
+mod summaries;
 mod terms;
 #[cfg(test)]
 mod tests;
@@ -29,12 +30,13 @@ pub(crate) use column::{
     Column, ColumnData, Ids, Numbers, Presence, Rest, Templates, Text, Values,
 };
 pub(crate) use format::{BlockMeta, ColumnEntry, NumberRange};
-pub(crate) use numbering::{FieldValues, KnownValues, Numbered, RowNumbers, ValueTable};
+pub(crate) use numbering::{FieldValues, KnownValues, Numbered, Numbering, RowNumbers, ValueTable};
 pub(crate) use pairs::Pairs;
 pub(crate) use reader::{Block, Levels, Source, decode};
 pub(crate) use reseal::verify;
 pub(crate) use reseal::without_filter;
 pub(crate) use sentences::{Epoch, Outline, SentenceTable, Sentences, Slot};
+pub(crate) use summaries::Summaries;
 pub(crate) use terms::add_terms;
 #[cfg(test)]
 pub(crate) use writer::EncodedBlock;

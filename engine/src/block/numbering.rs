@@ -5,15 +5,19 @@
 //!   for the same.
 //! - `U2` Numbers begin at 1: 0 stands for no value.
 //! - `U3` What is full takes no more, and begins anew with the next query: blocks have numbers of what was
-//!   before until they are asked again.
+//!   before until they are asked again. A field that was full gets only the values that columns list from
+//!   there on: it has more than come again often enough.
 
 use super::column::{Column, ColumnData};
 use crate::error::Result;
 use crate::event::{Kind, Value};
+use crate::value::ValueSet;
+use foldhash::fast::RandomState;
 use parking_lot::{Mutex, MutexGuard};
+use std::borrow::Cow;
 use std::collections::HashMap;
-use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Weak};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -39,13 +43,17 @@ pub(crate) struct ValueTable {
 pub(crate) struct FieldValues {
     known: Mutex<KnownValues>,
     bytes: AtomicUsize,
+    /// Whether values are numbered only where a column lists them (`U3`).
+    only_listed: bool,
+    /// Whether there was no room for a value.
+    was_full: AtomicBool,
 }
 
 /// The values of a field, by number.
 #[derive(Debug, Default)]
 pub(crate) struct KnownValues {
     /// By hash; the value decides.
-    numbers: HashMap<u64, u32>,
+    numbers: HashMap<u64, u32, RandomState>,
     kinds: Vec<Kind>,
     /// Where each text ends in `texts`, behind which there is a NUL.
     ends: Vec<u32>,
@@ -63,6 +71,16 @@ pub(crate) struct Numbered {
     field: Weak<FieldValues>,
     rows: RowNumbers,
     greatest: u32,
+}
+
+/// What came of numbering a column.
+#[derive(Debug)]
+pub(crate) enum Numbering {
+    Rows(Numbered),
+    /// The field has too many values: later there may be room.
+    NoRoom,
+    /// The column's values hardly come again.
+    Unique,
 }
 
 /// A number for each row.
@@ -83,7 +101,9 @@ impl ValueTable {
         if bytes > VALUES_BYTES_MAX || fields.len() > FIELDS_MAX {
             fields.clear();
         }
-        fields.retain(|_, field| !field.is_full());
+        for field in fields.values_mut().filter(|field| field.is_full()) {
+            *field = Arc::new(FieldValues { only_listed: true, ..FieldValues::default() });
+        }
     }
 
     /// The values of the field with this column name.
@@ -104,7 +124,12 @@ impl FieldValues {
 
     fn is_full(&self) -> bool {
         let bytes_max = VALUES_BYTES_MAX / 4;
-        self.known.lock().len() >= FIELD_VALUES_MAX || self.bytes.load(Relaxed) > bytes_max
+        self.was_full.load(Relaxed) || self.bytes.load(Relaxed) > bytes_max
+    }
+
+    /// Whether values are numbered that no column lists.
+    pub(crate) fn takes_unlisted(&self) -> bool {
+        !self.only_listed && !self.is_full()
     }
 
     /// The number of each of these values; `None` if there is no room for all.
@@ -116,6 +141,9 @@ impl FieldValues {
         let numbers = values.map(|value| known.number_of(value)).collect();
         let bytes = known.texts.len() + known.len() * VALUE_BYTES + FIELD_BYTES;
         self.bytes.store(bytes, Relaxed);
+        if known.len() >= FIELD_VALUES_MAX {
+            self.was_full.store(true, Relaxed);
+        }
         numbers
     }
 }
@@ -185,44 +213,64 @@ impl KnownValues {
     }
 }
 
-impl Numbered {
-    /// The rows of a column of a block of so many; `None` if its values are not listed, or there is no room
-    /// for them.
-    pub(crate) fn new(
-        field: &Arc<FieldValues>,
-        column: &Column,
-        rows: usize,
-    ) -> Result<Option<Self>> {
-        let presence = column.presence();
-        let (numbers, numbered) = match column.data() {
+impl Numbering {
+    /// Numbers the rows of a column of a block of so many.
+    pub(crate) fn of(field: &Arc<FieldValues>, column: &Column, rows: usize) -> Result<Self> {
+        let (numbers, places) = match column.data() {
             ColumnData::Constant(values) => {
                 let Some(numbers) = field.numbers_of(values.iter().take(1)) else {
-                    return Ok(None);
+                    return Ok(Self::NoRoom);
                 };
-                let number = numbers[0];
                 if column.len() == rows {
-                    let (field, rows) = (Arc::downgrade(field), RowNumbers::Same(number));
-                    return Ok(Some(Self { field, rows, greatest: number }));
+                    let (field, greatest) = (Arc::downgrade(field), numbers[0]);
+                    let rows = RowNumbers::Same(greatest);
+                    return Ok(Self::Rows(Numbered { field, rows, greatest }));
                 }
-                let mut numbered = vec![0; rows];
-                presence.rows().for_each(|row| numbered[row] = number);
-                (numbers, numbered)
+                (numbers, Cow::Owned(vec![0; column.len()]))
             }
             ColumnData::Dictionary { values, codes } => {
-                let Some(numbers) = field.numbers_of(values.iter()) else { return Ok(None) };
-                let mut numbered = vec![0; rows];
-                for (row, code) in presence.rows().zip(codes.get()?) {
-                    numbered[row] = numbers[usize::from(*code)];
-                }
-                (numbers, numbered)
+                let Some(numbers) = field.numbers_of(values.iter()) else {
+                    return Ok(Self::NoRoom);
+                };
+                (numbers, Cow::Borrowed(codes.get()?))
             }
-            _ => return Ok(None),
+            ColumnData::Templates(_) | ColumnData::Numbers(_) => {
+                let Some((set, places)) = coming_again(column)? else { return Ok(Self::Unique) };
+                let Some(numbers) = field.numbers_of(set.iter()) else { return Ok(Self::NoRoom) };
+                (numbers, Cow::Owned(places))
+            }
+            ColumnData::Text(_) | ColumnData::Ids(_) => return Ok(Self::Unique),
         };
+        let mut numbered = vec![0; rows];
+        for (row, place) in column.presence().rows().zip(&*places) {
+            numbered[row] = numbers[usize::from(*place)];
+        }
         let greatest = numbers.iter().copied().max().unwrap_or(0);
         let rows = RowNumbers::new(numbered, greatest);
-        Ok(Some(Self { field: Arc::downgrade(field), rows, greatest }))
+        Ok(Self::Rows(Numbered { field: Arc::downgrade(field), rows, greatest }))
     }
+}
 
+/// The distinct values of a column, and which of them each value is; `None` if they hardly come again.
+fn coming_again(column: &Column) -> Result<Option<(ValueSet, Vec<u16>)>> {
+    /// After so many values it is seen whether they do. Of fewer it can't be.
+    const SAMPLE: usize = 1_024;
+    let mut set = ValueSet::default();
+    let mut places = Vec::with_capacity(column.len());
+    let mut scratch = Vec::new();
+    for index in 0..column.len() {
+        if index == SAMPLE && set.len() > SAMPLE / 8 * 7 {
+            return Ok(None);
+        }
+        let code = set.code(column.value(index, &mut scratch)?);
+        // A block has fewer than 2^16 rows.
+        places.push((code - 1) as u16);
+    }
+    let few = column.len() <= SAMPLE;
+    Ok((few || set.len() <= column.len() / 4 * 3).then_some((set, places)))
+}
+
+impl Numbered {
     /// Whether the numbers are of these values.
     pub(crate) fn is_of(&self, field: &Arc<FieldValues>) -> bool {
         std::ptr::eq(self.field.as_ptr(), Arc::as_ptr(field))

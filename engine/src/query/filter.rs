@@ -96,6 +96,14 @@ impl Plan {
         matches!(self.root.bare(), Node::All | Node::Levels(_))
     }
 
+    /// Whether an event matches if it has a field, whatever its value, and only then.
+    pub(crate) fn wants_only_field(&self, name: &str) -> bool {
+        match self.root.bare() {
+            Node::Field(test, _) => test.name == name && matches!(test.judge.matcher, Matcher::Any),
+            _ => false,
+        }
+    }
+
     /// The number of a table's rows that match, if they need not be looked at one by one.
     pub(crate) fn known_count(&self, table: &dyn Table, index: &BlockIndex) -> Result<Option<u64>> {
         self.interrupt.check()?;

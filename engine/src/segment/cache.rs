@@ -2,7 +2,7 @@
 //! bounded by the bytes that they take.
 
 use super::format::{BlockPlace, Section};
-use crate::block::{Block, Numbered, Pairs, SentenceTable, ValueTable};
+use crate::block::{Block, Numbered, Pairs, SentenceTable, Summaries, ValueTable};
 use crate::index::{Filter, IndexFaults, SegmentIndex};
 use crate::manifest::{FileId, Run};
 use quick_cache::sync::{Cache, DefaultLifecycle};
@@ -45,6 +45,14 @@ enum Part {
     Numbered(u16),
     /// Of the columns with the sentences and with the values.
     Pairs(u16, u16),
+    /// Of the columns with the values, if there is one, and with the numbers.
+    Summaries(Option<u16>, u16),
+}
+
+impl Part {
+    fn summaries((by, numbers): (Option<usize>, usize)) -> Self {
+        Self::Summaries(by.map(|by| by as u16), numbers as u16)
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -53,8 +61,10 @@ enum Entry {
     Block(Arc<Block>),
     Filter(Arc<Filter>),
     Index(Arc<SegmentIndex>),
-    Numbered(Arc<Numbered>),
+    /// `None`: its values hardly come again.
+    Numbered(Option<Arc<Numbered>>),
     Pairs(Arc<Pairs>),
+    Summaries(Arc<Summaries>),
 }
 
 #[derive(Debug, Clone)]
@@ -67,8 +77,12 @@ impl Weighter<(Key, Part), Entry> for ByBytes {
             Entry::Block(block) => block.heap_bytes() as u64,
             Entry::Filter(filter) => filter.heap_bytes() as u64,
             Entry::Index(index) => index.heap_bytes() as u64,
-            Entry::Numbered(numbered) => numbered.heap_bytes() as u64,
+            Entry::Numbered(numbered) => {
+                numbered.as_ref().map_or(size_of::<Entry>(), |numbered| numbered.heap_bytes())
+                    as u64
+            }
             Entry::Pairs(pairs) => pairs.heap_bytes() as u64,
+            Entry::Summaries(summaries) => summaries.heap_bytes() as u64,
         }
     }
 }
@@ -131,7 +145,8 @@ impl BlockCache {
         }
     }
 
-    pub(crate) fn numbered(&self, key: Key, column: usize) -> Option<Arc<Numbered>> {
+    /// The numbers of a column, or that it gets none.
+    pub(crate) fn numbered(&self, key: Key, column: usize) -> Option<Option<Arc<Numbered>>> {
         match self.entries.get(&(key, Part::Numbered(column as u16)))? {
             Entry::Numbered(numbered) => Some(numbered),
             _ => unreachable!("the key says which part it is"),
@@ -141,6 +156,17 @@ impl BlockCache {
     pub(crate) fn pairs(&self, key: Key, columns: (usize, usize)) -> Option<Arc<Pairs>> {
         match self.entries.get(&(key, Part::Pairs(columns.0 as u16, columns.1 as u16)))? {
             Entry::Pairs(pairs) => Some(pairs),
+            _ => unreachable!("the key says which part it is"),
+        }
+    }
+
+    pub(crate) fn summaries(
+        &self,
+        key: Key,
+        columns: (Option<usize>, usize),
+    ) -> Option<Arc<Summaries>> {
+        match self.entries.get(&(key, Part::summaries(columns)))? {
+            Entry::Summaries(summaries) => Some(summaries),
             _ => unreachable!("the key says which part it is"),
         }
     }
@@ -168,14 +194,24 @@ impl BlockCache {
         self.entries.insert((key, Part::Filter), Entry::Filter(Arc::clone(filter)));
     }
 
-    pub(crate) fn put_numbered(&self, key: Key, column: usize, numbered: &Arc<Numbered>) {
+    pub(crate) fn put_numbered(&self, key: Key, column: usize, numbered: Option<&Arc<Numbered>>) {
         let part = Part::Numbered(column as u16);
-        self.entries.insert((key, part), Entry::Numbered(Arc::clone(numbered)));
+        self.entries.insert((key, part), Entry::Numbered(numbered.cloned()));
     }
 
     pub(crate) fn put_pairs(&self, key: Key, columns: (usize, usize), pairs: &Arc<Pairs>) {
         let part = Part::Pairs(columns.0 as u16, columns.1 as u16);
         self.entries.insert((key, part), Entry::Pairs(Arc::clone(pairs)));
+    }
+
+    pub(crate) fn put_summaries(
+        &self,
+        key: Key,
+        columns: (Option<usize>, usize),
+        summaries: &Arc<Summaries>,
+    ) {
+        let entry = Entry::Summaries(Arc::clone(summaries));
+        self.entries.insert((key, Part::summaries(columns)), entry);
     }
 
     pub(crate) fn put_index(&self, key: Key, index: &Arc<SegmentIndex>) {

@@ -5,7 +5,7 @@
 const STEP_BITS: u32 = 7;
 const STEPS: usize = 1 << STEP_BITS;
 /// A quantile is off by at most this part of its value: half a step.
-pub(super) const QUANTILE_ERROR: f64 = 1.0 / (2 * STEPS) as f64;
+pub(crate) const QUANTILE_ERROR: f64 = 1.0 / (2 * STEPS) as f64;
 /// Bits of a double below its exponent.
 const MANTISSA_BITS: u32 = 52;
 
@@ -25,6 +25,39 @@ pub(crate) struct Sketch {
     count: u64,
     min: f64,
     max: f64,
+}
+
+/// A sketch that grows no more: the steps that have counts.
+#[derive(Debug)]
+pub(crate) struct PackedSketch {
+    steps: Box<[PackedStep]>,
+    count: u64,
+    min: f64,
+    max: f64,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct PackedStep {
+    /// The page, and the step of it in the last bits.
+    place: u32,
+    count: u32,
+}
+
+impl PackedStep {
+    fn page(self) -> u16 {
+        (self.place >> STEP_BITS) as u16
+    }
+
+    fn step(self) -> usize {
+        self.place as usize & (STEPS - 1)
+    }
+}
+
+impl PackedSketch {
+    /// The bytes that it has allocated.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        size_of_val(&*self.steps)
+    }
 }
 
 impl Sketch {
@@ -79,6 +112,43 @@ impl Sketch {
         for (page, counts) in &other.pages {
             let mine = self.page(*page).iter_mut().zip(&**counts);
             mine.for_each(|(mine, count)| *mine += count);
+        }
+        (self.pages.len() - pages) * PAGE_BYTES
+    }
+
+    /// The least and the greatest number, if there is one.
+    pub(crate) fn extremes(&self) -> Option<(f64, f64)> {
+        (self.count > 0).then_some((self.min, self.max))
+    }
+
+    /// The same as it is kept.
+    pub(crate) fn packed(&self) -> PackedSketch {
+        let steps = self.pages.iter().flat_map(|(page, counts)| {
+            let counted = counts.iter().enumerate().filter(|(_, count)| **count > 0);
+            counted.map(|(step, count)| PackedStep {
+                place: u32::from(*page) << STEP_BITS | step as u32,
+                count: u32::try_from(*count).expect("of the numbers of a block"),
+            })
+        });
+        let steps = steps.collect();
+        PackedSketch { steps, count: self.count, min: self.min, max: self.max }
+    }
+
+    /// Counts what a packed sketch has. Returns the bytes that it took.
+    pub(crate) fn merge_packed(&mut self, other: &PackedSketch) -> usize {
+        if other.count == 0 {
+            return 0;
+        }
+        if self.count == 0 {
+            (self.min, self.max) = (other.min, other.max);
+        }
+        self.min = self.min.min(other.min);
+        self.max = self.max.max(other.max);
+        self.count += other.count;
+        let pages = self.pages.len();
+        for steps in other.steps.chunk_by(|a, b| a.page() == b.page()) {
+            let counts = self.page(steps[0].page());
+            steps.iter().for_each(|step| counts[step.step()] += u64::from(step.count));
         }
         (self.pages.len() - pages) * PAGE_BYTES
     }
@@ -138,6 +208,33 @@ mod tests {
             let exact = sorted[(quantile * (sorted.len() - 1) as f64).floor() as usize];
             let got = sketch.quantile(quantile).unwrap();
             prop_assert!((got - exact).abs() <= exact.abs() / 256.0, "{got} for {exact}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_packed_merges_as_it_was(
+            parts in prop::collection::vec(prop::collection::vec(any::<f64>(), 0..40), 0..5),
+        ) {
+            let (mut one, mut packed, mut merged) =
+                (Sketch::default(), Sketch::default(), Sketch::default());
+            for part in &parts {
+                let mut sketch = Sketch::default();
+                for number in part.iter().filter(|number| number.is_finite()) {
+                    one.add(*number);
+                    sketch.add(*number);
+                }
+                let before = packed.bytes();
+                prop_assert_eq!(packed.merge_packed(&sketch.packed()), packed.bytes() - before);
+                merged.merge(&sketch);
+            }
+            prop_assert_eq!(packed.extremes(), one.extremes());
+            for sketch in [&packed, &merged] {
+                prop_assert_eq!(&sketch.pages, &one.pages);
+                for quantile in [0.0, 0.3, 0.5, 0.95, 1.0] {
+                    prop_assert_eq!(sketch.quantile(quantile), one.quantile(quantile));
+                }
+            }
         }
     }
 

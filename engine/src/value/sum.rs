@@ -11,7 +11,7 @@ const SCALE: f64 = 1.0 / (1u128 << 80) as f64;
 
 /// A sum of finite doubles.
 #[derive(Debug, Clone, Default)]
-pub(super) struct ExactSum {
+pub(crate) struct ExactSum {
     parts: Expansion,
     /// Of numbers from [`HUGE`] on, times [`SCALE`].
     huge: Option<Box<Expansion>>,
@@ -23,7 +23,7 @@ struct Expansion(Vec<f64>);
 
 impl ExactSum {
     /// Adds a finite number. Returns the bytes that it took.
-    pub(super) fn add(&mut self, number: f64) -> usize {
+    pub(crate) fn add(&mut self, number: f64) -> usize {
         debug_assert!(number.is_finite());
         if number.abs() < HUGE {
             self.parts.add(number)
@@ -33,13 +33,13 @@ impl ExactSum {
     }
 
     /// The bytes of its parts.
-    pub(super) fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         let huge = self.huge.as_ref().map_or(0, |huge| huge.0.capacity());
         (self.parts.0.capacity() + huge) * size_of::<f64>()
     }
 
     /// Adds another sum. Returns the bytes that it took.
-    pub(super) fn merge(&mut self, other: &Self) -> usize {
+    pub(crate) fn merge(&mut self, other: &Self) -> usize {
         let more: usize = other.parts.0.iter().map(|part| self.parts.add(*part)).sum();
         let Some(huge) = &other.huge else { return more };
         let mine = self.huge.get_or_insert_default();
@@ -47,7 +47,7 @@ impl ExactSum {
     }
 
     /// The double that is nearest to the sum; infinite if none is.
-    pub(super) fn value(&self) -> f64 {
+    pub(crate) fn value(&self) -> f64 {
         let Some(huge) = &self.huge else { return self.parts.value() };
         let mut sum = Expansion::clone(huge);
         // What is lost below 2^-1074 is far below the last bit of what is huge, unless that

@@ -1,7 +1,7 @@
 //! What is found out of sealed blocks and kept tells the same as looking at every row.
 
 use super::*;
-use crate::query::{StatsRequest, StatsRow};
+use crate::query::{Aggregate, Function, StatsRequest, StatsRow};
 
 /// Events of few sentences, with a value that is a number in some and a string in others, and in some
 /// missing. Each is sent by one of three services, and one of them has no service.
@@ -21,6 +21,14 @@ fn batch_of(first: usize, count: usize) -> Batch {
         let kind = if number % 3 == 0 { Kind::Number } else { Kind::String };
         if number % 11 != 0 {
             event.field("code", kind, (number * number % 23).to_string().as_bytes());
+        }
+        // Of a block's values two thirds are distinct: too many to be listed.
+        event.field("user", Kind::String, format!("u{:05}", number * 7 % 270).as_bytes());
+        let took = format!("{}.{}", number * 37 % 2_003, number % 10);
+        match number % 29 {
+            0 => event.field("took", Kind::String, b"n/a"),
+            1..4 => {}
+            _ => event.field("took", Kind::Number, took.as_bytes()),
         }
         if number % 7 != 0 {
             event.field("service", Kind::String, ["pay", "web", "refused"][number % 3].as_bytes());
@@ -58,7 +66,7 @@ fn check(engine: &Engine) {
         "5",
     ];
     for query in queries {
-        for group_by in ["code", "service", "message", "none"] {
+        for group_by in ["code", "service", "message", "user", "none"] {
             for top in [None, Some(1), Some(3), Some(100)] {
                 let request = count_by(query, group_by, top);
                 let ask = |prunes: bool| -> Vec<StatsRow> {
@@ -69,6 +77,48 @@ fn check(engine: &Engine) {
                 // The first time it is found out, the second time it is known.
                 assert_eq!(ask(true), wanted, "{query} by {group_by}, {top:?}");
                 assert_eq!(ask(true), wanted, "{query} by {group_by}, {top:?}");
+            }
+        }
+    }
+}
+
+/// Figures out of what the numbers of blocks come to.
+fn check_figures(engine: &Engine) {
+    use Function::{Avg, Max, Min, Percentile, Sum};
+    let of = |field: &str, functions: &[Function]| -> Vec<Aggregate> {
+        let aggregate =
+            |function: &Function| Aggregate { function: *function, field: field.into() };
+        functions.iter().map(aggregate).collect()
+    };
+    let figures = [
+        of("took", &[Percentile(950_000), Avg, Max]),
+        of("took", &[Sum, Min, Percentile(0), Percentile(1_000_000)]),
+        of("code", &[Avg]),
+        [of("took", &[Max]), of("code", &[Max])].concat(),
+        [of("took", &[Max]), of("took", &[Function::Uniq])].concat(),
+        of("absent", &[Max]),
+    ];
+    let groups: [&[&str]; 6] =
+        [&[], &["service"], &["code"], &["user"], &["level"], &["service", "code"]];
+    for query in ["", "took:*", "code:*", "level:error", "level:error took:*", "refused"] {
+        for (group_by, aggregates) in
+            groups.iter().flat_map(|by| figures.iter().map(move |f| (by, f)))
+        {
+            for interval in [None, Some(150_000_000_000), Some(i64::MAX)] {
+                let request = StatsRequest {
+                    group_by: group_by.iter().map(|name| (*name).into()).collect(),
+                    aggregates: aggregates.clone(),
+                    interval,
+                    ..count_by(query, "none", None)
+                };
+                let ask = |prunes: bool| -> Vec<StatsRow> {
+                    engine.set_pruning(prunes);
+                    engine.stats(&request).expect("measured").rows
+                };
+                let wanted = ask(false);
+                let says = || format!("{query} by {group_by:?}, {aggregates:?}, {interval:?}");
+                assert_eq!(ask(true), wanted, "{}", says());
+                assert_eq!(ask(true), wanted, "{}", says());
             }
         }
     }
@@ -94,11 +144,15 @@ fn what_is_known_of_sealed_blocks_tells_what_their_rows_tell() {
         check(&engine);
         let services = engine.shared.cache.values().of_field("service");
         assert_eq!(services.known().len(), 3, "numbers were used");
+        let users = engine.shared.cache.values().of_field("user");
+        assert!(users.known().len() > 0, "numbers were used where no column lists values");
         // Also with events that have no numbers.
         engine.append(batch_of(first, 130)).unwrap();
         check(&engine);
+        check_figures(&engine);
         engine.compact_now().unwrap();
         check(&engine);
+        check_figures(&engine);
     }
 }
 

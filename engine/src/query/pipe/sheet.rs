@@ -9,9 +9,9 @@ use crate::query::filter::{FieldTest, Plan, fields_named};
 use crate::query::matcher::Judge;
 use crate::query::request::Cell;
 use crate::query::selection::Selection;
-use crate::query::table::{Codes, Distinct, Table};
+use crate::query::table::{Codes, Table};
 use crate::timestamp::Timestamp;
-use crate::value::Number;
+use crate::value::{Number, ValueSet};
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
@@ -206,7 +206,7 @@ impl Table for Sheet {
 
     fn codes(&self, name: &str, selected: &Selection) -> Result<Codes> {
         let mut codes = vec![0; self.rows.len()];
-        let mut distinct = Distinct::default();
+        let mut distinct = ValueSet::default();
         self.each(name, selected, &mut |row, value| codes[row] = distinct.code(value));
         Ok(Codes { codes, values: distinct.into_values() })
     }

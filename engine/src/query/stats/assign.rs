@@ -4,6 +4,7 @@ use super::places::Places;
 use super::{Part, column_of};
 use crate::error::{Error, Result};
 use crate::event::{Kind, Level};
+use crate::query::request::TimeRange;
 use crate::query::selection::Selection;
 use crate::query::table::{Codes, Table};
 
@@ -59,6 +60,42 @@ impl Part<'_> {
     }
 }
 
+/// How many of the times in a range lie in each bucket that has some; `None` if they are too far apart to be
+/// counted side by side.
+pub(super) fn count_times(
+    timestamps: &[i64],
+    range: TimeRange,
+    interval: Option<i64>,
+) -> Option<Vec<(i64, u64)>> {
+    /// Buckets at most.
+    const BUCKETS_MAX: u64 = 1 << 12;
+    let from = range.from.map_or(i64::MIN, |from| from.0);
+    let Some(last) = range.to.map_or(Some(i64::MAX), |to| to.0.checked_sub(1)) else {
+        return Some(Vec::new());
+    };
+    let in_range = |timestamp: i64| from <= timestamp && timestamp <= last;
+    let (mut earliest, mut latest) = (i64::MAX, i64::MIN);
+    for timestamp in timestamps.iter().filter(|timestamp| in_range(**timestamp)) {
+        earliest = earliest.min(*timestamp);
+        latest = latest.max(*timestamp);
+    }
+    if earliest > latest {
+        return Some(Vec::new());
+    }
+    let buckets = Buckets::between((earliest, latest), timestamps, interval);
+    if buckets.behind() >= BUCKETS_MAX {
+        return None;
+    }
+    let mut counts = vec![0u64; buckets.behind() as usize + 1];
+    for (row, timestamp) in timestamps.iter().enumerate() {
+        if in_range(*timestamp) {
+            counts[buckets.of_row(row) as usize] += 1;
+        }
+    }
+    let counts = (0..).zip(counts).filter(|(_, events)| *events > 0);
+    Some(counts.map(|(at, events)| (buckets.first.saturating_add_unsigned(at), events)).collect())
+}
+
 /// The time buckets in which the selected rows of a table lie.
 struct Buckets<'t> {
     timestamps: &'t [i64],
@@ -75,13 +112,24 @@ impl<'t> Buckets<'t> {
     const STARTS_MAX: u64 = 4;
 
     fn new(timestamps: &'t [i64], interval: Option<i64>, selected: &Selection) -> Self {
-        let one = Self { timestamps, interval: 0, first: 0, last: 0, starts: Vec::new() };
-        let Some(interval) = interval.filter(|_| !selected.is_empty()) else { return one };
         let (mut earliest, mut latest) = (i64::MAX, i64::MIN);
-        selected.for_each(|row| {
-            earliest = earliest.min(timestamps[row]);
-            latest = latest.max(timestamps[row]);
-        });
+        if interval.is_some() {
+            selected.for_each(|row| {
+                earliest = earliest.min(timestamps[row]);
+                latest = latest.max(timestamps[row]);
+            });
+        }
+        Self::between((earliest, latest), timestamps, interval)
+    }
+
+    /// Those of rows between these times; there is one if there are no rows.
+    fn between(
+        (earliest, latest): (i64, i64),
+        timestamps: &'t [i64],
+        interval: Option<i64>,
+    ) -> Self {
+        let one = Self { timestamps, interval: 0, first: 0, last: 0, starts: Vec::new() };
+        let Some(interval) = interval.filter(|_| earliest <= latest) else { return one };
         let (first, last) = (earliest.div_euclid(interval), latest.div_euclid(interval));
         let starts = match last.abs_diff(first) {
             // They lie between the earliest and the latest row.
@@ -139,6 +187,7 @@ fn group_codes(table: &dyn Table, name: &str, selected: &Selection) -> Result<Co
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::timestamp::Timestamp;
     use proptest::prelude::*;
 
     proptest! {
@@ -156,6 +205,29 @@ mod tests {
                 let wanted = timestamps[row].div_euclid(interval);
                 prop_assert_eq!(buckets.first.checked_add_unsigned(buckets.of_row(row)), Some(wanted));
             }
+        }
+    }
+    proptest! {
+        #[test]
+        fn times_are_counted_as_one_by_one(
+            timestamps in prop::collection::vec(prop_oneof![-90i64..90, any::<i64>()], 0..60),
+            ends in (prop::option::of(prop_oneof![-99i64..99, Just(i64::MIN)]), prop::option::of(-99i64..99)),
+            interval in prop::option::of(prop_oneof![1i64..60, 1i64..i64::MAX]),
+        ) {
+            let range = TimeRange { from: ends.0.map(Timestamp), to: ends.1.map(Timestamp) };
+            let mut wanted = std::collections::BTreeMap::new();
+            for timestamp in &timestamps {
+                if range.from.is_none_or(|from| *timestamp >= from.0)
+                    && range.to.is_none_or(|to| *timestamp < to.0)
+                {
+                    let bucket = interval.map_or(0, |interval| timestamp.div_euclid(interval));
+                    *wanted.entry(bucket).or_insert(0u64) += 1;
+                }
+            }
+            let apart = wanted.keys().next_back().zip(wanted.keys().next());
+            let apart = apart.map_or(0, |(last, first)| last.abs_diff(*first));
+            let counts = count_times(&timestamps, range, interval);
+            prop_assert_eq!(counts, (apart < 1 << 12).then(|| wanted.into_iter().collect()));
         }
     }
 }

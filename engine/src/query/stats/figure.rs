@@ -1,10 +1,9 @@
 //! One figure of one group, as it grows.
 
 use super::distinct::{Detail, Distinct, VALUE_BYTES};
-use super::sketch::Sketch;
-use super::sum::ExactSum;
 use crate::event::Value;
 use crate::query::request::Function;
+use crate::value::{ExactSum, Sketch, Summary};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// A figure as it grows.
@@ -71,6 +70,21 @@ impl Figure {
         0
     }
 
+    /// Takes in what numbers come to. Returns the bytes that it took.
+    pub(super) fn add_summary(&mut self, numbers: &Summary) -> usize {
+        match self {
+            Self::Sum { sum, count } | Self::Avg { sum, count } => {
+                *count += numbers.count;
+                return sum.merge(&numbers.sum);
+            }
+            Self::Min(min) => *min = least(*min, numbers.extremes.map(|(least, _)| least)),
+            Self::Max(max) => *max = greatest(*max, numbers.extremes.map(|(_, most)| most)),
+            Self::Percentile(_, sketch) => return sketch.merge_packed(&numbers.sketch),
+            Self::Count(_) | Self::Uniq(_) => unreachable!("counts values, not numbers"),
+        }
+        0
+    }
+
     /// Takes in a value. Returns whether it takes memory.
     pub(super) fn add_value(&mut self, value: Value<'_>, detail: Detail) -> bool {
         match self {
@@ -113,12 +127,8 @@ impl Figure {
                 *count += n;
                 return (sum.merge(&more), 0);
             }
-            (Self::Min(min), Self::Min(other)) => {
-                *min = [*min, other].into_iter().flatten().reduce(f64::min);
-            }
-            (Self::Max(max), Self::Max(other)) => {
-                *max = [*max, other].into_iter().flatten().reduce(f64::max);
-            }
+            (Self::Min(min), Self::Min(other)) => *min = least(*min, other),
+            (Self::Max(max), Self::Max(other)) => *max = greatest(*max, other),
             (Self::Percentile(_, sketch), Self::Percentile(_, other)) => {
                 return (sketch.merge(&other), 0);
             }
@@ -155,4 +165,12 @@ impl Figure {
     pub(super) fn is_estimate(&self) -> bool {
         matches!(self, Self::Uniq(distinct) if distinct.is_estimate())
     }
+}
+
+fn least(one: Option<f64>, other: Option<f64>) -> Option<f64> {
+    [one, other].into_iter().flatten().reduce(f64::min)
+}
+
+fn greatest(one: Option<f64>, other: Option<f64>) -> Option<f64> {
+    [one, other].into_iter().flatten().reduce(f64::max)
 }

@@ -3,7 +3,6 @@
 use super::distinct::{Detail, VALUE_BYTES};
 use super::excess::{Excess, Mode, OTHER};
 use super::figure::Figure;
-use super::sketch::QUANTILE_ERROR;
 use crate::error::Result;
 use crate::event::{Kind, Value};
 use crate::pool::{Consumer, Pool, Reservation};
@@ -12,6 +11,7 @@ use crate::query::request::{
 };
 use crate::query::table::OwnedValue;
 use crate::timestamp::Timestamp;
+use crate::value::{QUANTILE_ERROR, Summary};
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -245,6 +245,10 @@ impl Groups {
 
     pub(super) fn add_number(&mut self, group: usize, aggregate: usize, number: f64) {
         self.bytes += self.groups[group].figures[aggregate].add_number(number);
+    }
+
+    pub(super) fn add_summary(&mut self, group: usize, aggregate: usize, numbers: &Summary) {
+        self.bytes += self.groups[group].figures[aggregate].add_summary(numbers);
     }
 
     pub(super) fn add_value(&mut self, group: usize, aggregate: usize, value: Value<'_>) {

@@ -6,8 +6,7 @@ mod excess;
 mod figure;
 mod groups;
 mod places;
-mod sketch;
-mod sum;
+mod summed;
 mod tally;
 mod weights;
 mod workers;
@@ -29,6 +28,7 @@ use crate::pool::{Consumer, Pool};
 use crate::scan::{Control, Excuses, Interrupt};
 use crate::timestamp::Timestamp;
 use crate::trace::PassTrace;
+use assign::count_times;
 use excess::{Bounds, Excess};
 use groups::{Groups, Rows};
 use std::borrow::Cow;
@@ -225,6 +225,15 @@ impl Pass {
     /// The bucket and the level of all events of a source, if its header tells all there is to
     /// know: every event matches, in one bucket, and nothing but its level is asked for.
     fn known_from_header(&self, source: &Source) -> Option<(i64, Option<Level>)> {
+        let level = self.only_times_tell(source)?;
+        let bucket = self.bucket(source.times.0.0);
+        let is_one = bucket == self.bucket(source.times.1.0);
+        (is_one && contains(self.request.range, source.times)).then_some((bucket, level))
+    }
+
+    /// The level of all events of a source, if it has but one, where their times alone tell in which group
+    /// each of them is.
+    fn only_times_tell(&self, source: &Source) -> Option<Option<Level>> {
         let request = &self.request;
         let levels = source.levels;
         let one_level = levels.is_power_of_two();
@@ -234,14 +243,8 @@ impl Pass {
             && self.shared.prunes()
             && self.steps.is_empty()
             && request.aggregates.is_empty()
-            && request.group_by.iter().all(|name| name == "level" && one_level)
-            && contains(request.range, source.times);
-        if !known {
-            return None;
-        }
-        let bucket = self.bucket(source.times.0.0);
-        let level = Level::from_code(levels.trailing_zeros() as u8).filter(|_| one_level);
-        (bucket == self.bucket(source.times.1.0)).then_some((bucket, level))
+            && request.group_by.iter().all(|name| name == "level" && one_level);
+        known.then(|| Level::from_code(levels.trailing_zeros() as u8).filter(|_| one_level))
     }
 
     fn bucket(&self, timestamp: i64) -> i64 {
@@ -263,17 +266,23 @@ impl Part<'_> {
             if let Some(trace) = &pass.plan.trace {
                 trace.header_told(source.tier(), source.rows as u64, source.bytes_stored());
             }
-            let level = level.map(|level| (Kind::String, level.name().as_bytes().to_vec()));
-            let key = pass.request.group_by.iter().map(|_| level.as_ref());
-            let group = self.found.groups.find(bucket, key)?;
-            self.found.groups.count(group as usize, source.rows as u64);
+            self.count_of_level(bucket, level, source.rows as u64)?;
         } else {
             let _memory = pass.pool.reserve(Consumer::Query, source.bytes)?;
             source.open(&pass.shared)?.with_table(&pass.shared, |table| {
-                self.scan_table(number, table, &known, source.times)
+                self.scan_table((number, source), table, &known)
             })?;
         }
         self.found.groups.bound()
+    }
+
+    /// Counts events of a source whose times alone tell.
+    fn count_of_level(&mut self, bucket: i64, level: Option<Level>, events: u64) -> Result<()> {
+        let level = level.map(|level| (Kind::String, level.name().as_bytes().to_vec()));
+        let key = self.pass.request.group_by.iter().map(|_| level.as_ref());
+        let group = self.found.groups.find(bucket, key)?;
+        self.found.groups.count(group as usize, events);
+        Ok(())
     }
 
     /// Counts the rows of a table that match, all of which are in range, if nothing else is asked
@@ -306,18 +315,30 @@ impl Part<'_> {
         Ok(true)
     }
 
-    /// Takes in the rows of a table whose timestamps are not before `times.0` nor after `times.1`.
+    /// Takes in the rows of the table of a source.
     fn scan_table(
         &mut self,
-        number: usize,
+        (number, source): (usize, &Source),
         table: &dyn Table,
         known: &BlockIndex,
-        times: (Timestamp, Timestamp),
     ) -> Result<()> {
-        let range = self.pass.request.range;
+        let (range, times) = (self.pass.request.range, source.times);
         let all_in_range = contains(range, times);
-        if all_in_range && self.count_known(number, table, known, times)? {
+        if all_in_range
+            && (self.count_known(number, table, known, times)?
+                || self.sum_up(table, times, source.levels)?)
+        {
             return Ok(());
+        }
+        if let Some(level) = self.pass.only_times_tell(source)
+            && let Some(counts) =
+                count_times(&table.timestamps()?, range, self.pass.request.interval)
+        {
+            self.found.scanned.blocks += 1;
+            self.found.scanned.rows += counts.iter().map(|(_, events)| events).sum::<u64>();
+            return counts
+                .into_iter()
+                .try_for_each(|(bucket, events)| self.count_of_level(bucket, level, events));
         }
         let timestamps = match all_in_range && self.pass.request.interval.is_none() {
             true => Cow::default(),

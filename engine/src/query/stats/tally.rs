@@ -68,7 +68,9 @@ impl Part<'_> {
         selected: &Selection,
     ) -> Result<bool> {
         let Some(by) = self.tallied_field() else { return Ok(false) };
-        let Some((numbered, field)) = table.numbered(by)? else { return Ok(false) };
+        let Some((numbered, field)) = table.numbered(by, selected.count())? else {
+            return Ok(false);
+        };
         if field.known().is_ambiguous() {
             return Ok(false);
         }

@@ -6,7 +6,9 @@ mod known;
 use super::opened::OpenedBlock;
 use super::scan::{add_matching, visit};
 use super::templates;
-use super::{Codes, EachSentence, EventTable, NumberCounts, Table, TableColumn, for_each_field_of};
+use super::{
+    Codes, EachSentence, EventTable, NumberCounts, Summed, Table, TableColumn, for_each_field_of,
+};
 use crate::block::{
     Block, Column, ColumnData, ColumnEntry, Epoch, FieldValues, Levels, Numbered, Outline, Rest,
     SentenceTable,
@@ -22,7 +24,7 @@ use crate::query::request::{EventField, EventRecord};
 use crate::query::selection::Selection;
 use crate::segment::{BlockCache, Key};
 use crate::timestamp::Timestamp;
-use crate::value::Number;
+use crate::value::{Number, ValueSet};
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -215,11 +217,19 @@ impl Table for BlockTable<'_> {
         self.count_passing_by(name, judge, by)
     }
 
-    fn numbered(&self, name: &str) -> Result<Option<(Arc<Numbered>, Arc<FieldValues>)>> {
+    fn numbered(
+        &self,
+        name: &str,
+        rows: usize,
+    ) -> Result<Option<(Arc<Numbered>, Arc<FieldValues>)>> {
         match self.only_column(name)? {
-            Some(index) => self.numbered_column(index),
+            Some(index) => self.numbered_column(index, rows),
             None => Ok(None),
         }
+    }
+
+    fn summed(&self, by: Option<&str>, measured: &str) -> Result<Option<Summed>> {
+        self.summed_by(by, measured)
     }
 
     fn for_each_value(
@@ -306,14 +316,18 @@ impl Table for BlockTable<'_> {
                 ColumnData::Numbers(_)
                 | ColumnData::Ids(_)
                 | ColumnData::Text(_)
-                | ColumnData::Templates(_) => {}
+                | ColumnData::Templates(_) => {
+                    if let Some((numbered, field)) = self.numbered(name, selected.count())? {
+                        return Ok(codes_of(&numbered, &field, selected));
+                    }
+                }
             }
         }
-        let mut distinct = super::Distinct::default();
+        let mut set = ValueSet::default();
         self.for_each_value(name, selected, &mut |row, value| {
-            out.codes[row] = distinct.code(value);
+            out.codes[row] = set.code(value);
         })?;
-        out.values = distinct.into_values();
+        out.values = set.into_values();
         Ok(out)
     }
 
@@ -422,6 +436,24 @@ impl EventTable for BlockTable<'_> {
         }
         Ok(records)
     }
+}
+
+/// The numbers of the selected rows as codes.
+fn codes_of(numbered: &Numbered, field: &FieldValues, selected: &Selection) -> Codes {
+    let mut out = Codes { codes: vec![0; selected.rows()], values: Vec::new() };
+    let mut codes = vec![0; numbered.greatest() as usize + 1];
+    let known = field.known();
+    selected.for_each(|row| {
+        let number = numbered.rows().get(row);
+        let code = &mut codes[number as usize];
+        if *code == 0 && number > 0 {
+            let value = known.value(number);
+            out.values.push((value.kind, value.text.to_vec()));
+            *code = out.values.len() as u32;
+        }
+        out.codes[row] = *code;
+    });
+    out
 }
 
 /// A scaled decimal as the nearest double; `unit` is ten to the power of `scale`.

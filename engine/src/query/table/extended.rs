@@ -3,7 +3,7 @@
 //! `E1`: a computed column has the stored value (the first, of several) in the rows where nothing was
 //! computed, so that it stands for the stored one in every row.
 
-use super::{Codes, Distinct, EachSentence, EventTable, Table, TableColumn};
+use super::{Codes, EachSentence, EventTable, Table, TableColumn};
 use crate::error::Result;
 use crate::event::{Kind, Value};
 use crate::field;
@@ -15,7 +15,7 @@ use crate::query::patterns::sentence_of;
 use crate::query::request::EventRecord;
 use crate::query::selection::Selection;
 use crate::scan::Interrupt;
-use crate::value::Number;
+use crate::value::{Number, ValueSet};
 use std::borrow::Cow;
 use std::collections::HashMap;
 
@@ -64,8 +64,8 @@ impl<'t, T: Table + ?Sized> ExtendedTable<'t, T> {
     ) -> Result<()> {
         let from = extracted_from(extract);
         let rows = self.rows();
-        let mut new: Vec<(Vec<u32>, Distinct)> =
-            extract.names.iter().map(|_| (vec![0; rows], Distinct::default())).collect();
+        let mut new: Vec<(Vec<u32>, ValueSet)> =
+            extract.names.iter().map(|_| (vec![0; rows], ValueSet::default())).collect();
         let mut places = extract.regex.capture_locations();
         self.for_each_value(from, selected, &mut |row, value| {
             if interrupt.leaves_out(value.text)
@@ -95,7 +95,7 @@ impl<'t, T: Table + ?Sized> ExtendedTable<'t, T> {
     /// Adds the steps in which a field's numbers lie, of the selected rows.
     pub(crate) fn bin(&mut self, bin: &'t Bin, selected: &Selection) -> Result<()> {
         let mut codes = vec![0; self.rows()];
-        let mut distinct = Distinct::default();
+        let mut distinct = ValueSet::default();
         let mut of_whole: HashMap<i64, u32> = HashMap::new();
         let mut code =
             |lexeme: &str| distinct.code(Value { kind: Kind::Number, text: lexeme.as_bytes() });

@@ -24,11 +24,10 @@ use super::matcher::Judge;
 use super::patterns::sentence_of;
 use super::request::EventRecord;
 use super::selection::Selection;
-use crate::block::{FieldValues, Numbered};
+use crate::block::{FieldValues, Numbered, Summaries};
 use crate::error::Result;
 use crate::event::{Kind, Value};
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Rows in an order: of one partition in that of their sequence, or of a table that was computed.
@@ -69,7 +68,18 @@ pub(crate) trait Table {
     }
 
     /// The values of a field by numbers that blocks share, if it has such, and what they stand for.
-    fn numbered(&self, _name: &str) -> Result<Option<(Arc<Numbered>, Arc<FieldValues>)>> {
+    /// `rows` will be looked at: for few of them nothing is found out that takes long.
+    fn numbered(
+        &self,
+        _name: &str,
+        _rows: usize,
+    ) -> Result<Option<(Arc<Numbered>, Arc<FieldValues>)>> {
+        Ok(None)
+    }
+
+    /// What the numbers of a field come to, by the value of another one or all together, if it is known or can
+    /// be kept.
+    fn summed(&self, _by: Option<&str>, _measured: &str) -> Result<Option<Summed>> {
         Ok(None)
     }
 
@@ -179,35 +189,13 @@ pub(crate) struct NumberCounts {
     pub(crate) counts: Vec<(u32, u64)>,
 }
 
+/// What the numbers of a field come to by the value of another one: by numbers that blocks share, and what
+/// they stand for.
+#[derive(Debug)]
+pub(crate) struct Summed {
+    pub(crate) summaries: Arc<Summaries>,
+    pub(crate) field: Option<Arc<FieldValues>>,
+}
+
 /// A value and its kind.
 pub(crate) type OwnedValue = (Kind, Vec<u8>);
-
-/// Codes for values as they come.
-#[derive(Debug, Default)]
-pub(crate) struct Distinct {
-    /// By the code of the kind.
-    codes: [HashMap<Vec<u8>, u32>; KIND_CODES],
-    values: Vec<OwnedValue>,
-}
-
-/// The codes of [`crate::Kind`] are below this.
-const KIND_CODES: usize = 6;
-
-impl Distinct {
-    /// The code of a value: 1 for the first.
-    pub(crate) fn code(&mut self, value: Value<'_>) -> u32 {
-        let codes = &mut self.codes[value.kind as usize];
-        if let Some(code) = codes.get(value.text) {
-            return *code;
-        }
-        self.values.push((value.kind, value.text.to_vec()));
-        let code = self.values.len() as u32;
-        codes.insert(value.text.to_vec(), code);
-        code
-    }
-
-    /// The values, by code.
-    pub(crate) fn into_values(self) -> Vec<OwnedValue> {
-        self.values
-    }
-}

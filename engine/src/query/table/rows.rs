@@ -9,7 +9,7 @@ use crate::query::filter::FieldTest;
 use crate::query::matcher::{Judge, Matcher};
 use crate::query::request::{EventField, EventRecord};
 use crate::query::selection::Selection;
-use crate::value::Number;
+use crate::value::{Number, ValueSet};
 use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
@@ -127,7 +127,7 @@ impl Table for RowsTable<'_> {
 
     fn codes(&self, name: &str, selected: &Selection) -> Result<Codes> {
         let mut codes = vec![0; self.rows()];
-        let mut distinct = super::Distinct::default();
+        let mut distinct = ValueSet::default();
         self.for_each_value(name, selected, &mut |row, value| codes[row] = distinct.code(value))?;
         Ok(Codes { codes, values: distinct.into_values() })
     }

@@ -2,7 +2,7 @@ use super::*;
 use crate::error::Error;
 use crate::limits::STATS_BYTES_MAX;
 use crate::query::stats::excess::Bounds;
-use crate::query::stats::sketch::Sketch;
+use crate::value::Sketch;
 
 fn groups(function: Function) -> Groups {
     let pool = Pool::new(1 << 30);

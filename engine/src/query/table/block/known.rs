@@ -1,14 +1,17 @@
 //! What is known of a block without reading it, because queries before have found it out: it is sealed.
 
 use super::{BlockTable, FEW_ROWS_MAX};
-use crate::block::{ColumnEntry, FieldValues, Numbered, Pairs};
+use crate::block::{ColumnEntry, FieldValues, Numbered, Numbering, Pairs, Summaries};
 use crate::error::Result;
 use crate::field;
 use crate::query::matcher::{Judge, Verdict};
 use crate::query::selection::Selection;
-use crate::query::table::NumberCounts;
+use crate::query::table::{NumberCounts, Summed, Table};
 use std::sync::Arc;
 
+/// The part of a block's rows that is looked at at least where values are numbered that no column lists: it
+/// takes as long as looking at them all.
+const NUMBERED_ROWS_SHARE: usize = 8;
 /// By fields with more values, rows are counted one by one.
 const PAIRED_VALUES_MAX: usize = 1_024;
 
@@ -22,24 +25,40 @@ impl BlockTable<'_> {
         }
     }
 
-    /// The values of a column by numbers that blocks share, of a block of a file.
+    /// The values of a column by numbers that blocks share, of a block of a file. Values that no column lists
+    /// are numbered only if many of the rows are looked at.
     pub(super) fn numbered_column(
         &self,
         index: usize,
+        rows: usize,
     ) -> Result<Option<(Arc<Numbered>, Arc<FieldValues>)>> {
+        let Some((cache, key)) = self.cache else { return Ok(None) };
         let entry = &self.block().columns()[index];
-        let Some((cache, key)) = self.cache.filter(|_| entry.is_listed()) else { return Ok(None) };
         let field = cache.values().of_field(&entry.name);
-        if let Some(numbered) = cache.numbered(key, index)
-            && numbered.is_of(&field)
-        {
-            return Ok(Some((numbered, field)));
+        match cache.numbered(key, index) {
+            Some(None) => return Ok(None),
+            Some(Some(numbered)) if numbered.is_of(&field) => return Ok(Some((numbered, field))),
+            Some(Some(_)) | None => {}
         }
-        let numbered = Numbered::new(&field, self.column(index)?, self.block().rows())?;
-        let Some(numbered) = numbered.map(Arc::new) else { return Ok(None) };
-        self.block().set_among(index, &field);
-        cache.put_numbered(key, index, &numbered);
-        Ok(Some((numbered, field)))
+        let pays = || field.takes_unlisted() && rows >= self.block().rows() / NUMBERED_ROWS_SHARE;
+        if !entry.is_listed() && !pays() {
+            return Ok(None);
+        }
+        match Numbering::of(&field, self.column(index)?, self.block().rows())? {
+            Numbering::Rows(numbered) => {
+                let numbered = Arc::new(numbered);
+                if entry.is_listed() {
+                    self.block().set_among(index, &field);
+                }
+                cache.put_numbered(key, index, Some(&numbered));
+                Ok(Some((numbered, field)))
+            }
+            Numbering::Unique => {
+                cache.put_numbered(key, index, None);
+                Ok(None)
+            }
+            Numbering::NoRoom => Ok(None),
+        }
     }
 
     /// Whether no value of a column that lists its values passes, as is known of all values of the field.
@@ -149,19 +168,27 @@ impl BlockTable<'_> {
         by: &str,
     ) -> Result<Option<NumberCounts>> {
         let (templates, others) = self.columns_tested(name);
-        let [index] = templates[..] else { return Ok(None) };
-        let (Some((outline, epoch)), Some(by)) = (self.outline(index)?, self.only_column(by)?)
-        else {
-            return Ok(None);
-        };
-        let judged = judge.judge(&outline, &epoch);
-        if outline.raw() > 0 || judged.depends {
-            return Ok(None);
+        let Some(by) = self.only_column(by)? else { return Ok(None) };
+        let mut passing = None;
+        for index in templates {
+            let Some((outline, epoch)) = self.outline(index)? else { return Ok(None) };
+            let judged = judge.judge(&outline, &epoch);
+            if outline.raw() > 0 || judged.depends {
+                return Ok(None);
+            }
+            if judged.passing > 0 && passing.replace((index, judged)).is_some() {
+                return Ok(None);
+            }
         }
-        let Some((pairs, field)) = self.pairs(index, by)? else { return Ok(None) };
         if !self.passing_elsewhere(name, judge, others)?.is_empty() {
             return Ok(None);
         }
+        let Some((index, judged)) = passing else {
+            let Some((cache, _)) = self.cache else { return Ok(None) };
+            let field = cache.values().of_field(&self.block().columns()[by].name);
+            return Ok(Some(NumberCounts { field, counts: Vec::new() }));
+        };
+        let Some((pairs, field)) = self.pairs(index, by)? else { return Ok(None) };
         let passing = pairs
             .counts()
             .iter()
@@ -180,7 +207,9 @@ impl BlockTable<'_> {
         {
             return Ok(Some((pairs, field)));
         }
-        let Some((numbered, field)) = self.numbered_column(by)? else { return Ok(None) };
+        let Some((numbered, field)) = self.numbered_column(by, self.block().rows())? else {
+            return Ok(None);
+        };
         if field.known().len() > PAIRED_VALUES_MAX {
             return Ok(None);
         }
@@ -188,5 +217,43 @@ impl BlockTable<'_> {
         let Some(pairs) = pairs else { return Ok(None) };
         cache.put_pairs(key, (index, by), &pairs);
         Ok(Some((pairs, field)))
+    }
+
+    /// What the numbers of a field come to by the value of another one, if each has a column.
+    pub(super) fn summed_by(&self, by: Option<&str>, measured: &str) -> Result<Option<Summed>> {
+        let Some((cache, key)) = self.cache else { return Ok(None) };
+        let Some(index) = self.only_column(measured)? else { return Ok(None) };
+        let by = match by.map(|by| self.only_column(by)).transpose()? {
+            None => None,
+            Some(Some(by)) => Some(by),
+            Some(None) => return Ok(None),
+        };
+        let columns = self.block().columns();
+        let field = by.map(|by| cache.values().of_field(&columns[by].name));
+        if let Some(summaries) = cache.summaries(key, (by, index))
+            && summaries.is_of(field.as_ref())
+        {
+            return Ok(Some(Summed { summaries, field }));
+        }
+        // Of what has no range some values are no numbers.
+        if columns[index].numbers.is_none() {
+            return Ok(None);
+        }
+        let rows = self.block().rows();
+        let numbered = match by {
+            None => None,
+            Some(by) => match self.numbered_column(by, rows)? {
+                None => return Ok(None),
+                Some(numbered) => Some(numbered),
+            },
+        };
+        let by_number = numbered.as_ref().map(|(numbered, field)| (&**numbered, field));
+        let summaries = Summaries::new(self.column(index)?, rows, by_number, |each| {
+            self.for_each_number(measured, &Selection::all(rows), each)
+        })?;
+        let Some(summaries) = summaries.map(Arc::new) else { return Ok(None) };
+        cache.put_summaries(key, (by, index), &summaries);
+        let field = numbered.map(|(_, field)| field);
+        Ok(Some(Summed { summaries, field }))
     }
 }
