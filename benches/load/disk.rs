@@ -12,6 +12,8 @@ const ROUNDS: usize = 200;
 /// Bytes of a write: a group of one small batch, and of a large one.
 const SIZES: [usize; 2] = [4 << 10, 256 << 10];
 const FILE_BYTES: usize = 16 << 20;
+/// The folder of a store's log.
+const LOG: &str = "wal";
 
 /// The waits for one write and its fdatasync, in a file that was zero-filled before, by bytes.
 pub(crate) fn fdatasync(dir: &Path) -> Result<Vec<(usize, Waits)>> {
@@ -47,9 +49,14 @@ pub(crate) fn store_bytes(dir: &Path) -> Result<u64> {
         let Ok(meta) = entry.metadata() else { continue };
         if meta.is_file() {
             bytes += meta.blocks() * 512;
-        } else if meta.is_dir() && entry.file_name() != "wal" {
+        } else if meta.is_dir() && entry.file_name() != LOG {
             bytes += store_bytes(&entry.path())?;
         }
     }
     Ok(bytes)
+}
+
+/// The bytes that the files of a store's log take on disk.
+pub(crate) fn log_bytes(dir: &Path) -> Result<u64> {
+    store_bytes(&dir.join(LOG))
 }

@@ -6,11 +6,15 @@
 //!     [--connections 2] [--batch 5000] [--server target/release/logstrata] [--repetitions 8]
 //!     [--overload-seconds 60 [--memory-mib 256]]
 //!     [--tail-rate 50000] [--exports] [--copies 10] [--latency-seconds 20]
+//!     [--scale 100000000 [--scale-day 4000000]]
 //! ```
 //! `DIR` has events as `*.ndjson` and may have a `facts.json` that says what queries must find (see
 //! facts.rs). Sender and server share the machine. The sending loop is closed: a connection sends
 //! its next batch when the last one is acknowledged, so the waits are those of that many senders,
 //! not of a fixed rate. With `--overload-seconds` nothing but overload is measured (see overload.rs).
+//! With `--scale` nothing is measured but a store of so many events, made of copies of the workload that
+//! have other times, ids and numbers each (scale/mod.rs); 100 million take 5 to 8 GB of disk and about ten
+//! minutes. The workload should have a million lines of one day, so that it tells which numbers vary.
 
 #![expect(
     clippy::disallowed_methods,
@@ -26,6 +30,7 @@ mod overload;
 mod process;
 mod queries;
 mod report;
+mod scale;
 mod send;
 mod tail;
 mod truth;
@@ -81,6 +86,12 @@ struct Arguments {
     /// How often the workload is sent.
     #[arg(long, default_value_t = 1)]
     copies: usize,
+    /// Sends so many events, as copies of the workload that are other data each, and measures nothing else.
+    #[arg(long)]
+    scale: Option<u64>,
+    /// Events of a day then, at least.
+    #[arg(long, default_value_t = 4_000_000)]
+    scale_day: u64,
     /// More arguments for `logstrata serve`.
     #[arg(last = true)]
     serve: Vec<String>,
@@ -96,6 +107,14 @@ fn main() -> Result<()> {
         let report = runtime.block_on(overload(&arguments, Duration::from_secs(seconds)))?;
         print!("{report}");
         return if report.is_fine() { Ok(()) } else { Err("a promise was broken".into()) };
+    }
+    if let Some(events) = arguments.scale {
+        let report = runtime.block_on(scale(&arguments, events))?;
+        print!("{report}");
+        return match report.wrong() {
+            None => Ok(()),
+            Some(wrong) => Err(format!("an answer is wrong: {wrong}").into()),
+        };
     }
     let report = runtime.block_on(run(&arguments))?;
     print!("{report}");
@@ -136,6 +155,21 @@ async fn overload(arguments: &Arguments, time: Duration) -> Result<overload::Rep
         time,
     };
     overload::run(&plan, &bodies(arguments)?).await
+}
+
+async fn scale(arguments: &Arguments, events: u64) -> Result<scale::Report> {
+    let (binary, dir) = (binary(arguments)?, folder(arguments)?);
+    let facts = facts::Facts::read(&arguments.workload)?.ok_or("the workload has no facts.json")?;
+    let plan = scale::Plan {
+        binary: &binary,
+        dir: dir.path(),
+        serve: &arguments.serve,
+        events,
+        day_events: arguments.scale_day,
+        connections: arguments.connections,
+        repetitions: arguments.repetitions,
+    };
+    scale::run(&plan, &bodies(arguments)?, &facts).await
 }
 
 async fn run(arguments: &Arguments) -> Result<Report> {

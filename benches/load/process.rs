@@ -79,6 +79,27 @@ impl Server {
         self.peak.load(Ordering::Relaxed)
     }
 
+    /// The same since it was asked the last time, and what it has now at least.
+    pub(crate) fn take_peak(&self) -> u64 {
+        self.peak.swap(0, Ordering::Relaxed).max(anonymous_bytes(self.child.id()))
+    }
+
+    /// Bytes that it has written so far: given to system calls, and made to be stored by the disk.
+    pub(crate) fn written_bytes(&self) -> Result<(u64, u64)> {
+        let text = std::fs::read_to_string(format!("/proc/{}/io", self.child.id()))?;
+        let figure = |name: &str| {
+            let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+            line.and_then(|line| line.trim().parse::<u64>().ok())
+        };
+        let figures = figure("wchar").zip(figure("write_bytes"));
+        Ok(figures.ok_or("/proc/PID/io has no wchar and write_bytes")?)
+    }
+
+    /// The bytes of the store as it is.
+    pub(crate) fn store_bytes(&self) -> Result<u64> {
+        disk::store_bytes(&self.store)
+    }
+
     /// Begins anew to look for the most anonymous memory: what it has now is the least.
     pub(crate) async fn forget_peak(&self) {
         self.peak.store(0, Ordering::Relaxed);
@@ -130,16 +151,18 @@ impl Drop for Server {
     }
 }
 
+/// The anonymous memory of a process; 0 if there is none with this id.
+fn anonymous_bytes(id: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
+    let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse().ok());
+    kib.unwrap_or(0u64) << 10
+}
+
 fn sample(id: u32, peak: Arc<AtomicU64>, ended: Arc<AtomicBool>) -> JoinHandle<()> {
     std::thread::spawn(move || {
-        let path = format!("/proc/{id}/status");
         while !ended.load(Ordering::Relaxed) {
-            if let Ok(status) = std::fs::read_to_string(&path) {
-                let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
-                let kib =
-                    line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse().ok());
-                peak.fetch_max(kib.unwrap_or(0u64) << 10, Ordering::Relaxed);
-            }
+            peak.fetch_max(anonymous_bytes(id), Ordering::Relaxed);
             std::thread::sleep(SAMPLE_EVERY);
         }
     })

@@ -14,7 +14,7 @@ use std::time::Instant;
 const QUANTILE_ERROR: f64 = 1.0 / 256.0;
 
 /// A question and the right answer.
-enum Question {
+pub(crate) enum Question {
     /// A page has so many events.
     Page(SearchQuery, u64),
     /// A page has events of these times, in this order.
@@ -149,15 +149,15 @@ const KINDS: [(&str, Parameters, Ask); 11] = [
     ),
 ];
 
-fn nth<K, V>(map: &BTreeMap<K, V>, k: usize) -> (&K, &V) {
+pub(crate) fn nth<K, V>(map: &BTreeMap<K, V>, k: usize) -> (&K, &V) {
     map.iter().nth(k % map.len()).expect("facts are not empty")
 }
 
-fn search(q: &str, limit: usize) -> SearchQuery {
+pub(crate) fn search(q: &str, limit: usize) -> SearchQuery {
     SearchQuery { q: q.to_owned(), limit: Some(limit), ..SearchQuery::default() }
 }
 
-fn stats(q: &str, group_by: &str) -> StatsQuery {
+pub(crate) fn stats(q: &str, group_by: &str) -> StatsQuery {
     StatsQuery { q: q.to_owned(), group_by: Some(group_by.into()), ..StatsQuery::default() }
 }
 
@@ -166,7 +166,7 @@ fn by_service(q: String, counts: Option<&Counts>) -> Question {
 }
 
 /// How the answer is wrong, if it is.
-async fn ask(client: &Client, question: &Question) -> Result<Option<String>> {
+pub(crate) async fn ask(client: &Client, question: &Question) -> Result<Option<String>> {
     Ok(match question {
         Question::Page(query, wanted) => {
             differ(&query.q, &(client.search(query).await?.logs.len() as u64), wanted)

@@ -236,7 +236,7 @@ fn has_words(text: &str, wanted: &str) -> bool {
 
 /// Whether a text has what `blk_[0-9]+77` finds: digits of which the two last of some beginning are these,
 /// with one at least before them.
-fn has_block(text: &str, regex: &str) -> bool {
+pub(crate) fn has_block(text: &str, regex: &str) -> bool {
     let end = regex.strip_prefix("blk_[0-9]+").expect("all patterns of workloads are like this");
     text.match_indices("blk_").any(|(at, found)| {
         let digits = &text[at + found.len()..];
