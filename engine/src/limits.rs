@@ -34,6 +34,8 @@ pub(crate) const FILE_COLUMN_NAMES_BYTES_MAX: usize = 16 << 10;
 pub(crate) const TOKEN_BYTES_MAX: usize = 64;
 /// Terms that a query asks a filter for at most; what needs more is not pruned by them.
 pub(crate) const NEED_TERMS_MAX: usize = 1_024;
+/// What a thread that makes filters keeps for the next one: blocks of usual events take less by half.
+pub(crate) const FILTER_SCRATCH_BYTES_MAX: usize = 8 << 20;
 /// Partitions of one batch at most: events of further days are filed under the day of arrival.
 pub(crate) const BATCH_PARTS_MAX: usize = 512;
 /// Classes of retention at most, those of the preset not counted.

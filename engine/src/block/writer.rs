@@ -5,7 +5,7 @@ use super::column::{self, ValuesWriter, rest};
 use super::format::{BlockMeta, ColumnEntry, Header, NAME_BYTES_MAX, PartEntry, RAW_BYTES_MAX};
 use crate::batch::{RowColumn, Rows};
 use crate::codec::packed;
-use crate::index::{self, Split};
+use crate::index::{self, Known, Split};
 use crate::limits::{BLOCK_COLUMNS_MAX, BLOCK_ROWS_MAX};
 use std::cmp::Reverse;
 
@@ -19,10 +19,10 @@ pub(crate) struct EncodedBlock {
 }
 
 /// Encodes rows of one partition, at least one, in sequence order, with the filter of their terms.
-/// A column that is stored as templates is cut once, for both.
+/// What is found out of a column to encode it is found out once, for both.
 pub(crate) fn seal(rows: &Rows) -> EncodedBlock {
     let plan = Plan::new(rows);
-    let filter = index::filter_bytes_with(rows, |column| plan.split_of(column));
+    let filter = index::filter_bytes_with(rows, |column| plan.known_of(column));
     plan.encode(&filter)
 }
 
@@ -53,8 +53,16 @@ impl<'a> Plan<'a> {
 
     /// The sentences and variables of a column of the rows, if it will be stored as such.
     pub(crate) fn split_of(&self, column: &RowColumn) -> Option<&Split> {
+        match self.known_of(column)? {
+            Known::Split(split) => Some(split),
+            Known::Firsts(_) | Known::Ids(_) => None,
+        }
+    }
+
+    /// What was found out of a column of the rows.
+    fn known_of(&self, column: &RowColumn) -> Option<Known<'_>> {
         let at = self.own.binary_search_by(|(own, _)| own.name.cmp(&column.name)).ok()?;
-        self.own[at].1.split()
+        self.own[at].1.known()
     }
 
     /// Encodes the rows. `filter` is what the index wants kept with the block.

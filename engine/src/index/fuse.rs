@@ -8,6 +8,7 @@
 //! - `F2` Decoded bytes give a filter whose every answer is without panic, or an error.
 //! - `F3` A filter of an unknown version, kind or tokenizer says yes to everything.
 
+use super::hashes::HashSorter;
 use super::tokens::TOKENIZER_VERSION;
 use crate::codec::slice::Slice;
 use crate::error::Corruption;
@@ -55,17 +56,103 @@ struct Layout {
     segment_bits: u8,
 }
 
-impl Filter {
-    /// The filter of these terms, which rise strictly.
-    pub(crate) fn build(terms: &[u64]) -> Self {
-        assert!(terms.is_sorted_by(|a, b| a < b), "terms rise strictly");
+/// Builds filters, with buffers that are kept.
+#[derive(Debug, Default)]
+pub(crate) struct FilterBuilder {
+    sorter: HashSorter,
+    hashes: Vec<u64>,
+    /// Of each slot: how many terms need it, and the exclusive or of their hashes.
+    needed: Vec<(u32, u64)>,
+    /// Slots that one term needs.
+    alone: Vec<u32>,
+    /// An order in which each term has a slot that no later one needs: the hashes with those slots.
+    order: Vec<(u64, u32)>,
+}
+
+impl FilterBuilder {
+    /// The filter of these terms, in any order; the same may come again.
+    pub(crate) fn build(&mut self, terms: &[u64]) -> Filter {
         assert!(u32::try_from(terms.len()).is_ok(), "a block has less than 2^32 terms");
-        if terms.len() <= LIST_TERMS_MAX {
-            return Self::List(terms.into());
+        for attempt in 0..SEEDS_MAX {
+            let seed = mix(attempt);
+            self.hashes.clear();
+            self.hashes.extend(terms.iter().map(|term| mix(term.wrapping_add(seed))));
+            // Mixing is a bijection: hashes are as many as terms. In their order, each needs slots near
+            // those of the one before.
+            self.sorter.sort_dedup(&mut self.hashes, 0);
+            if self.hashes.len() <= LIST_TERMS_MAX {
+                break;
+            }
+            if let Some(fuse) = self.fuse(seed) {
+                return Filter::Fuse(fuse);
+            }
         }
-        (0..SEEDS_MAX)
-            .find_map(|attempt| Fuse::build(terms, mix(attempt)))
-            .map_or_else(|| Self::List(terms.into()), Self::Fuse)
+        let mut terms = terms.to_vec();
+        terms.sort_unstable();
+        terms.dedup();
+        Filter::List(terms.into())
+    }
+
+    /// The bytes that it keeps.
+    pub(super) fn memory(&self) -> usize {
+        let Self { sorter, hashes, needed, alone, order } = self;
+        sorter.memory()
+            + hashes.capacity() * size_of::<u64>()
+            + needed.capacity() * size_of::<(u32, u64)>()
+            + alone.capacity() * size_of::<u32>()
+            + order.capacity() * size_of::<(u64, u32)>()
+    }
+
+    /// `None` if this seed does not do.
+    fn fuse(&mut self, seed: u64) -> Option<Fuse> {
+        let layout = Layout::of(self.hashes.len());
+        if !self.peel(layout) {
+            return None;
+        }
+        let mut fingerprints = vec![0; layout.slots()].into_boxed_slice();
+        // In reverse, the slot by which a term was peeled is not needed by any term set before.
+        for (hash, slot) in self.order.iter().rev() {
+            let agreed = layout.slots_of(*hash).into_iter().fold(0, |xor, s| xor ^ fingerprints[s]);
+            fingerprints[*slot as usize] ^= agreed ^ fingerprint(*hash);
+        }
+        Some(Fuse { terms: self.hashes.len() as u32, seed, layout, fingerprints })
+    }
+
+    /// Finds the order; `false` if there is none.
+    fn peel(&mut self, layout: Layout) -> bool {
+        let Self { hashes, needed, alone, order, .. } = self;
+        needed.clear();
+        needed.resize(layout.slots(), (0, 0));
+        for hash in &*hashes {
+            for slot in layout.slots_of(*hash) {
+                needed[slot].0 += 1;
+                needed[slot].1 ^= hash;
+            }
+        }
+        alone.clear();
+        alone.extend((0..).zip(&*needed).filter(|(_, need)| need.0 == 1).map(|(slot, _)| slot));
+        order.clear();
+        while let Some(slot) = alone.pop() {
+            let (1, hash) = needed[slot as usize] else { continue };
+            order.push((hash, slot));
+            for slot in layout.slots_of(hash) {
+                let need = &mut needed[slot];
+                need.0 -= 1;
+                need.1 ^= hash;
+                if need.0 == 1 {
+                    alone.push(slot as u32);
+                }
+            }
+        }
+        order.len() == hashes.len()
+    }
+}
+
+impl Filter {
+    /// The filter of these terms.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn build(terms: &[u64]) -> Self {
+        FilterBuilder::default().build(terms)
     }
 
     /// Whether the block may hold the term; "no" is certain.
@@ -144,19 +231,6 @@ fn decode_list(bytes: &mut Slice<'_>, terms: u32) -> Result<Box<[u64]>, Corrupti
 }
 
 impl Fuse {
-    /// `None` if this seed does not do.
-    fn build(terms: &[u64], seed: u64) -> Option<Self> {
-        let layout = Layout::of(terms.len());
-        let order = peel(terms, seed, layout)?;
-        let mut fingerprints = vec![0; layout.slots()].into_boxed_slice();
-        // In reverse, the slot by which a term was peeled is not needed by any term set before.
-        for (hash, slot) in order.into_iter().rev() {
-            let agreed = layout.slots_of(hash).into_iter().fold(0, |xor, s| xor ^ fingerprints[s]);
-            fingerprints[slot] ^= agreed ^ fingerprint(hash);
-        }
-        Some(Self { terms: terms.len() as u32, seed, layout, fingerprints })
-    }
-
     fn contains(&self, term: u64) -> bool {
         let hash = mix(term.wrapping_add(self.seed));
         let [a, b, c] = self.layout.slots_of(hash).map(|slot| self.fingerprints[slot]);
@@ -208,33 +282,6 @@ impl Layout {
             (first + 2 * segment) ^ (hash as usize & mask),
         ]
     }
-}
-
-/// An order in which each term has a slot that no later one needs: the hashes with those slots.
-fn peel(terms: &[u64], seed: u64, layout: Layout) -> Option<Vec<(u64, usize)>> {
-    // Of each slot: how many terms need it, and the exclusive or of their hashes.
-    let mut needed = vec![(0u32, 0u64); layout.slots()];
-    for term in terms {
-        let hash = mix(term.wrapping_add(seed));
-        for slot in layout.slots_of(hash) {
-            needed[slot].0 += 1;
-            needed[slot].1 ^= hash;
-        }
-    }
-    let mut alone: Vec<usize> = (0..needed.len()).filter(|slot| needed[*slot].0 == 1).collect();
-    let mut order = Vec::with_capacity(terms.len());
-    while let Some(slot) = alone.pop() {
-        let (1, hash) = needed[slot] else { continue };
-        order.push((hash, slot));
-        for slot in layout.slots_of(hash) {
-            needed[slot].0 -= 1;
-            needed[slot].1 ^= hash;
-            if needed[slot].0 == 1 {
-                alone.push(slot);
-            }
-        }
-    }
-    (order.len() == terms.len()).then_some(order)
 }
 
 fn fingerprint(hash: u64) -> u8 {

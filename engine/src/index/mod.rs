@@ -7,6 +7,7 @@
 
 mod classes;
 mod fuse;
+mod hashes;
 mod need;
 mod phrase;
 mod segment;
@@ -20,6 +21,8 @@ mod tests;
 mod tokens;
 
 use crate::batch::{RowColumn, Rows};
+use crate::limits::FILTER_SCRATCH_BYTES_MAX;
+use std::cell::RefCell;
 
 pub(crate) use fuse::Filter;
 pub(crate) use need::{Need, need};
@@ -32,6 +35,7 @@ pub(crate) use segment::{
 };
 pub(crate) use split::{SLOT, Split, Variable};
 pub(crate) use term::Term;
+pub(crate) use terms::Known;
 pub(crate) use tokens::{TokenKind, fold_eq, fold_into, for_each_token};
 
 /// The stored form of the filter of a block with these rows.
@@ -40,15 +44,35 @@ pub(crate) fn filter_bytes(rows: &Rows) -> Vec<u8> {
     filter_bytes_with(rows, |_| None)
 }
 
-/// The stored form of the filter of a block with these rows. The columns that `split_of` knows have
-/// been cut already: that saves work and changes nothing.
+/// The stored form of the filter of a block with these rows. What `known_of` knows of a
+/// column saves work and changes nothing.
 pub(crate) fn filter_bytes_with<'a>(
     rows: &Rows,
-    split_of: impl Fn(&RowColumn) -> Option<&'a Split>,
+    known_of: impl Fn(&RowColumn) -> Option<Known<'a>>,
 ) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    Filter::build(&terms::collect(rows, split_of)).encode(&mut bytes);
-    bytes
+    SCRATCH.with_borrow_mut(|scratch| {
+        let Scratch { collector, filters } = scratch;
+        let filter = filters.build(collector.collect(rows, known_of));
+        let mut bytes = Vec::with_capacity(filter.heap_bytes() + 64);
+        filter.encode(&mut bytes);
+        if collector.memory() + filters.memory() > FILTER_SCRATCH_BYTES_MAX {
+            *scratch = Scratch::default();
+        }
+        bytes
+    })
+}
+
+/// What a thread that makes filters keeps for the next one.
+#[derive(Default)]
+struct Scratch {
+    collector: terms::Collector,
+    filters: fuse::FilterBuilder,
+}
+
+thread_local! {
+    /// The buffers are larger than what malloc keeps at hand: made anew, the system clears their pages
+    /// each time.
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
 
 /// How many terms of these rows their filter lacks: none, unless it is that of other rows.

@@ -19,32 +19,24 @@ const RECENT_TERMS: usize = 4_096;
 /// Values of a column remembered, to leave out those that come again.
 const RECENT_VALUES: usize = 1_024;
 
-/// All terms of the rows, rising, each once. Names of fields, levels and times have none. They are
-/// the same whether `split_of` knows a column or not.
+/// What somebody found out of a column's values.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Known<'a> {
+    /// Their sentences and variables.
+    Split(&'a Split),
+    /// The indices of values that have all others among them.
+    Firsts(&'a [u32]),
+    /// They are lower-case hexadecimal digits, at most [`TOKEN_BYTES_MAX`] in each, at least one, and
+    /// those of these indices have all others among them; all of them if there are none.
+    Ids(Option<&'a [u32]>),
+}
+
+/// All terms of the rows, rising, each once. They are the same whatever `known_of` knows of a column.
 pub(crate) fn collect<'a>(
     rows: &Rows,
-    split_of: impl Fn(&RowColumn) -> Option<&'a Split>,
+    known_of: impl Fn(&RowColumn) -> Option<Known<'a>>,
 ) -> Vec<u64> {
-    let mut values = ValueTerms::new();
-    let mut collector = Collector::new();
-    // No query looks into what is hidden.
-    for column in rows.columns.iter().filter(|column| !field::is_hidden(&column.name)) {
-        let is_exact = is_exact(column);
-        // A whole value is no sentence.
-        if let Some(split) = split_of(column).filter(|_| !is_exact) {
-            values.each_of_split(column, split, |kind, bytes| collector.push(term(kind, bytes)));
-            continue;
-        }
-        collector.recent_values.fill(0);
-        for index in 0..column.len() {
-            if !collector.is_recent(column, index) {
-                values.each(column.value(index), is_exact, |kind, bytes| {
-                    collector.push(term(kind, bytes));
-                });
-            }
-        }
-    }
-    let mut terms = collector.terms;
+    let mut terms = Collector::default().collect(rows, known_of).to_vec();
     terms.sort_unstable();
     terms.dedup();
     terms
@@ -82,6 +74,17 @@ impl ValueTerms {
         } else {
             self.scalar(value, is_exact, &mut f);
         }
+    }
+
+    /// As [`ValueTerms::each`] of a string that has nothing but lower-case hexadecimal digits, at least one
+    /// and at most [`TOKEN_BYTES_MAX`]: it is one word, which nothing folds or cuts.
+    pub(super) fn each_of_id(&mut self, id: &[u8], mut f: impl FnMut(TermKind, &[u8])) {
+        debug_assert!((1..=TOKEN_BYTES_MAX).contains(&id.len()));
+        f(TermKind::Word, id);
+        if id.iter().any(u8::is_ascii_digit) {
+            for_each_letter_run(id, |run| f(TermKind::LetterRun, run));
+        }
+        self.number(id, &mut f);
     }
 
     /// As [`ValueTerms::each`] of every value of a column that is not exact and was cut. The words of
@@ -172,23 +175,83 @@ fn each_of_token(text: &[u8], token: Token<'_>, f: &mut impl FnMut(TermKind, &[u
     }
 }
 
-/// Terms under construction.
+/// Collects terms, with buffers that are kept.
 ///
 /// Both memories of what came before are direct-mapped: a sender who makes hashes collide makes
 /// them forget, which costs time, but neither a term nor a long search. Values are compared byte
 /// by byte, because equal hashes of different values can be made on purpose.
-struct Collector {
+#[derive(Debug)]
+pub(super) struct Collector {
+    values: ValueTerms,
     terms: Vec<u64>,
     recent_terms: Box<[u64]>,
     /// Indexes of values in the column, plus one.
     recent_values: Box<[u32]>,
 }
 
-impl Collector {
-    fn new() -> Self {
+impl Default for Collector {
+    fn default() -> Self {
         // No slot may hold a term that belongs there: the complement of the slot's number doesn't.
         let recent_terms = (0..RECENT_TERMS as u64).map(|slot| !slot).collect();
-        Self { terms: Vec::new(), recent_terms, recent_values: vec![0; RECENT_VALUES].into() }
+        let recent_values = vec![0; RECENT_VALUES].into();
+        Self { values: ValueTerms::new(), terms: Vec::new(), recent_terms, recent_values }
+    }
+}
+
+impl Collector {
+    /// All terms of the rows, in any order, some more than once. Names of fields, levels and times have
+    /// none.
+    pub(super) fn collect<'a>(
+        &mut self,
+        rows: &Rows,
+        known_of: impl Fn(&RowColumn) -> Option<Known<'a>>,
+    ) -> &[u64] {
+        self.terms.clear();
+        for (slot, term) in (0..).zip(&mut self.recent_terms) {
+            *term = !slot;
+        }
+        // No query looks into what is hidden.
+        for column in rows.columns.iter().filter(|column| !field::is_hidden(&column.name)) {
+            self.column(column, known_of(column));
+        }
+        &self.terms
+    }
+
+    /// The bytes that it keeps.
+    pub(super) fn memory(&self) -> usize {
+        self.terms.capacity() * size_of::<u64>()
+    }
+
+    fn column(&mut self, column: &RowColumn, known: Option<Known<'_>>) {
+        let is_exact = is_exact(column);
+        let Self { values, terms, recent_terms, .. } = self;
+        let mut push = |kind, bytes: &[u8]| push(terms, recent_terms, term(kind, bytes));
+        let mut each = |index| values.each(column.value(index), is_exact, &mut push);
+        match known {
+            // A whole value is no sentence.
+            Some(Known::Split(split)) if !is_exact => {
+                return values.each_of_split(column, split, push);
+            }
+            Some(Known::Firsts(firsts)) => return firsts.iter().for_each(|at| each(*at as usize)),
+            Some(Known::Ids(firsts)) => {
+                let mut id = |index| values.each_of_id(column.value(index).text, &mut push);
+                return match firsts {
+                    Some(firsts) => firsts.iter().for_each(|at| id(*at as usize)),
+                    None => (0..column.len()).for_each(id),
+                };
+            }
+            _ => {}
+        }
+        self.recent_values.fill(0);
+        for index in 0..column.len() {
+            if self.is_recent(column, index) {
+                continue;
+            }
+            let Self { values, terms, recent_terms, .. } = self;
+            values.each(column.value(index), is_exact, |kind, bytes| {
+                crate::index::terms::push(terms, recent_terms, term(kind, bytes));
+            });
+        }
     }
 
     /// Whether the value came before, among the last ones; it is remembered.
@@ -198,13 +261,13 @@ impl Collector {
         let before = std::mem::replace(recent, index as u32 + 1).checked_sub(1);
         before.is_some_and(|before| column.value(before as usize) == value)
     }
+}
 
-    fn push(&mut self, term: u64) {
-        let recent = &mut self.recent_terms[term as usize % RECENT_TERMS];
-        if *recent != term {
-            *recent = term;
-            self.terms.push(term);
-        }
+fn push(terms: &mut Vec<u64>, recent_terms: &mut [u64], term: u64) {
+    let recent = &mut recent_terms[term as usize % RECENT_TERMS];
+    if *recent != term {
+        *recent = term;
+        terms.push(term);
     }
 }
 

@@ -120,6 +120,11 @@ impl Plan {
         Some(Self { width, bytes, distinct })
     }
 
+    /// Where each of the ids occurs at first, if ids repeat.
+    pub(super) fn firsts(&self) -> Option<&[u32]> {
+        self.distinct.as_ref().map(|distinct| &*distinct.firsts)
+    }
+
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
         out.push(self.width as u8);
         let Some(distinct) = &self.distinct else {

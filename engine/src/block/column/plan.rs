@@ -6,7 +6,7 @@ use super::{constant, decimal, dictionary, id, integer, presence, text};
 use crate::batch::RowColumn;
 use crate::block::format::NumberRange;
 use crate::codec::packed;
-use crate::index::Split;
+use crate::index::{Known, Split};
 
 /// The encoding of a column, with what was found out to choose it.
 #[derive(Debug)]
@@ -48,11 +48,14 @@ impl Plan {
         }
     }
 
-    /// The column's sentences and variables, if it is stored as such.
-    pub(in crate::block) fn split(&self) -> Option<&Split> {
+    /// What was found out of the column's values.
+    pub(in crate::block) fn known(&self) -> Option<Known<'_>> {
         match self {
-            Self::Templates(split) => Some(split),
-            _ => None,
+            Self::Constant => Some(Known::Firsts(&[0])),
+            Self::Ids(ids) => Some(Known::Ids(ids.firsts())),
+            Self::Dictionary(distinct) => Some(Known::Firsts(&distinct.firsts)),
+            Self::Templates(split) => Some(Known::Split(split)),
+            Self::Numbers(_) | Self::Text => None,
         }
     }
 

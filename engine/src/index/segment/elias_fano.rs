@@ -11,8 +11,8 @@ use crate::codec::slice::Slice;
 use crate::error::Corruption;
 use std::ops::Range;
 
-/// The low bits of each of `count` values below `bound`.
-fn low_bits(count: usize, bound: u64) -> u32 {
+/// The low bits of each of `count` values below `bound`: not more for more values.
+pub(super) fn low_bits(count: usize, bound: u64) -> u32 {
     match count {
         0 => 0,
         _ => (bound / count as u64).checked_ilog2().unwrap_or(0),

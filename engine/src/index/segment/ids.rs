@@ -15,6 +15,7 @@ use crate::codec::bitpack;
 use crate::codec::slice::Slice;
 use crate::codec::varint;
 use crate::error::Corruption;
+use crate::index::hashes::HashSorter;
 use std::ops::Range;
 
 /// Blocks of a section at most: their numbers take two bytes.
@@ -32,11 +33,20 @@ const SPARE_BITS: u32 = 4;
 /// Bits of a hash while the map is built; the rest of 64 is the block.
 const BUILD_BITS: u32 = 48;
 
+/// Pairs that are sorted at a time when the map is finished, about: they fit the second-level cache.
+const SLICE_PAIRS: usize = 1 << 14;
+/// Pairs of which a page would be longer than [`CUT_BYTES`], whatever they are: in the shortest form, a set
+/// of blocks as a bitmap, a pair takes a bit.
+const SLICE_PAIRS_MAX: usize = CUT_BYTES * 8;
+
 /// The pairs of a section under construction: 8 bytes each.
 #[derive(Debug, Default)]
 pub(super) struct IdsBuilder {
-    /// Hash above block.
+    /// Hash above block; those of each block rise.
     pairs: Vec<u64>,
+    /// Where those of each block end.
+    ends: Vec<usize>,
+    sorter: HashSorter,
 }
 
 /// A finished map.
@@ -50,41 +60,89 @@ pub(super) struct IdPages {
 impl IdsBuilder {
     /// Adds the terms of a block, which come in any order; they are sorted here.
     pub(super) fn add_block(&mut self, block: u32, terms: &mut Vec<u64>) {
-        terms.sort_unstable();
-        terms.dedup();
+        self.sorter.sort_dedup(terms, 0);
         let block = u64::from(block);
         self.pairs.extend(terms.iter().map(|term| term >> 16 << 16 | block));
+        self.ends.push(self.pairs.len());
     }
 
-    /// The bytes of the pairs, and of the half that sorting puts aside.
+    /// The bytes of the pairs, and of what sorting takes beside them.
     pub(super) fn memory(&self) -> usize {
-        (self.pairs.capacity() + self.pairs.len() / 2) * size_of::<u64>()
+        let slice = SLICE_PAIRS_MAX.min(self.pairs.len());
+        (self.pairs.capacity() + 2 * slice) * size_of::<u64>() + self.sorter.memory()
     }
 
     /// The map of a section of `blocks` blocks.
-    pub(super) fn finish(mut self, blocks: u32) -> IdPages {
-        // The blocks are sorted runs, which a merge sort merges.
-        self.pairs.sort();
+    pub(super) fn finish(self, blocks: u32) -> IdPages {
         let bits = self.pairs.len().max(1).ilog2() + SPARE_BITS;
         let hash_bits = bits.clamp(u32::from(*HASH_BITS.start()), u32::from(*HASH_BITS.end()));
-        let dropped = BUILD_BITS - hash_bits;
-        let pairs = self.pairs.iter_mut();
-        pairs.for_each(|pair| *pair = (*pair >> 16 >> dropped) << 16 | (*pair & 0xffff));
-        // Equal hashes of different terms are one now, and their blocks in any order.
-        for same in self.pairs.chunk_by_mut(|a, b| a >> 16 == b >> 16) {
-            same.sort_unstable();
-        }
-        self.pairs.dedup();
+        let mut slices = Slices::new(&self, hash_bits);
         let mut pages = Vec::new();
-        cut(&self.pairs, 0..1 << hash_bits, blocks, &mut pages);
+        slices.cut(0, 0, blocks, &mut pages);
         IdPages { hash_bits: hash_bits as u8, pages }
+    }
+}
+
+/// The pairs of all blocks, taken together in slices by rising hash.
+struct Slices<'a> {
+    /// What is left of each block.
+    blocks: Vec<&'a [u64]>,
+    hash_bits: u32,
+    /// There are two to the power of this many slices.
+    slice_bits: u32,
+    /// The pairs before each slice, and all of them.
+    before: Vec<usize>,
+    sorter: HashSorter,
+    slice: Vec<u64>,
+}
+
+impl<'a> Slices<'a> {
+    fn new(ids: &'a IdsBuilder, hash_bits: u32) -> Self {
+        let starts = std::iter::once(0).chain(ids.ends.iter().copied());
+        let blocks = starts.zip(&ids.ends).map(|(start, end)| &ids.pairs[start..*end]).collect();
+        // Fewer than the hashes that are kept.
+        let slice_bits = (ids.pairs.len() / SLICE_PAIRS).checked_ilog2().unwrap_or(0);
+        let mut before = vec![0; (1 << slice_bits) + 1];
+        for pair in &ids.pairs {
+            before[(pair >> 1 >> (u64::BITS - 1 - slice_bits)) as usize + 1] += 1;
+        }
+        let mut total = 0;
+        for before in &mut before {
+            total += *before;
+            *before = total;
+        }
+        let (sorter, slice) = (HashSorter::default(), Vec::new());
+        Self { blocks, hash_bits, slice_bits, before, sorter, slice }
+    }
+
+    /// Encodes the pairs whose hashes begin with these `bits`, `depth` of them: all before are encoded.
+    fn cut(&mut self, depth: u32, bits: usize, blocks: u32, pages: &mut Vec<(u64, Vec<u8>)>) {
+        let slices = [bits, bits + 1].map(|bits| bits << (self.slice_bits - depth));
+        let count = self.before[slices[1]] - self.before[slices[0]];
+        if depth < self.slice_bits && count > SLICE_PAIRS_MAX {
+            self.cut(depth + 1, bits << 1, blocks, pages);
+            self.cut(depth + 1, bits << 1 | 1, blocks, pages);
+            return;
+        }
+        self.slice.clear();
+        let dropped = BUILD_BITS - self.hash_bits;
+        for block in &mut self.blocks {
+            let is_next = |pair: &&u64| (**pair >> 1 >> (u64::BITS - 1 - depth)) as usize == bits;
+            let (next, left) = block.split_at(block.iter().take_while(is_next).count());
+            *block = left;
+            let shorter = next.iter().map(|pair| pair >> (16 + dropped) << 16 | pair & 0xffff);
+            self.slice.extend(shorter);
+        }
+        // Equal hashes of different terms are one now.
+        self.sorter.sort_dedup(&mut self.slice, dropped + depth);
+        let hashes = [bits, bits + 1].map(|bits| (bits as u64) << (self.hash_bits - depth));
+        cut(&self.slice, hashes[0]..hashes[1], blocks, pages);
     }
 }
 
 /// Encodes pairs of these hashes as one page, or as those of the lower and the upper half.
 fn cut(pairs: &[u64], hashes: Range<u64>, blocks: u32, pages: &mut Vec<(u64, Vec<u8>)>) {
-    let len = page_len(pairs, &hashes, blocks);
-    if len <= CUT_BYTES {
+    if let Some(len) = page_len(pairs, &hashes, blocks) {
         let page = encode_page(pairs, &hashes, blocks);
         assert_eq!(page.len(), len, "a page has the length that was counted");
         pages.push((hashes.start, page));
@@ -98,8 +156,11 @@ fn cut(pairs: &[u64], hashes: Range<u64>, blocks: u32, pages: &mut Vec<(u64, Vec
     cut(upper, middle..hashes.end, blocks, pages);
 }
 
-/// The bytes of [`encode_page`].
-fn page_len(pairs: &[u64], hashes: &Range<u64>, blocks: u32) -> usize {
+/// The bytes of [`encode_page`]; `None` if they are more than [`CUT_BYTES`].
+fn page_len(pairs: &[u64], hashes: &Range<u64>, blocks: u32) -> Option<usize> {
+    let bound = hashes.end - hashes.start;
+    // The fewer hashes there are, the more bits has each.
+    let bits_min = (elias_fano::low_bits(pairs.len(), bound) + 1 + block_bits(blocks)) as usize;
     let (mut few, mut many, mut sets) = (0, 0, 0);
     for same in pairs.chunk_by(|a, b| a >> 16 == b >> 16) {
         if same.len() <= PAIRS_MAX {
@@ -108,13 +169,15 @@ fn page_len(pairs: &[u64], hashes: &Range<u64>, blocks: u32) -> usize {
             many += 1;
             sets += set_form(same.len(), blocks).0;
         }
+        if few * bits_min / 8 + sets > CUT_BYTES {
+            return None;
+        }
     }
-    let bound = hashes.end - hashes.start;
     let list = |count| {
         let numbers = bitpack::packed_len(count, block_bits(blocks));
         varint::len(count as u64) + elias_fano::encoded_len(count, bound) + numbers
     };
-    list(few) + list(many) + sets
+    Some(list(few) + list(many) + sets).filter(|len| *len <= CUT_BYTES)
 }
 
 /// Bits of a block's number.

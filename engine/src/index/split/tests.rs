@@ -90,7 +90,7 @@ proptest! {
         }
         let split = Split::always(&column);
         let rows = crate::batch::Rows { columns: vec![column], ..Default::default() };
-        prop_assert_eq!(terms::collect(&rows, |_| Some(&split)), terms::collect(&rows, |_| None));
+        prop_assert_eq!(terms::collect(&rows, |_| Some(terms::Known::Split(&split))), terms::collect(&rows, |_| None));
     }
 }
 

@@ -121,3 +121,48 @@ fn the_largest_section_has_pages_for_terms_of_all_its_blocks() {
     assert_eq!(blocks_of(&map, 3 << 60, BLOCKS_MAX).len(), BLOCKS_MAX as usize);
     assert!(blocks_of(&map, 3 << 59, BLOCKS_MAX).is_empty());
 }
+
+/// The pages of all pairs, sorted as one, each half encoded once it is known to fit.
+fn plainly(terms: &[Vec<u64>]) -> Vec<(u64, Vec<u8>)> {
+    fn halves(pairs: &[u64], hashes: Range<u64>, blocks: u32, pages: &mut Vec<(u64, Vec<u8>)>) {
+        let page = encode_page(pairs, &hashes, blocks);
+        let fits = page.len() <= CUT_BYTES;
+        assert_eq!(page_len(pairs, &hashes, blocks), fits.then_some(page.len()));
+        if fits {
+            return pages.push((hashes.start, page));
+        }
+        let middle = hashes.start.midpoint(hashes.end);
+        let (lower, upper) = pairs.split_at(pairs.partition_point(|pair| pair >> 16 < middle));
+        halves(lower, hashes.start..middle, blocks, pages);
+        halves(upper, middle..hashes.end, blocks, pages);
+    }
+    let blocks = terms.len() as u32;
+    let distinct = terms.iter().map(|terms| terms.iter().collect::<BTreeSet<_>>().len());
+    let bits = (distinct.sum::<usize>().max(1).ilog2() + SPARE_BITS).clamp(24, 40);
+    let pairs = (0..).zip(terms);
+    let pairs = pairs
+        .flat_map(|(block, terms)| terms.iter().map(move |term| term >> (64 - bits) << 16 | block));
+    let pairs: BTreeSet<u64> = pairs.collect();
+    let mut pages = Vec::new();
+    halves(&pairs.into_iter().collect::<Vec<_>>(), 0..1 << bits, blocks, &mut pages);
+    pages
+}
+
+#[test]
+fn slices_give_the_pages_of_all_pairs_together() {
+    let hash = |n: u64| xxhash_rust::xxh3::xxh3_64(&n.to_le_bytes());
+    // Some are in one block, others in many; there are slices of a few thousand pairs, and several in one.
+    let of_block = |block: u64, skew: u32| -> Vec<u64> {
+        let own = (0..9_000).map(|n| hash(block << 32 | n));
+        let shared = (0..4_000).map(|n| hash(n % (1 + 37 * block)));
+        own.chain(shared).map(|hash| hash >> skew).collect()
+    };
+    for (blocks, skew) in [(1, 0), (3, 0), (30, 0), (30, 3), (12, 20)] {
+        let mut terms: Vec<_> = (0..blocks).map(|block| of_block(block, skew)).collect();
+        if blocks == 3 {
+            terms[1].clear();
+        }
+        assert_eq!(build(&terms).pages, plainly(&terms), "{blocks} {skew}");
+    }
+    assert_eq!(build(&[]).pages, plainly(&[]));
+}
