@@ -141,13 +141,11 @@ impl Block {
         findings.among.push((index, Arc::downgrade(values)));
     }
 
-    /// The bytes that the header takes in memory, with all outlines that may yet be kept.
+    /// The bytes that the header takes in memory, without outlines.
     pub(crate) fn heap_bytes(&self) -> usize {
         let column = |column: &ColumnEntry| {
-            let outline = Outline::bytes_max(column.values as usize);
-            let outline = if column.is_templates() { outline } else { 0 };
             let among = size_of::<(usize, Weak<FieldValues>)>();
-            size_of::<ColumnEntry>() + column.name.len() + outline + among
+            size_of::<ColumnEntry>() + column.name.len() + among
         };
         size_of::<Header>() + self.columns().iter().map(column).sum::<usize>()
     }

@@ -9,7 +9,6 @@
 use super::column::Templates;
 use crate::error::Result;
 use crate::index::fold_into;
-use crate::limits::SENTENCES_MAX;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
@@ -238,9 +237,9 @@ impl Known {
 }
 
 impl Outline {
-    /// The bytes that the outline of a column of so many values takes at most.
-    pub(super) fn bytes_max(values: usize) -> usize {
-        size_of::<Self>() + values.min(SENTENCES_MAX) * 2 * size_of::<u32>()
+    /// The bytes that it takes.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        size_of::<Self>() + size_of_val(&*self.numbers) + size_of_val(&*self.counts)
     }
 
     /// The epoch that the numbers are of, if it still lives.

@@ -2,7 +2,7 @@
 //! bounded by the bytes that they take.
 
 use super::format::{BlockPlace, Section};
-use crate::block::{Block, Numbered, Pairs, SentenceTable, Summaries, ValueTable};
+use crate::block::{Block, Numbered, Outline, Pairs, SentenceTable, Summaries, ValueTable};
 use crate::index::{Filter, IndexFaults, SegmentIndex};
 use crate::manifest::{FileId, Run};
 use quick_cache::sync::{Cache, DefaultLifecycle};
@@ -42,6 +42,7 @@ enum Part {
     Filter,
     Index,
     /// Of a block's column.
+    Outline(u16),
     Numbered(u16),
     /// Of the columns with the sentences and with the values.
     Pairs(u16, u16),
@@ -61,6 +62,7 @@ enum Entry {
     Block(Arc<Block>),
     Filter(Arc<Filter>),
     Index(Arc<SegmentIndex>),
+    Outline(Arc<Outline>),
     /// `None`: its values hardly come again.
     Numbered(Option<Arc<Numbered>>),
     Pairs(Arc<Pairs>),
@@ -77,6 +79,7 @@ impl Weighter<(Key, Part), Entry> for ByBytes {
             Entry::Block(block) => block.heap_bytes() as u64,
             Entry::Filter(filter) => filter.heap_bytes() as u64,
             Entry::Index(index) => index.heap_bytes() as u64,
+            Entry::Outline(outline) => outline.heap_bytes() as u64,
             Entry::Numbered(numbered) => {
                 numbered.as_ref().map_or(size_of::<Entry>(), |numbered| numbered.heap_bytes())
                     as u64
@@ -145,6 +148,13 @@ impl BlockCache {
         }
     }
 
+    pub(crate) fn outline(&self, key: Key, column: usize) -> Option<Arc<Outline>> {
+        match self.entries.get(&(key, Part::Outline(column as u16)))? {
+            Entry::Outline(outline) => Some(outline),
+            _ => unreachable!("the key says which part it is"),
+        }
+    }
+
     /// The numbers of a column, or that it gets none.
     pub(crate) fn numbered(&self, key: Key, column: usize) -> Option<Option<Arc<Numbered>>> {
         match self.entries.get(&(key, Part::Numbered(column as u16)))? {
@@ -192,6 +202,11 @@ impl BlockCache {
 
     pub(crate) fn put_filter(&self, key: Key, filter: &Arc<Filter>) {
         self.entries.insert((key, Part::Filter), Entry::Filter(Arc::clone(filter)));
+    }
+
+    pub(crate) fn put_outline(&self, key: Key, column: usize, outline: &Arc<Outline>) {
+        let part = Part::Outline(column as u16);
+        self.entries.insert((key, part), Entry::Outline(Arc::clone(outline)));
     }
 
     pub(crate) fn put_numbered(&self, key: Key, column: usize, numbered: Option<&Arc<Numbered>>) {

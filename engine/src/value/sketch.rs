@@ -36,20 +36,32 @@ pub(crate) struct PackedSketch {
     max: f64,
 }
 
+/// From the highest bits down: the page (12), the step of it (7), one less than the count (13).
 #[derive(Debug, Clone, Copy)]
-struct PackedStep {
-    /// The page, and the step of it in the last bits.
-    place: u32,
-    count: u32,
-}
+struct PackedStep(u32);
 
 impl PackedStep {
+    const COUNT_BITS: u32 = 13;
+    const COUNT_MAX: u64 = 1 << Self::COUNT_BITS;
+
+    /// The steps that say that one has so many: mostly one.
+    fn of(page: u16, step: usize, count: u64) -> impl Iterator<Item = Self> {
+        let place = (u32::from(page) << STEP_BITS | step as u32) << Self::COUNT_BITS;
+        let whole = count / Self::COUNT_MAX;
+        let counts = (0..whole).map(|_| Self::COUNT_MAX).chain([count % Self::COUNT_MAX]);
+        counts.filter(|count| *count > 0).map(move |count| Self(place | (count - 1) as u32))
+    }
+
     fn page(self) -> u16 {
-        (self.place >> STEP_BITS) as u16
+        (self.0 >> (Self::COUNT_BITS + STEP_BITS)) as u16
     }
 
     fn step(self) -> usize {
-        self.place as usize & (STEPS - 1)
+        (self.0 >> Self::COUNT_BITS) as usize & (STEPS - 1)
+    }
+
+    fn count(self) -> u64 {
+        u64::from(self.0 & (Self::COUNT_MAX as u32 - 1)) + 1
     }
 }
 
@@ -124,11 +136,8 @@ impl Sketch {
     /// The same as it is kept.
     pub(crate) fn packed(&self) -> PackedSketch {
         let steps = self.pages.iter().flat_map(|(page, counts)| {
-            let counted = counts.iter().enumerate().filter(|(_, count)| **count > 0);
-            counted.map(|(step, count)| PackedStep {
-                place: u32::from(*page) << STEP_BITS | step as u32,
-                count: u32::try_from(*count).expect("of the numbers of a block"),
-            })
+            let counts = counts.iter().enumerate();
+            counts.flat_map(|(step, count)| PackedStep::of(*page, step, *count))
         });
         let steps = steps.collect();
         PackedSketch { steps, count: self.count, min: self.min, max: self.max }
@@ -148,7 +157,7 @@ impl Sketch {
         let pages = self.pages.len();
         for steps in other.steps.chunk_by(|a, b| a.page() == b.page()) {
             let counts = self.page(steps[0].page());
-            steps.iter().for_each(|step| counts[step.step()] += u64::from(step.count));
+            steps.iter().for_each(|step| counts[step.step()] += step.count());
         }
         (self.pages.len() - pages) * PAGE_BYTES
     }
@@ -229,12 +238,26 @@ mod tests {
                 merged.merge(&sketch);
             }
             prop_assert_eq!(packed.extremes(), one.extremes());
-            for sketch in [&packed, &merged] {
+            let mut once_more = Sketch::default();
+            once_more.merge_packed(&packed.packed());
+            for sketch in [&packed, &merged, &once_more] {
                 prop_assert_eq!(&sketch.pages, &one.pages);
                 for quantile in [0.0, 0.3, 0.5, 0.95, 1.0] {
                     prop_assert_eq!(sketch.quantile(quantile), one.quantile(quantile));
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_step_of_many_is_packed() {
+        for count in [1, 8_191, 8_192, 8_193, 20_000] {
+            let mut sketch = Sketch::default();
+            (0..count).for_each(|_| _ = sketch.add(1.5));
+            sketch.add(-2e9);
+            let mut packed = Sketch::default();
+            packed.merge_packed(&sketch.packed());
+            assert_eq!(packed.pages, sketch.pages, "{count}");
         }
     }
 

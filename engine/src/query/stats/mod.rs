@@ -39,6 +39,9 @@ use workers::Round;
 /// The memory of lists of sources is reserved in steps of this.
 pub(super) const LIST_STEP_BYTES: usize = 64 << 10;
 
+/// About what is kept of a block for a query.
+const KEPT_BYTES: u64 = 24 << 10;
+
 /// What is done with the rows that match, as it is told.
 const MEASURE: &str = "count and measure";
 
@@ -53,6 +56,9 @@ struct Pass {
     excuses: Excuses,
     /// The query's memory.
     pool: Arc<Pool>,
+    /// Whether what is found out of its blocks can be kept: of more it would be gone before it is asked for
+    /// again.
+    keeps: bool,
 }
 
 /// The groups of the sources that one worker at a time has scanned.
@@ -103,7 +109,9 @@ pub(crate) fn stats(
     let listing = Listing { excuses: &excuses, pruned: &mut pruned, before: &mut before };
     let sources = Arc::new(sources(shared, &snapshot, range, plan_ref, listing)?);
     plan.phase("list");
-    let mut pass = Arc::new(Pass::new((shared, pool), request, plan, steps, excuses));
+    let mut pass = Pass::new((shared, pool), request, plan, steps, excuses);
+    pass.keeps = sources.len() as u64 * KEPT_BYTES <= shared.limits.cache_bytes_max;
+    let mut pass = Arc::new(pass);
     let mut found = workers::run(&mut scan, &pass, &sources, Round::First)?;
     let mut scanned = found.scanned;
     if found.groups.are_weighed() {
@@ -206,7 +214,7 @@ impl Pass {
         };
         let excess = Arc::new(Excess::new(&pool, bounds, request.top.is_some()));
         let (shared, request) = (Arc::clone(shared), request.clone());
-        Self { shared, request, plan, steps, excess, excuses, pool }
+        Self { shared, request, plan, steps, excess, excuses, pool, keeps: true }
     }
 
     /// The same for a second look, which tells of itself.
@@ -219,6 +227,7 @@ impl Pass {
             excess: Arc::clone(&self.excess),
             excuses: self.excuses.clone(),
             pool: Arc::clone(&self.pool),
+            keeps: self.keeps,
         }
     }
 

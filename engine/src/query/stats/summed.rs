@@ -79,7 +79,8 @@ impl Part<'_> {
         let pass = self.pass;
         let aggregates = &pass.request.aggregates;
         let field = &*aggregates.first()?.field;
-        let is_summed = pass.steps.is_empty()
+        let is_summed = pass.keeps
+            && pass.steps.is_empty()
             && pass.shared.prunes()
             && self.found.groups.keeps_all()
             && aggregates.iter().all(|aggregate| {

@@ -44,7 +44,7 @@ impl Part<'_> {
         table: &dyn Table,
         known: &BlockIndex,
     ) -> Result<bool> {
-        let Some(by) = self.tallied_field() else { return Ok(false) };
+        let Some(by) = self.tallied_field().filter(|_| self.pass.keeps) else { return Ok(false) };
         let Some(known) = self.pass.plan.known_numbers(table, known, by)? else {
             return Ok(false);
         };

@@ -94,7 +94,7 @@ impl<'a> BlockTable<'a> {
             return Ok(());
         }
         if entry.is_templates()
-            && self.block().outline(index).is_none()
+            && self.known_outline(index).is_none()
             && from.count() <= FEW_ROWS_MAX
             && let Some(phrase) = matcher.phrase_of_literals()
         {
@@ -118,7 +118,7 @@ impl<'a> BlockTable<'a> {
         if !self.block().columns()[index].is_templates() {
             return Ok(None);
         }
-        if let Some(outline) = self.block().outline(index)
+        if let Some(outline) = self.known_outline(index)
             && let Some(epoch) = outline.epoch()
         {
             return Ok(Some((outline, epoch)));
@@ -127,8 +127,19 @@ impl<'a> BlockTable<'a> {
         let ColumnData::Templates(templates) = column.data() else { return Ok(None) };
         let (outline, epoch) = self.sentences.outline(templates)?;
         let outline = Arc::new(outline);
-        self.block().keep_outline(index, &outline);
+        match self.cache {
+            Some((cache, key)) => cache.put_outline(key, index, &outline),
+            None => self.block().keep_outline(index, &outline),
+        }
         Ok(Some((outline, epoch)))
+    }
+
+    /// The outline of a column, if it was made before: of files they are bounded by the cache.
+    fn known_outline(&self, index: usize) -> Option<Arc<Outline>> {
+        match self.cache {
+            Some((cache, key)) => cache.outline(key, index),
+            None => self.block().outline(index),
+        }
     }
 
     /// The columns that have a field, and the rest column if it has it too.
