@@ -21,12 +21,6 @@ pub(crate) fn gather<'a>(parts: impl IntoIterator<Item = (&'a Rows, Range<usize>
             }
         }
     }
-    let rows = out.len();
-    for column in &mut out.columns {
-        if column.len() == rows {
-            column.rows = None;
-        }
-    }
     out
 }
 
@@ -52,7 +46,8 @@ fn with_room(parts: &[(&Rows, Range<usize>)]) -> (Rows, HashMap<Arc<str>, usize>
     let rows = parts.iter().map(|(_, range)| range.len()).sum();
     let column = |(name, values, bytes)| RowColumn {
         name,
-        rows: Some(Vec::with_capacity(values)),
+        // A column that every row has doesn't list them.
+        rows: (values < rows).then(|| Vec::with_capacity(values)),
         kinds: Vec::with_capacity(values),
         ends: Vec::with_capacity(values),
         bytes: Vec::with_capacity(bytes),
@@ -98,8 +93,15 @@ fn append_values(
     first_row: u32,
     skipped: u32,
 ) {
-    let rows = out.rows.as_mut().expect("a column under construction lists its rows");
-    rows.extend(values.clone().map(|index| first_row + column.row_of(index) - skipped));
+    if let Some(rows) = &mut out.rows {
+        match &column.rows {
+            Some(present) => {
+                let present = present[values.clone()].iter();
+                rows.extend(present.map(|row| row - skipped + first_row));
+            }
+            None => rows.extend(first_row..first_row + values.len() as u32),
+        }
+    }
     out.kinds.extend_from_slice(&column.kinds[values.clone()]);
     let bytes = bytes_of(column, &values);
     let start = bytes.start as u32;

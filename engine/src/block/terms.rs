@@ -9,7 +9,7 @@ use super::reader::Block;
 use super::sentences::Slot;
 use crate::batch::{column_raw_bytes, rows_raw_bytes};
 use crate::error::Result;
-use crate::event::{Kind, Value};
+use crate::event::Value;
 use crate::field;
 use crate::index::{BlockTerms, FrameMask};
 use crate::limits::{BLOCK_ROWS_MAX, FRAME_ROWS_MAX};
@@ -252,8 +252,11 @@ impl<'a, 'b> Walk<'a, 'b> {
     fn ids(&mut self, ids: &Ids) {
         let mut text = Vec::with_capacity(ids.width * 2);
         let mut id = |walk: &mut Self, at, frames, count| {
-            ids.render_listed(at, &mut text);
-            walk.listed(Value { kind: Kind::String, text: &text }, frames, count);
+            walk.text_bytes += (ids.width * 2) as u64 * u64::from(count);
+            if count > 0 && !walk.is_hidden {
+                ids.render_listed(at, &mut text);
+                walk.terms.id(&text, frames);
+            }
         };
         let Some(codes) = &ids.codes else {
             for (frame, values) in self.frames.iter() {

@@ -20,7 +20,6 @@ use crate::codec::copy::push_range;
 use crate::event::{Kind, Value};
 use crate::limits::{BLOCK_ROWS_MAX, SENTENCE_BYTES_MAX, SENTENCES_MAX};
 use masks::{Found, Masks};
-use std::ops::Range;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Stands in a sentence for a variable. It separates words, as what stands beside a whole word
@@ -53,25 +52,35 @@ pub(crate) struct Split {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Variable {
     start: u32,
+    /// Of which the highest bit tells whether it has nothing but ASCII digits: a block's columns are far
+    /// below 2 GiB.
     end: u32,
-    /// Whether it has nothing but ASCII digits.
-    pub(crate) is_digits: bool,
 }
 
+const IS_DIGITS: u32 = 1 << 31;
+
 impl Variable {
-    /// Its text, in the column that was split.
-    pub(crate) fn text(self, column: &RowColumn) -> &[u8] {
-        &column.bytes[self.range()]
+    fn new(start: usize, end: usize, is_digits: bool) -> Self {
+        Self { start: start as u32, end: end as u32 | if is_digits { IS_DIGITS } else { 0 } }
     }
 
-    /// Where it lies in the bytes of that column.
-    pub(crate) fn range(self) -> Range<usize> {
-        self.start as usize..self.end as usize
+    /// Whether it has nothing but ASCII digits.
+    pub(crate) fn is_digits(self) -> bool {
+        self.end & IS_DIGITS != 0
+    }
+
+    /// Its text, in the column that was split.
+    pub(crate) fn text(self, column: &RowColumn) -> &[u8] {
+        &column.bytes[self.start as usize..self.end()]
     }
 
     /// Bytes of its text.
     pub(crate) fn len(self) -> usize {
-        (self.end - self.start) as usize
+        self.end() - self.start as usize
+    }
+
+    fn end(self) -> usize {
+        (self.end & !IS_DIGITS) as usize
     }
 }
 
@@ -94,6 +103,7 @@ impl Split {
     }
 
     fn cut(column: &RowColumn, pays: impl Fn(&Splitter, usize) -> bool) -> Option<Self> {
+        assert!(column.bytes.len() < IS_DIGITS as usize, "{} bytes", column.bytes.len());
         let mut splitter = Splitter::new(column.len());
         let mut start = 0;
         for index in 0..column.len() {
@@ -200,9 +210,7 @@ impl Splitter {
             push_range(text, literal..from, sentence);
             sentence.push(SLOT);
             literal = to;
-            // A block's columns are far below 4 GiB.
-            let (start, end) = ((start + from) as u32, (start + to) as u32);
-            split.variables.push(Variable { start, end, is_digits });
+            split.variables.push(Variable::new(start + from, start + to, is_digits));
         };
         if is_ascii {
             masks.for_each_variable(&mut variable);
@@ -259,7 +267,7 @@ pub(super) fn has_whole_slots(sentence: &[u8]) -> bool {
 pub(super) fn is_whole_word(text: &[u8]) -> bool {
     let mut is_whole = false;
     for_each_token(text, |token| {
-        is_whole |= token.kind == TokenKind::Word && token.end - token.start == text.len();
+        is_whole |= token.is_whole_word(text);
     });
     is_whole
 }

@@ -115,7 +115,7 @@ impl ValueTerms {
         let Value { kind, text } = value;
         let mut is_word = false;
         for_each_token(text, |token| {
-            is_word |= token.kind == TokenKind::Word && token.end - token.start == text.len();
+            is_word |= token.is_whole_word(text);
             each_of_token(text, token, f);
         });
         // A word is its own term; most values of exact fields are one.
@@ -156,7 +156,7 @@ pub(super) fn each_of_variable(
     mut f: impl FnMut(TermKind, &[u8]),
 ) {
     let text = variable.text(column);
-    if variable.is_digits {
+    if variable.is_digits() {
         f(TermKind::Word, word_of_digits(text));
     } else {
         each_of_words(text, f);
@@ -168,7 +168,8 @@ pub(super) fn word_of_digits(digits: &[u8]) -> &[u8] {
     &digits[..digits.len().min(TOKEN_BYTES_MAX)]
 }
 
-fn each_of_token(text: &[u8], token: Token<'_>, f: &mut impl FnMut(TermKind, &[u8])) {
+/// Gives every term of a token of a text to `f`.
+pub(super) fn each_of_token(text: &[u8], token: Token<'_>, f: &mut impl FnMut(TermKind, &[u8])) {
     f(token.kind.into(), token.bytes);
     if token.kind == TokenKind::Word && !token.is_letters() {
         for_each_letter_run(&text[token.start..token.end], |run| f(TermKind::LetterRun, run));

@@ -43,6 +43,11 @@ pub(crate) struct Token<'a> {
 }
 
 impl Token<'_> {
+    /// Whether it is a word, and all of the text that it is a token of.
+    pub(super) fn is_whole_word(&self, text: &[u8]) -> bool {
+        self.kind == TokenKind::Word && self.end - self.start == text.len()
+    }
+
     /// Whether it is a word of letters and nothing else.
     pub(crate) fn is_letters(&self) -> bool {
         self.classes == Class::Letter as u8

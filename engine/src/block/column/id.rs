@@ -15,18 +15,8 @@ use crate::error::Corruption;
 use crate::event::Kind;
 
 const DIGITS: &[u8; 16] = b"0123456789abcdef";
-const NOT_A_DIGIT: u8 = 0xff;
-
-/// The value of each lower-case hexadecimal digit.
-const DIGIT_VALUES: [u8; 256] = {
-    let mut values = [NOT_A_DIGIT; 256];
-    let mut value = 0;
-    while value < DIGITS.len() {
-        values[DIGITS[value] as usize] = value as u8;
-        value += 1;
-    }
-    values
-};
+/// Digits that are read at once: those of the shortest id.
+const PIECE: usize = 16;
 
 /// A column of ids, all of kind string.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +42,7 @@ impl Ids {
     /// The bytes of the id that a text stands for; `None` if no id column of this width has it.
     pub(crate) fn parse(text: &[u8], width: usize) -> Option<Vec<u8>> {
         let mut bytes = Vec::with_capacity(width);
-        (text.len() == width * 2 && push_id(text, &mut bytes)).then_some(bytes)
+        (text.len() == width * 2 && push_ids(text, &mut bytes)).then_some(bytes)
     }
 
     pub(super) fn render(&self, index: usize, out: &mut Vec<u8>) {
@@ -77,15 +67,34 @@ fn render(id: &[u8], out: &mut Vec<u8>) {
     );
 }
 
-/// Appends the bytes of an id; `false` if it is none, then what was appended is arbitrary.
-fn push_id(text: &[u8], out: &mut Vec<u8>) -> bool {
-    let mut seen = 0;
-    out.extend(text.chunks_exact(2).map(|pair| {
-        let (high, low) = (DIGIT_VALUES[pair[0] as usize], DIGIT_VALUES[pair[1] as usize]);
-        seen |= high | low;
-        high << 4 | low & 15
-    }));
-    seen != NOT_A_DIGIT
+/// Appends the bytes of ids; `false` if they are none, then what was appended is arbitrary.
+fn push_ids(text: &[u8], out: &mut Vec<u8>) -> bool {
+    let (pieces, rest) = text.as_chunks::<PIECE>();
+    let mut seen = [0; PIECE];
+    for piece in pieces {
+        let values = piece.map(value_of);
+        seen.iter_mut().zip(values).for_each(|(seen, value)| *seen |= value);
+        let halves = values.as_chunks::<8>().0.iter();
+        out.extend(halves.flat_map(|half| packed(*half)));
+    }
+    rest.is_empty() && seen.iter().all(|value| *value < 16)
+}
+
+/// The value of a lower-case hexadecimal digit; more than 15 of another byte.
+#[inline]
+fn value_of(digit: u8) -> u8 {
+    let (number, letter) = (digit.wrapping_sub(b'0'), digit.wrapping_sub(b'a'));
+    let letter = if letter < 6 { letter + 10 } else { 0xff };
+    if number < 10 { number } else { letter }
+}
+
+/// Two digits a byte, the first of them above the second.
+#[inline]
+fn packed(digits: [u8; 8]) -> [u8; 4] {
+    let digits = u64::from_le_bytes(digits);
+    let pairs = (digits << 4 | digits >> 8) & 0x00ff_00ff_00ff_00ff;
+    let fours = (pairs | pairs >> 8) & 0x0000_ffff_0000_ffff;
+    ((fours | fours >> 16) as u32).to_le_bytes()
 }
 
 /// A column of ids, ready to be stored.
@@ -109,7 +118,7 @@ impl Plan {
             return None;
         }
         let mut bytes = Vec::with_capacity(column.bytes.len() / 2);
-        if !push_id(&column.bytes, &mut bytes) {
+        if !push_ids(&column.bytes, &mut bytes) {
             return None;
         }
         let id = |index: usize| (0, &bytes[index * width..][..width]);
@@ -150,4 +159,28 @@ pub(super) fn decode(slice: &mut Slice<'_>, shape: Shape) -> Result<Ids, Corrupt
     let repeats = count < shape.values;
     let codes = repeats.then(|| decode_codes(slice, shape.values, count)).transpose()?;
     Ok(Ids { width, bytes, codes })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn ids_come_back_and_others_are_none(
+            bytes in prop::collection::vec(any::<u8>(), 16..=16),
+            at in 0usize..32,
+            other: u8,
+        ) {
+            let mut text = Vec::new();
+            render(&bytes, &mut text);
+            prop_assert_eq!(Ids::parse(&text, 16), Some(bytes.clone()));
+            prop_assert_eq!(Ids::parse(&text[16..], 8), Some(bytes[8..].to_vec()));
+            prop_assert_eq!(Ids::parse(&text[1..], 8), None);
+            text[at] = other;
+            let is_digit = matches!(other, b'0'..=b'9' | b'a'..=b'f');
+            prop_assert_eq!(Ids::parse(&text, 16).is_some(), is_digit);
+        }
+    }
 }

@@ -4,6 +4,7 @@ use crate::block::column::{Plan, ValuesWriter};
 use crate::block::part::{Part, PartBytes, Shape};
 use crate::block::tests::any_rows;
 use crate::block::{Source, encode};
+use crate::event::Kind;
 use crate::index::{SegmentIndexBuilder, Split};
 use proptest::prelude::*;
 use std::path::Path;

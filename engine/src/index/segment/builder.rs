@@ -10,9 +10,9 @@ use super::vocabulary::Vocabulary;
 use super::words_write;
 use crate::error::Result;
 use crate::event::Value;
-use crate::index::split::is_whole_word;
 use crate::index::term::{TermKind, is_dictionary_word, term};
-use crate::index::terms::{ValueTerms, each_of_words, word_of_digits};
+use crate::index::terms::{ValueTerms, each_of_token, word_of_digits};
+use crate::index::tokens::for_each_token;
 
 /// Terms remembered, to leave out those that come again at once.
 const RECENT_TERMS: usize = 4_096;
@@ -108,8 +108,21 @@ impl BlockTerms<'_> {
     /// Adds a variable of a text of `frame`. Returns whether it is one whole word.
     pub(crate) fn variable(&mut self, text: &[u8], frame: usize) -> bool {
         let SegmentIndexBuilder { words, block_ids, .. } = &mut *self.index;
-        each_of_words(text, |kind, bytes| push(words, block_ids, kind, bytes, 1 << frame));
-        is_whole_word(text)
+        let mut is_whole = false;
+        for_each_token(text, |token| {
+            is_whole |= token.is_whole_word(text);
+            each_of_token(text, token, &mut |kind, bytes: &[u8]| {
+                push(words, block_ids, kind, bytes, 1 << frame);
+            });
+        });
+        is_whole
+    }
+
+    /// Adds a string that has nothing but lower-case hexadecimal digits, at least one and at most
+    /// [`TOKEN_BYTES_MAX`]: an id of rows of these frames.
+    pub(crate) fn id(&mut self, id: &[u8], frames: FrameMask) {
+        let SegmentIndexBuilder { values, words, block_ids, .. } = &mut *self.index;
+        values.each_of_id(id, |kind, bytes| push(words, block_ids, kind, bytes, frames));
     }
 
     /// Adds a variable that has nothing but ASCII digits. Returns whether that is so.
@@ -131,7 +144,7 @@ impl BlockTerms<'_> {
     pub(crate) fn finish(self) {
         let SegmentIndexBuilder { ids, block_ids, blocks, recent_values, .. } = self.index;
         ids.add_block(*blocks, &mut block_ids.terms);
-        block_ids.terms.clear();
+        block_ids.clear();
         recent_values.clear();
         *blocks += 1;
     }
@@ -157,20 +170,28 @@ fn push(
 #[derive(Debug)]
 struct BlockIds {
     terms: Vec<u64>,
-    /// By hash: what came just before, in whatever block; its place in `terms` tells.
-    recent: Box<[u32]>,
+    /// By hash: what came just before in this block.
+    recent: Box<[u64]>,
 }
 
 impl BlockIds {
     fn new() -> Self {
-        Self { terms: Vec::new(), recent: vec![0; RECENT_TERMS].into() }
+        let mut ids = Self { terms: Vec::new(), recent: vec![0; RECENT_TERMS].into() };
+        ids.clear();
+        ids
     }
 
     fn push(&mut self, hash: u64) {
         let recent = &mut self.recent[hash as usize % RECENT_TERMS];
-        if self.terms.get(*recent as usize) != Some(&hash) {
-            *recent = self.terms.len() as u32;
+        if *recent != hash {
+            *recent = hash;
             self.terms.push(hash);
         }
+    }
+
+    fn clear(&mut self) {
+        self.terms.clear();
+        // No slot may hold a hash that belongs there: the complement of the slot's number doesn't.
+        (0..).zip(&mut self.recent).for_each(|(slot, recent): (u64, _)| *recent = !slot);
     }
 }

@@ -57,7 +57,7 @@ impl BlockTerms<'_> {
                 }
                 for variable in split.variables_of(index) {
                     let text = variable.text(column);
-                    if !variable.is_digits {
+                    if !variable.is_digits() {
                         self.variable(text, frame);
                     } else {
                         self.digits(text);

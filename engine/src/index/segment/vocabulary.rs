@@ -10,7 +10,9 @@ use super::words_write::Postings;
 use crate::error::{Error, Result};
 use crate::index::term::{TermKind, write_word_key};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry as MapEntry;
 use std::fmt;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 
 /// Words remembered by their hashes, so that those that come again at once are not looked up.
@@ -28,14 +30,15 @@ pub(super) struct WordNumber(u32);
 
 /// The words of a section under construction.
 pub(super) struct Vocabulary {
-    numbers: HashMap<Arc<[u8]>, u32>,
+    /// By the hash of its term: the first word that had it.
+    by_hash: HashMap<u64, u32, Seeded>,
+    /// Those whose hash another word had before.
+    others: HashMap<Arc<[u8]>, u32>,
     words: Vec<Word>,
     entries: Vec<Entry>,
     key_bytes: usize,
     /// By hash: the number of the word that came last.
     recent: Box<[u32]>,
-    /// The key that is looked up.
-    scratch: Vec<u8>,
     block: u16,
 }
 
@@ -47,8 +50,7 @@ struct Word {
 
 /// The frames of a block that have a word.
 struct Entry {
-    /// The word's entry for a block before.
-    before: u32,
+    word: u32,
     block: u16,
     frames: FrameMask,
 }
@@ -59,15 +61,59 @@ impl fmt::Debug for Vocabulary {
     }
 }
 
+impl Word {
+    fn is(&self, kind: TermKind, word: &[u8]) -> bool {
+        let key = self.key.split_first();
+        key.is_some_and(|(code, rest)| *code == kind as u8 && rest == word)
+    }
+}
+
+/// Spreads hashes that somebody may have made to lie together over a table, by a secret.
+#[derive(Clone)]
+struct Seeded {
+    state: u64,
+    factor: u64,
+}
+
+impl Seeded {
+    fn new() -> Self {
+        let secret = RandomState::new();
+        Self { state: secret.hash_one(0), factor: secret.hash_one(1) | 1 }
+    }
+}
+
+impl BuildHasher for Seeded {
+    type Hasher = Self;
+
+    fn build_hasher(&self) -> Self {
+        self.clone()
+    }
+}
+
+impl Hasher for Seeded {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        let product = u128::from(hash ^ self.state) * u128::from(self.factor);
+        self.state = (product >> 64) as u64 ^ product as u64;
+    }
+
+    fn finish(&self) -> u64 {
+        self.state
+    }
+}
+
 impl Vocabulary {
     pub(super) fn new() -> Self {
         Self {
-            numbers: HashMap::new(),
+            by_hash: HashMap::with_hasher(Seeded::new()),
+            others: HashMap::new(),
             words: Vec::new(),
             entries: Vec::new(),
             key_bytes: 0,
             recent: vec![NONE; RECENT_WORDS].into(),
-            scratch: Vec::new(),
             block: 0,
         }
     }
@@ -88,28 +134,31 @@ impl Vocabulary {
     pub(super) fn number(&mut self, hash: u64, kind: TermKind, word: &[u8]) -> WordNumber {
         let slot = hash as usize % RECENT_WORDS;
         let recent = self.recent[slot];
-        let is_it = |known: &Word| {
-            known.key.split_first().is_some_and(|(code, rest)| *code == kind as u8 && rest == word)
-        };
-        if self.words.get(recent as usize).is_some_and(is_it) {
+        if self.words.get(recent as usize).is_some_and(|known| known.is(kind, word)) {
             return WordNumber(recent);
         }
-        let number = self.look_up(kind, word);
+        let number = self.look_up(hash, kind, word);
         self.recent[slot] = number;
         WordNumber(number)
     }
 
-    fn look_up(&mut self, kind: TermKind, word: &[u8]) -> u32 {
-        self.scratch.clear();
-        write_word_key(kind, word, &mut self.scratch);
-        if let Some(number) = self.numbers.get(&*self.scratch) {
-            return *number;
-        }
+    fn look_up(&mut self, hash: u64, kind: TermKind, word: &[u8]) -> u32 {
         let number = self.words.len() as u32;
-        let key: Arc<[u8]> = Arc::from(&*self.scratch);
+        let first = *self.by_hash.entry(hash).or_insert(number);
+        if self.words.get(first as usize).is_some_and(|known| known.is(kind, word)) {
+            return first;
+        }
+        let mut key = Vec::with_capacity(word.len() + 1);
+        write_word_key(kind, word, &mut key);
+        let key: Arc<[u8]> = key.into();
+        if first != number {
+            match self.others.entry(Arc::clone(&key)) {
+                MapEntry::Occupied(known) => return *known.get(),
+                MapEntry::Vacant(place) => place.insert(number),
+            };
+        }
         self.key_bytes += key.len();
-        self.words.push(Word { key: Arc::clone(&key), last: NONE });
-        self.numbers.insert(key, number);
+        self.words.push(Word { key, last: NONE });
         number
     }
 
@@ -120,8 +169,8 @@ impl Vocabulary {
         match self.entries.get_mut(*last as usize) {
             Some(entry) if entry.block == self.block => entry.frames |= frames,
             _ => {
-                let before = std::mem::replace(last, self.entries.len() as u32);
-                self.entries.push(Entry { before, block: self.block, frames });
+                *last = self.entries.len() as u32;
+                self.entries.push(Entry { word: word.0, block: self.block, frames });
             }
         }
     }
@@ -138,21 +187,30 @@ impl Vocabulary {
     /// # Errors
     /// Those of `each`.
     pub(super) fn for_each<E>(
-        mut self,
+        self,
         mut each: impl FnMut(&[u8], Postings<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
-        drop(self.numbers);
-        self.words.sort_unstable_by(|a, b| a.key.cmp(&b.key));
-        let mut postings = Vec::new();
-        for word in &self.words {
-            postings.clear();
-            let mut at = word.last;
-            while let Some(entry) = self.entries.get(at as usize) {
-                postings.push((entry.block, entry.frames));
-                at = entry.before;
-            }
-            postings.reverse();
-            each(&word.key, &postings)?;
+        let Self { words, entries, by_hash, others, .. } = self;
+        drop((by_hash, others));
+        // The entries of each word together, still by block.
+        let mut ends = vec![0u32; words.len()];
+        entries.iter().for_each(|entry| ends[entry.word as usize] += 1);
+        let mut total = 0;
+        for end in &mut ends {
+            (*end, total) = (total, total + *end);
+        }
+        let mut postings = vec![(0, 0); entries.len()];
+        for Entry { word, block, frames } in entries {
+            let end = &mut ends[word as usize];
+            postings[*end as usize] = (block, frames);
+            *end += 1;
+        }
+        let mut order: Vec<u32> = (0..words.len() as u32).collect();
+        order.sort_unstable_by(|a, b| words[*a as usize].key.cmp(&words[*b as usize].key));
+        for word in order {
+            let word = word as usize;
+            let start = word.checked_sub(1).map_or(0, |before| ends[before]);
+            each(&words[word].key, &postings[start as usize..ends[word] as usize])?;
         }
         Ok(())
     }

@@ -69,7 +69,7 @@ proptest! {
             let variables = split.variables_of(index);
             for variable in variables {
                 let text = variable.text(&column);
-                prop_assert_eq!(variable.is_digits, text.iter().all(u8::is_ascii_digit));
+                prop_assert_eq!(variable.is_digits(), text.iter().all(u8::is_ascii_digit));
             }
             let variables: Vec<_> =
                 variables.iter().map(|variable| variable.text(&column).to_vec()).collect();

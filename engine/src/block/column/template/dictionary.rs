@@ -191,7 +191,7 @@ impl Dictionary {
 }
 
 /// Counts in bytes, of which many are added at once, as long as those can't overflow.
-fn count_slots(sentence: &[u8]) -> usize {
+pub(super) fn count_slots(sentence: &[u8]) -> usize {
     let count = |part: &[u8]| part.iter().map(|byte| u8::from(*byte == SLOT)).sum::<u8>();
     sentence.chunks(usize::from(u8::MAX)).map(|part| usize::from(count(part))).sum()
 }

@@ -1,14 +1,13 @@
 //! The writer's half.
 
-use super::dictionary::{Class, Column, WIDTH_MAX};
+use super::dictionary::{Class, Column, WIDTH_MAX, count_slots};
 use super::{CODES_PACKED, CODES_PLANES, UNIT_VALUES};
 use crate::batch::RowColumn;
 use crate::block::column::text;
 use crate::block::column::values::ValuesWriter;
-use crate::codec::copy::push_range;
 use crate::codec::{packed, varint};
 use crate::event::{Kind, Value};
-use crate::index::{SLOT, Split, Variable};
+use crate::index::{Split, Variable};
 
 /// Raw bytes after which a frame ends. Two of them are inflated to read a value: measured, 64 KiB
 /// save nothing on mixed messages, and 0.1 bytes a message on the logs of single programs.
@@ -27,20 +26,11 @@ pub(in crate::block::column) fn encode(
     varint::encode(order.sentences.len() as u64, out);
     packed::encode(&counts.collect::<Vec<_>>(), out);
     writer.write(sentences.map(|text| Value { kind: Kind::String, text }), out);
-    let mut variables = Variables::new(column);
-    for (place, code) in order.sentences.iter().enumerate() {
-        let slots = split.sentence(usize::from(*code)).iter().filter(|byte| **byte == SLOT).count();
-        for unit in order.values_of(place).chunks(UNIT_VALUES) {
-            for slot in 0..slots {
-                let of_slot = |index: &u32| split.variables_of(*index as usize)[slot];
-                variables.push(unit.iter().map(of_slot), writer);
-            }
-        }
-    }
+    let variables = Variables::of(column, split, &order);
     write_stored(&variables.forms, writer, out);
     let codes = encode_codes(&order.codes, writer);
     varint::encode_bytes(&codes, out);
-    variables.finish(writer, out);
+    variables.write(writer, out);
     let raw = order.values_of(order.sentences.len());
     text::encode(raw.len(), |index| column.value(raw[index] as usize), writer, out);
 }
@@ -91,63 +81,140 @@ impl Order {
     }
 }
 
-/// The columns of variables under construction.
-struct Variables<'a> {
-    column: &'a RowColumn,
+/// The variables of all values, column by column. They are read twice in the order in which they lie, and
+/// written where they belong: read column by column, nearly each would miss the cache.
+struct Variables {
     forms: Vec<u8>,
     digits: Series,
     others: Series,
-    /// The variables of one column.
-    pushed: Vec<Variable>,
 }
 
-impl<'a> Variables<'a> {
-    fn new(column: &'a RowColumn) -> Self {
-        let (digits, others) = (Series::default(), Series::default());
-        Self { column, forms: Vec::new(), digits, others, pushed: Vec::new() }
+/// What the variables of one slot of a unit are, and where they go.
+#[derive(Debug, Clone, Copy)]
+struct Slot {
+    count: u32,
+    bytes: u32,
+    widest: u32,
+    are_digits: bool,
+    are_hex: bool,
+    /// Bytes of each with its padding; 0 if they are terminated.
+    width: u32,
+    /// Where the next variable begins in the bytes of its series.
+    at: u32,
+}
+
+const NO_VARIABLE: Slot =
+    Slot { count: 0, bytes: 0, widest: 0, are_digits: true, are_hex: true, width: 0, at: 0 };
+
+impl Slot {
+    fn add(&mut self, variable: Variable, column: &RowColumn) {
+        let len = variable.len() as u32;
+        self.count += 1;
+        self.bytes += len;
+        self.widest = self.widest.max(len);
+        if !variable.is_digits() {
+            self.are_digits = false;
+            self.are_hex = self.are_hex && is_hex(variable.text(column));
+        }
     }
 
-    /// Appends the variables of one slot of a unit.
-    fn push(&mut self, variables: impl Iterator<Item = Variable>, writer: &mut ValuesWriter) {
-        self.pushed.clear();
-        self.pushed.extend(variables);
-        let (mut widest, mut bytes, mut are_digits) = (0, 0, true);
-        for variable in &self.pushed {
-            widest = widest.max(variable.len());
-            bytes += variable.len();
-            are_digits &= variable.is_digits;
+    fn class(&self) -> Class {
+        match (self.are_digits, self.are_hex) {
+            (true, _) => Class::Digits,
+            (false, true) => Class::Hex,
+            (false, false) => Class::Other,
         }
-        let class = match are_digits {
-            true => Class::Digits,
-            false if self.pushed.iter().all(|v| is_hex(v.text(self.column))) => Class::Hex,
-            false => Class::Other,
+    }
+
+    /// Decides how the variables are stored. Returns the bytes of all.
+    fn arrange(&mut self) -> u32 {
+        let Self { count, bytes, widest, .. } = *self;
+        let (aligned, ended) = (u64::from(widest) * u64::from(count), bytes + count);
+        let is_aligned = aligned <= u64::from(ended) && widest as usize <= WIDTH_MAX;
+        self.width = if is_aligned { widest } else { 0 };
+        if is_aligned { aligned as u32 } else { ended }
+    }
+
+    /// Writes the next variable. What is written to is filled with zeros, which are padding and ends.
+    fn put(&mut self, text: &[u8], bytes: &mut [u8]) {
+        let (at, len) = (self.at as usize, text.len());
+        let (start, end) = match self.width as usize {
+            0 => (at, at + len + 1),
+            width => (at + width - len, at + width),
         };
-        let count = self.pushed.len();
-        let aligned = widest * count <= bytes + count && widest <= WIDTH_MAX;
-        self.forms.push(Column::form(class, if aligned { widest } else { 0 }));
-        let len = if aligned { widest * count } else { bytes + count };
-        let series = if are_digits { &mut self.digits } else { &mut self.others };
-        let body = series.begin_column(len, writer);
-        for variable in &self.pushed {
-            if aligned && variable.len() < widest {
-                body.resize(body.len() + widest - variable.len(), 0);
-            }
-            push_range(&self.column.bytes, variable.range(), body);
-            if !aligned {
-                body.push(0);
+        copy(text, &mut bytes[start..start + len]);
+        self.at = end as u32;
+    }
+}
+
+impl Variables {
+    fn of(column: &RowColumn, split: &Split, order: &Order) -> Self {
+        let slots_of = |code: &u16| count_slots(split.sentence(usize::from(*code)));
+        let slots_of: Vec<usize> = order.sentences.iter().map(slots_of).collect();
+        // The first slot of each sentence.
+        let mut total = 0;
+        let first = |(place, slots): (usize, &usize)| {
+            let first = total;
+            total += order.values_of(place).len().div_ceil(UNIT_VALUES) * slots;
+            first
+        };
+        let firsts: Vec<usize> = slots_of.iter().enumerate().map(first).collect();
+        let mut slots = vec![NO_VARIABLE; total];
+        // The first slot of each value.
+        let mut ranks = vec![0usize; firsts.len()];
+        let mut places = Vec::with_capacity(order.codes.len());
+        for (index, code) in order.codes.iter().enumerate() {
+            let code = usize::from(*code);
+            // One without a sentence has none.
+            let Some(rank) = ranks.get_mut(code) else {
+                places.push(0);
+                continue;
+            };
+            let first = firsts[code] + *rank / UNIT_VALUES * slots_of[code];
+            *rank += 1;
+            places.push(first as u32);
+            let variables = split.variables_of(index);
+            for (slot, variable) in slots[first..first + slots_of[code]].iter_mut().zip(variables) {
+                slot.add(*variable, column);
             }
         }
+        let (mut digits, mut others) = (Series::default(), Series::default());
+        let forms = slots.iter_mut().map(|slot| {
+            let len = slot.arrange();
+            let series = if slot.are_digits { &mut digits } else { &mut others };
+            slot.at = series.place(len);
+            Column::form(slot.class(), slot.width as usize)
+        });
+        let forms = forms.collect();
+        digits.end();
+        others.end();
+        for (index, place) in places.into_iter().enumerate() {
+            let variables = split.variables_of(index);
+            for (slot, variable) in slots[place as usize..].iter_mut().zip(variables) {
+                let series = if slot.are_digits { &mut digits } else { &mut others };
+                slot.put(variable.text(column), &mut series.bytes);
+            }
+        }
+        Self { forms, digits, others }
     }
 
     /// Appends the directories and frames.
-    fn finish(mut self, writer: &mut ValuesWriter, out: &mut Vec<u8>) {
-        for series in [&mut self.digits, &mut self.others] {
-            series.end_frame(writer);
-            varint::encode(series.frames, out);
-            out.extend_from_slice(&series.directory);
+    fn write(&self, writer: &mut ValuesWriter, out: &mut Vec<u8>) {
+        let mut stored = Vec::new();
+        for series in [&self.digits, &self.others] {
+            varint::encode(series.frames.len() as u64, out);
+            let mut start = 0;
+            for (columns, end) in &series.frames {
+                let bytes = &series.bytes[start..*end as usize];
+                start = *end as usize;
+                let frame = writer.store_bytes(bytes);
+                varint::encode(*columns, out);
+                varint::encode(bytes.len() as u64, out);
+                varint::encode(frame.len() as u64, out);
+                stored.extend_from_slice(frame);
+            }
         }
-        out.extend_from_slice(&self.digits.stored);
-        out.extend_from_slice(&self.others.stored);
+        out.extend_from_slice(&stored);
     }
 }
 
@@ -155,39 +222,63 @@ fn is_hex(text: &[u8]) -> bool {
     text.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-/// Frames of one series.
+/// Copies a text, most of which are short: two copies that may overlap, of a length that is known.
+#[inline]
+fn copy(from: &[u8], to: &mut [u8]) {
+    fn ends<const N: usize>(from: &[u8], to: &mut [u8]) -> Option<()> {
+        *to.first_chunk_mut::<N>()? = *from.first_chunk()?;
+        *to.last_chunk_mut::<N>()? = *from.last_chunk()?;
+        Some(())
+    }
+    let done = match from.len() {
+        0 => Some(()),
+        1 => ends::<1>(from, to),
+        2..4 => ends::<2>(from, to),
+        4..8 => ends::<4>(from, to),
+        8..=16 => ends::<8>(from, to),
+        _ => None,
+    };
+    if done.is_none() {
+        to.copy_from_slice(from);
+    }
+}
+
+/// The bytes of one series, and its frames.
 #[derive(Default)]
 struct Series {
-    body: Vec<u8>,
+    bytes: Vec<u8>,
+    /// The columns of each frame, and where it ends.
+    frames: Vec<(u64, u32)>,
+    len: u32,
+    /// Of the frame that has not ended: where it begins, and its columns.
+    start: u32,
     columns: u64,
-    frames: u64,
-    directory: Vec<u8>,
-    stored: Vec<u8>,
 }
 
 impl Series {
-    /// Where to append a column of `len` bytes. A frame ends before the one that would carry it
-    /// over its size.
-    fn begin_column(&mut self, len: usize, writer: &mut ValuesWriter) -> &mut Vec<u8> {
-        if self.body.len() + len > FRAME_BYTES {
-            self.end_frame(writer);
+    /// Where a column of `len` bytes begins. A frame ends before the one that would carry it over its
+    /// size.
+    fn place(&mut self, len: u32) -> u32 {
+        if (self.len - self.start + len) as usize > FRAME_BYTES {
+            self.end_frame();
         }
+        let at = self.len;
         self.columns += 1;
-        &mut self.body
+        self.len += len;
+        at
     }
 
-    fn end_frame(&mut self, writer: &mut ValuesWriter) {
-        if self.columns == 0 {
-            return;
+    fn end_frame(&mut self) {
+        if self.columns > 0 {
+            self.frames.push((self.columns, self.len));
         }
-        let stored = writer.store_bytes(&self.body);
-        varint::encode(self.columns, &mut self.directory);
-        varint::encode(self.body.len() as u64, &mut self.directory);
-        varint::encode(stored.len() as u64, &mut self.directory);
-        self.stored.extend_from_slice(stored);
-        self.frames += 1;
-        self.columns = 0;
-        self.body.clear();
+        (self.start, self.columns) = (self.len, 0);
+    }
+
+    /// Ends the last frame, and makes room for all bytes.
+    fn end(&mut self) {
+        self.end_frame();
+        self.bytes = vec![0; self.len as usize];
     }
 }
 
