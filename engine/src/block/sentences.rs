@@ -6,7 +6,7 @@
 //! - `T2` An [`Outline`] says how many values of a column have each sentence, and how many have none:
 //!   together they are all.
 
-use super::column::Templates;
+use super::column::{FrameBigrams, Templates};
 use crate::error::Result;
 use crate::index::fold_into;
 use parking_lot::Mutex;
@@ -164,21 +164,29 @@ pub(crate) struct Outline {
     numbers: Box<[u32]>,
     /// How many values each sentence has.
     counts: Box<[u32]>,
+    /// How many slots each sentence has.
+    slots: Box<[u32]>,
     /// How many values have none.
     raw: usize,
+    /// What the column's frames of variables may have.
+    bigrams: FrameBigrams,
 }
 
 impl SentenceTable {
     /// The outline of a column, and the epoch that its numbers are of.
     pub(crate) fn outline(&self, templates: &Templates) -> Result<(Outline, Arc<Epoch>)> {
-        let dictionary = templates.dictionary()?;
+        let slots = templates.slots()?.into();
         let epoch = self.epoch();
-        let numbers = epoch.numbers_of(|each| dictionary.for_each_with_slots(each));
+        let mut outcome = Ok(());
+        let numbers = epoch.numbers_of(|each| outcome = templates.for_each_with_slots(each));
+        outcome?;
         let outline = Outline {
             epoch: Arc::downgrade(&epoch),
             numbers,
             counts: templates.counts().into(),
+            slots,
             raw: templates.raw_len(),
+            bigrams: templates.frame_bigrams(),
         };
         Ok((outline, epoch))
     }
@@ -237,9 +245,10 @@ impl Known {
 }
 
 impl Outline {
-    /// The bytes that it takes.
+    /// The bytes that it takes, with all that may yet be remembered.
     pub(crate) fn heap_bytes(&self) -> usize {
-        size_of::<Self>() + size_of_val(&*self.numbers) + size_of_val(&*self.counts)
+        let lists = [&self.numbers, &self.counts, &self.slots].map(|list| size_of_val(&**list));
+        size_of::<Self>() + lists.iter().sum::<usize>() + self.bigrams.bytes_max()
     }
 
     /// The epoch that the numbers are of, if it still lives.
@@ -255,6 +264,15 @@ impl Outline {
     /// How many values each sentence has, by code.
     pub(crate) fn counts(&self) -> &[u32] {
         &self.counts
+    }
+
+    /// How many slots each sentence has, by code.
+    pub(super) fn slots(&self) -> &[u32] {
+        &self.slots
+    }
+
+    pub(super) fn bigrams(&self) -> &FrameBigrams {
+        &self.bigrams
     }
 
     /// How many values have no sentence.

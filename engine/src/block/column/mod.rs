@@ -23,6 +23,7 @@ pub(crate) use id::Ids;
 pub(super) use plan::Plan;
 pub(crate) use presence::Presence;
 pub(crate) use rest::Rest;
+pub(in crate::block) use template::FrameBigrams;
 pub(crate) use template::Templates;
 pub(crate) use text::Text;
 pub(crate) use values::Values;

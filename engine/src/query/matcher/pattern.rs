@@ -2,6 +2,7 @@
 
 use crate::scan::Interrupt;
 use regex::bytes;
+use std::ops::Range;
 
 /// A pattern of a query.
 #[derive(Debug, Clone)]
@@ -19,5 +20,13 @@ impl Regex {
     /// its plan tells, and what it found counts for nothing.
     pub(crate) fn is_match(&self, value: &[u8]) -> bool {
         !self.interrupt.leaves_out(value) && self.regex.is_match(value)
+    }
+
+    /// Where the first match is; none under the same condition.
+    pub(crate) fn find(&self, value: &[u8]) -> Option<Range<usize>> {
+        match self.interrupt.leaves_out(value) {
+            true => None,
+            false => self.regex.find(value).map(|found| found.range()),
+        }
     }
 }

@@ -40,7 +40,7 @@ use workers::Round;
 pub(super) const LIST_STEP_BYTES: usize = 64 << 10;
 
 /// About what is kept of a block for a query.
-const KEPT_BYTES: u64 = 24 << 10;
+const KEPT_BYTES: u64 = 32 << 10;
 
 /// What is done with the rows that match, as it is told.
 const MEASURE: &str = "count and measure";

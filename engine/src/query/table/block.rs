@@ -107,7 +107,8 @@ impl<'a> BlockTable<'a> {
             if judged.passing == 0 && !judged.depends && outline.raw() == 0 {
                 return Ok(());
             }
-            return templates::add_matching(self.column(index)?, &judged, matcher, from, to);
+            let column = self.column(index)?;
+            return templates::add_matching(column, &outline, &judged, matcher, from, to);
         }
         add_matching(self.column(index)?, entry.kinds, matcher, from, to)
     }

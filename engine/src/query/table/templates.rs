@@ -2,7 +2,7 @@
 //! only where their variables tell.
 
 use super::EachSentence;
-use crate::block::{Column, ColumnData, Templates};
+use crate::block::{Column, ColumnData, Outline, Templates};
 use crate::error::Result;
 use crate::index::Phrase;
 use crate::query::matcher::{Judged, Matcher, Verdict};
@@ -10,9 +10,15 @@ use crate::query::patterns::sentence_of;
 use crate::query::selection::Selection;
 use std::collections::HashMap;
 
-/// Adds the rows of `from` whose value in a column of templates passes.
+/// Of so many candidates, the variables of each are looked at; of more, all that lie in the same frames
+/// are searched at once.
+const FEW_ROWS_MAX: usize = 32;
+
+/// Adds the rows of `from` whose value in a column of templates passes. `outline` is the column's, `judged` what
+/// `matcher` says of it.
 pub(super) fn add_matching(
     column: &Column,
+    outline: &Outline,
     judged: &Judged,
     matcher: &Matcher,
     from: &Selection,
@@ -21,29 +27,57 @@ pub(super) fn add_matching(
     let ColumnData::Templates(templates) = column.data() else {
         unreachable!("columns of templates have sentences");
     };
-    let codes = templates.codes()?;
+    let (codes, presence) = (templates.codes()?, column.presence());
     // What has no sentence comes behind them.
     let raw = judged.verdicts.len();
     let mut verdicts = judged.verdicts.clone();
     verdicts.push(Verdict::Depends);
-    let verdict = |index: usize| verdicts[usize::from(codes[index]).min(raw)];
-    let presence = column.presence();
+    let code = |index: usize| usize::from(codes[index]).min(raw);
     if judged.passing > 0 {
         to.insert_where(from, |row| {
-            presence.value_index(row).is_some_and(|index| verdict(index) == Verdict::Always)
+            let passes = |index| verdicts[code(index)] == Verdict::Always;
+            presence.value_index(row).is_some_and(passes)
         });
     }
     if !judged.depends && templates.raw_len() == 0 {
         return Ok(());
     }
     let in_words = matcher.in_words();
+    if let Some(pattern) = in_words.filter(|_| judged.depends && from.count() > FEW_ROWS_MAX) {
+        let wanted = |slot| pattern.may_be_in(slot);
+        let (begins, find) = (pattern.begins(), |variables: &[u8]| pattern.find(variables));
+        let found = match from.count() == from.rows() {
+            true => templates.find_variables(outline, wanted, None, begins, find)?,
+            false => {
+                let mut depends = vec![false; raw + 1];
+                from.for_each(|row| {
+                    if let Some(index) = presence.value_index(row) {
+                        let code = code(index);
+                        depends[code] = verdicts[code] == Verdict::Depends;
+                    }
+                });
+                let depends = |code: usize| depends[code];
+                templates.find_variables(outline, wanted, Some(&depends), begins, find)?
+            }
+        };
+        if let Some(found) = found {
+            let passes = |index: usize| found[index];
+            to.insert_where(from, |row| presence.value_index(row).is_some_and(passes));
+        }
+        if templates.raw_len() == 0 {
+            return Ok(());
+        }
+        // What has no sentence is left.
+        verdicts[..raw].fill(Verdict::Never);
+    }
     let mut scratch = Vec::new();
     for row in from.iter() {
         let Some(index) = presence.value_index(row) else { continue };
-        if verdict(index) != Verdict::Depends {
+        let code = code(index);
+        if verdicts[code] != Verdict::Depends {
             continue;
         }
-        let passes = match in_words.filter(|_| usize::from(codes[index]) < raw) {
+        let passes = match in_words.filter(|_| code < raw) {
             Some(pattern) => templates.has_variable(
                 index,
                 |slot| pattern.may_be_in(slot),

@@ -27,11 +27,17 @@ pub(crate) enum Class {
     Other = 2,
 }
 
-/// What is inflated to test the sentences of a column, and to find the variables of one. It does
-/// not refer to the block: caches may keep it.
+/// What is inflated to test the sentences of a column, and to rebuild texts.
 #[derive(Debug)]
 pub(crate) struct Dictionary {
     sentences: Values,
+    /// The number of slots of each.
+    slots: Box<[u32]>,
+}
+
+/// What tells where the variables of a sentence are. It needs of the sentences only how many slots each has.
+#[derive(Debug)]
+pub(super) struct Layout {
     /// The first column and the number of slots of each sentence.
     firsts: Vec<(u32, u32)>,
     columns: Vec<Column>,
@@ -79,13 +85,43 @@ impl Dictionary {
         &self.sentences
     }
 
+    /// How many slots each sentence has.
+    pub(crate) fn slots(&self) -> &[u32] {
+        &self.slots
+    }
+
+    pub(super) fn read(templates: &Templates) -> Result<Self, Corruption> {
+        let mut slice = templates.slice_of(templates.sentences.range());
+        let sentences = values::inflate(&mut slice, templates.sentences.stored)?;
+        let rise = (1..sentences.len())
+            .all(|index| sentences.value(index - 1).text < sentences.value(index).text);
+        if !rise || sentences.iter().any(|sentence| sentence.kind != Kind::String) {
+            return Err(slice.corrupt("rising strings", "others"));
+        }
+        let mut slots = Vec::with_capacity(sentences.len());
+        let mut literals = 0usize;
+        for (sentence, count) in sentences.iter().zip(&templates.counts) {
+            let of_sentence = count_slots(sentence.text);
+            // What a sentence is repeated to is a text of the block: the sum is bounded.
+            let literal = (sentence.text.len() - of_sentence) * *count as usize;
+            literals = literals.saturating_add(literal);
+            slots.push(of_sentence as u32);
+            if literals > templates.shape.raw_max {
+                return Err(slice.corrupt("sentences as long as the rows", literals.to_string()));
+            }
+        }
+        Ok(Self { sentences, slots: slots.into() })
+    }
+}
+
+impl Layout {
     /// Calls `each` with every sentence, in order, with the byte of a [`Slot`] for each slot: what
     /// all variables of the slot are.
-    pub(crate) fn for_each_with_slots(&self, mut each: impl FnMut(&[u8])) {
+    pub(super) fn for_each_with_slots(&self, sentences: &Values, mut each: impl FnMut(&[u8])) {
         let mut text = Vec::new();
         let ends = self.firsts.iter().skip(1).map(|(first, _)| *first);
         let ends = ends.chain([self.columns.len() as u32]);
-        for ((sentence, (first, slots)), end) in self.sentences.iter().zip(&self.firsts).zip(ends) {
+        for ((sentence, (first, slots)), end) in sentences.iter().zip(&self.firsts).zip(ends) {
             text.clear();
             text.extend_from_slice(sentence.text);
             let columns = &self.columns[*first as usize..end as usize];
@@ -112,54 +148,74 @@ impl Dictionary {
         self.by_frame[range].iter().map(|column| &self.columns[*column as usize])
     }
 
+    /// The column at a place of a frame.
+    pub(super) fn column(&self, frame: usize, place: usize) -> Column {
+        self.columns[self.by_frame[self.frame_starts[frame] as usize + place] as usize]
+    }
+
+    /// The sentence, the unit and the slot of the column at a place of a frame.
+    pub(super) fn place_of(&self, frame: usize, place: usize) -> (usize, usize, Slot) {
+        let index = self.by_frame[self.frame_starts[frame] as usize + place];
+        let code = self.code_of(index);
+        let (first, slots) = self.firsts[code];
+        (code, ((index - first) / slots) as usize, self.columns[index as usize].slot())
+    }
+
+    /// Whether a frame has a column that is wanted, by sentence and slot.
+    pub(super) fn has_in(&self, frame: usize, wanted: impl Fn(usize, Slot) -> bool) -> bool {
+        let range = self.frame_starts[frame] as usize..self.frame_starts[frame + 1] as usize;
+        let columns = &self.by_frame[range];
+        let Some(first) = columns.first() else { return false };
+        // Columns rise, and so do their sentences.
+        let mut code = self.code_of(*first);
+        columns.iter().any(|index| {
+            while self.firsts.get(code + 1).is_some_and(|(first, _)| first <= index) {
+                code += 1;
+            }
+            wanted(code, self.columns[*index as usize].slot())
+        })
+    }
+
+    /// The sentence that has a column: of those that begin there, the last one, as the others have none.
+    fn code_of(&self, column: u32) -> usize {
+        self.firsts.partition_point(|(first, _)| *first <= column) - 1
+    }
+
     /// The frame that has a column, and its place among the frame's columns.
     pub(super) fn frame_of(&self, column: Column) -> (usize, usize) {
         let frame = self.frame_starts.partition_point(|start| *start <= column.at) - 1;
         (frame, (column.at - self.frame_starts[frame]) as usize)
     }
 
-    pub(super) fn read(templates: &Templates) -> Result<Self, Corruption> {
+    /// `slots` are those of [`Dictionary::slots`].
+    pub(super) fn read(templates: &Templates, slots: &[u32]) -> Result<Self, Corruption> {
         let mut slice = templates.slice_of(templates.forms.range());
         let forms = values::inflate_bytes(&mut slice, templates.forms.stored)?;
-        let mut slice = templates.slice_of(templates.sentences.range());
-        let sentences = values::inflate(&mut slice, templates.sentences.stored)?;
-        let rise = (1..sentences.len())
-            .all(|index| sentences.value(index - 1).text < sentences.value(index).text);
-        if !rise || sentences.iter().any(|sentence| sentence.kind != Kind::String) {
-            return Err(slice.corrupt("rising strings", "others"));
-        }
-        let mut firsts = Vec::with_capacity(sentences.len());
-        let mut columns = Vec::with_capacity(forms.len());
-        let mut left = forms.iter();
-        let mut literals = 0usize;
-        for (sentence, count) in sentences.iter().zip(&templates.counts) {
-            let slots = count_slots(sentence.text);
-            // What a sentence is repeated to is a text of the block: the sum is bounded.
-            literals = literals.saturating_add((sentence.text.len() - slots) * *count as usize);
-            firsts.push((columns.len() as u32, slots as u32));
-            for first in (0..*count as usize).step_by(UNIT_VALUES) {
-                let rows = (*count as usize - first).min(UNIT_VALUES) as u16;
-                let unit = left.by_ref().take(slots);
-                columns.extend(unit.map(|form| Column { at: 0, rows, form: *form }));
-            }
-            if literals > templates.shape.raw_max {
-                return Err(slice.corrupt("sentences as long as the rows", literals.to_string()));
-            }
-        }
-        let slots = firsts.iter().zip(&templates.counts).map(|((_, slots), count)| {
+        let expected = slots.iter().zip(&templates.counts).map(|(slots, count)| {
             (*slots as usize).saturating_mul((*count as usize).div_ceil(UNIT_VALUES))
         });
-        let expected = slots.fold(0, usize::saturating_add);
-        if expected != forms.len() {
+        let expected = expected.fold(0, usize::saturating_add);
+        if expected != forms.len() || slots.len() != templates.counts.len() {
             let found = format!("{} forms", forms.len());
             return Err(slice.corrupt(format!("{expected} slots"), found));
         }
+        let mut firsts = Vec::with_capacity(slots.len());
+        let mut columns = Vec::with_capacity(forms.len());
+        let mut left = forms.iter();
+        for (slots, count) in slots.iter().zip(&templates.counts) {
+            firsts.push((columns.len() as u32, *slots));
+            for first in (0..*count as usize).step_by(UNIT_VALUES) {
+                let rows = (*count as usize - first).min(UNIT_VALUES) as u16;
+                let unit = left.by_ref().take(*slots as usize);
+                columns.extend(unit.map(|form| Column { at: 0, rows, form: *form }));
+            }
+        }
         let (by_frame, frame_starts) = (Vec::new(), Vec::new());
-        let mut dictionary = Self { sentences, firsts, columns, by_frame, frame_starts };
-        if !dictionary.place_columns(&templates.frames, templates.digit_frames) {
+        let mut layout = Self { firsts, columns, by_frame, frame_starts };
+        if !layout.place_columns(&templates.frames, templates.digit_frames) {
             return Err(slice.corrupt("frames with all columns", "others"));
         }
-        Ok(dictionary)
+        Ok(layout)
     }
 
     /// Shares the columns out to the frames; `false` if that does not come out even.

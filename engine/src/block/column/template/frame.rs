@@ -115,7 +115,28 @@ impl Frame {
         }
     }
 
-    fn range(&self, column: Column, place: usize, row: usize) -> Range<usize> {
+    /// What was inflated: variables, with NUL bytes between them.
+    pub(super) fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// The place of the column and the row of the variable that has the byte at `at`, which is not NUL.
+    /// `column` gives the column at a place.
+    pub(super) fn locate(&self, at: usize, column: impl Fn(usize) -> Column) -> (usize, usize) {
+        let place = self.columns.partition_point(|(start, _)| *start as usize <= at) - 1;
+        let (column, (start, first_end)) = (column(place), self.columns[place]);
+        let row = match column.width() {
+            0 => {
+                let ends = &self.ends[first_end as usize..][..usize::from(column.rows)];
+                ends.partition_point(|end| (*end as usize) < at)
+            }
+            width => (at - start as usize) / width,
+        };
+        (place, row)
+    }
+
+    /// Where a variable is in the body.
+    pub(super) fn range(&self, column: Column, place: usize, row: usize) -> Range<usize> {
         let (start, first_end) = self.columns[place];
         let width = column.width();
         if width > 0 {

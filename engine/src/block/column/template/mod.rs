@@ -28,11 +28,12 @@
 mod dictionary;
 mod encode;
 mod frame;
+mod search;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use dictionary::Dictionary;
 pub(super) use encode::encode;
+pub(in crate::block) use search::FrameBigrams;
 
 use super::text::Text;
 use super::values::{self, Stored, Values};
@@ -45,9 +46,10 @@ use crate::error::{Corruption, Result};
 use crate::event::{Kind, Value};
 use crate::index::{SLOT, Split};
 use crate::limits::SENTENCES_MAX;
+use dictionary::{Dictionary, Layout};
 use frame::{Frame, FrameEntry, Variables};
 use std::ops::Range;
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 /// Values of a sentence in one unit at most: bounds a column, and so what is inflated for a value.
 const UNIT_VALUES: usize = 1_024;
@@ -67,7 +69,8 @@ pub(crate) struct Templates {
     digit_frames: usize,
     /// The values without a sentence; has the part.
     raw: Text,
-    dictionary: OnceLock<Arc<Dictionary>>,
+    dictionary: OnceLock<Dictionary>,
+    layout: OnceLock<Layout>,
     decoded_codes: OnceLock<Codes>,
     /// Kept, unlike frames of text: rows that follow each other are in different ones.
     inflated: Vec<OnceLock<Frame>>,
@@ -118,13 +121,40 @@ impl Templates {
         self.raw.len()
     }
 
-    /// The sentences and where their variables are. Inflated when first asked for.
-    pub(crate) fn dictionary(&self) -> Result<&Arc<Dictionary>> {
+    /// How many slots each sentence has.
+    pub(crate) fn slots(&self) -> Result<&[u32]> {
+        Ok(self.dictionary()?.slots())
+    }
+
+    /// Calls `each` with every sentence, in order, with the byte of a [`Slot`] for each slot: what
+    /// all variables of the slot are.
+    pub(crate) fn for_each_with_slots(&self, each: impl FnMut(&[u8])) -> Result<()> {
+        self.layout()?.for_each_with_slots(self.dictionary()?.sentences(), each);
+        Ok(())
+    }
+
+    fn dictionary(&self) -> Result<&Dictionary, Corruption> {
         if let Some(dictionary) = self.dictionary.get() {
             return Ok(dictionary);
         }
-        let dictionary = Arc::new(Dictionary::read(self)?);
+        let dictionary = Dictionary::read(self)?;
         Ok(self.dictionary.get_or_init(|| dictionary))
+    }
+
+    fn layout(&self) -> Result<&Layout, Corruption> {
+        match self.layout.get() {
+            Some(layout) => Ok(layout),
+            None => self.layout_with(self.dictionary()?.slots()),
+        }
+    }
+
+    /// The same without the sentences, where [`Templates::slots`] are known.
+    fn layout_with(&self, slots: &[u32]) -> Result<&Layout, Corruption> {
+        if let Some(layout) = self.layout.get() {
+            return Ok(layout);
+        }
+        let layout = Layout::read(self, slots)?;
+        Ok(self.layout.get_or_init(|| layout))
     }
 
     /// The place of each value's sentence, or [`Templates::RAW`]. Unpacked when first asked for.
@@ -148,11 +178,10 @@ impl Templates {
     )]
     pub(crate) fn for_each_of(&self, code: u16, mut each: impl FnMut(usize, &[u8])) -> Result<()> {
         assert!(usize::from(code) < self.counts.len());
-        let dictionary = self.dictionary()?;
         let mut text = Vec::new();
         let of_sentence = self.codes()?.iter().enumerate().filter(|(_, other)| **other == code);
         for (rank, (index, _)) in of_sentence.enumerate() {
-            self.rebuild(dictionary, code, rank, &mut text)?;
+            self.rebuild(code, rank, &mut text)?;
             each(index, &text);
         }
         Ok(())
@@ -174,12 +203,12 @@ impl Templates {
         &self,
         mut each: impl FnMut(SlotVariables<'_>),
     ) -> Result<()> {
-        let dictionary = self.dictionary()?;
+        let layout = self.layout()?;
         for (sentence, count) in self.counts.iter().enumerate() {
             for unit in 0..(*count as usize).div_ceil(UNIT_VALUES) {
-                for column in dictionary.columns(sentence, unit) {
-                    let (frame, place) = dictionary.frame_of(*column);
-                    let variables = self.frame(dictionary, frame)?.variables(*column, place);
+                for column in layout.columns(sentence, unit) {
+                    let (frame, place) = layout.frame_of(*column);
+                    let variables = self.frame(layout, frame)?.variables(*column, place);
                     let (first, class) = (unit * UNIT_VALUES, column.slot());
                     each(SlotVariables { sentence, first, class, variables });
                 }
@@ -191,7 +220,7 @@ impl Templates {
     /// Writes the `rank`-th value of a sentence; panics past the last. Inflates as
     /// [`Templates::value`] does.
     pub(in crate::block) fn text(&self, code: u16, rank: usize, text: &mut Vec<u8>) -> Result<()> {
-        Ok(self.rebuild(self.dictionary()?, code, rank, text)?)
+        Ok(self.rebuild(code, rank, text)?)
     }
 
     /// One value, rebuilt in `scratch`; panics past the last. Inflates the frames that have its
@@ -202,7 +231,7 @@ impl Templates {
         if code == Self::RAW {
             return self.raw.value(rank, scratch);
         }
-        self.rebuild(self.dictionary()?, code, rank, scratch)?;
+        self.rebuild(code, rank, scratch)?;
         Ok(Value { kind: Kind::String, text: scratch })
     }
 
@@ -222,44 +251,17 @@ impl Templates {
         ]
     }
 
-    /// Whether one of the variables of a value passes that are in a slot which is wanted. Panics past
-    /// the last value and if the value has no sentence. Inflates as [`Templates::value`] does.
-    pub(crate) fn has_variable(
-        &self,
-        index: usize,
-        wanted: impl Fn(Slot) -> bool,
-        passes: impl Fn(&[u8]) -> bool,
-    ) -> Result<bool> {
-        let Codes { codes, ranks } = self.decoded_codes()?;
-        let (code, rank) = (usize::from(codes[index]), usize::from(ranks[index]));
-        let dictionary = self.dictionary()?;
-        let columns = dictionary.columns(code, rank / UNIT_VALUES).iter();
-        for column in columns.filter(|column| wanted(column.slot())) {
-            let (frame, place) = dictionary.frame_of(*column);
-            let frame = self.frame(dictionary, frame)?;
-            if passes(frame.variable(*column, place, rank % UNIT_VALUES)) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
     /// Writes the `rank`-th value of a sentence.
-    fn rebuild(
-        &self,
-        dictionary: &Dictionary,
-        code: u16,
-        rank: usize,
-        text: &mut Vec<u8>,
-    ) -> Result<(), Corruption> {
+    fn rebuild(&self, code: u16, rank: usize, text: &mut Vec<u8>) -> Result<(), Corruption> {
+        let (dictionary, layout) = (self.dictionary()?, self.layout()?);
         let sentence = dictionary.sentences().value(usize::from(code)).text;
-        let columns = dictionary.columns(usize::from(code), rank / UNIT_VALUES);
+        let columns = layout.columns(usize::from(code), rank / UNIT_VALUES);
         text.clear();
         let mut literal = 0;
         for (slot, column) in memchr::memchr_iter(SLOT, sentence).zip(columns) {
             push_range(sentence, literal..slot, text);
-            let (frame, place) = dictionary.frame_of(*column);
-            let frame = self.frame(dictionary, frame)?;
+            let (frame, place) = layout.frame_of(*column);
+            let frame = self.frame(layout, frame)?;
             frame.push_variable(*column, place, rank % UNIT_VALUES, text);
             literal = slot + 1;
         }
@@ -267,14 +269,22 @@ impl Templates {
         Ok(())
     }
 
-    fn frame(&self, dictionary: &Dictionary, index: usize) -> Result<&Frame, Corruption> {
+    fn frame(&self, layout: &Layout, index: usize) -> Result<&Frame, Corruption> {
         if let Some(frame) = self.inflated[index].get() {
             return Ok(frame);
         }
-        let entry = self.frames[index];
-        let mut slice = self.slice_of(entry.place.range());
-        let body = values::inflate_bytes(&mut slice, entry.place.stored)?;
-        let frame = Frame::parse(&slice, body, dictionary.columns_of_frame(index))?;
+        self.keep(layout, index, self.inflate(index)?)
+    }
+
+    fn inflate(&self, index: usize) -> Result<Vec<u8>, Corruption> {
+        let place = self.frames[index].place;
+        values::inflate_bytes(&mut self.slice_of(place.range()), place.stored)
+    }
+
+    /// Takes an inflated frame apart, and keeps it.
+    fn keep(&self, layout: &Layout, index: usize, body: Vec<u8>) -> Result<&Frame, Corruption> {
+        let slice = self.slice_of(self.frames[index].place.range());
+        let frame = Frame::parse(&slice, body, layout.columns_of_frame(index))?;
         Ok(self.inflated[index].get_or_init(|| frame))
     }
 
@@ -306,7 +316,8 @@ impl Templates {
         let raw_start = start + slice.position();
         let raw = Text::decode(part, raw_start, raw_shape)?;
         let inflated = frames.iter().map(|_| OnceLock::new()).collect();
-        let (dictionary, decoded_codes) = (OnceLock::new(), OnceLock::new());
+        let (dictionary, layout) = (OnceLock::new(), OnceLock::new());
+        let decoded_codes = OnceLock::new();
         Ok(Self {
             shape,
             counts,
@@ -317,6 +328,7 @@ impl Templates {
             digit_frames,
             raw,
             dictionary,
+            layout,
             decoded_codes,
             inflated,
         })

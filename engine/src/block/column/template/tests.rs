@@ -1,9 +1,11 @@
 use super::*;
 use crate::batch::RowColumn;
+use crate::block::SentenceTable;
 use crate::block::column::values::ValuesWriter;
 use crate::block::part::PartBytes;
 use proptest::prelude::*;
 use std::path::Path;
+use std::sync::Arc;
 
 type Cell = (Kind, Vec<u8>);
 
@@ -100,6 +102,47 @@ proptest! {
         round_trip(&values);
     }
 
+    /// What is found in frames is what each value's variables have.
+    #[test]
+    fn variables_are_found_as_one_by_one(
+        values in values(),
+        numbers in prop::collection::vec("[a-f]?[0-9]{2}", 0..200),
+        wanted in "[0-9]{1,3}|[a-z_]{1,2}|[0-9]\\[a-f0-9]\\*[0-9]|[a-z0-9]\\+",
+        classes in 1usize..8,
+        of_some in prop::option::of(2usize..5),
+    ) {
+        let mut values = values;
+        // Of equal length, without anything between them.
+        let numbers: Vec<_> = numbers.iter().map(|n| format!("at {n} of {n}")).collect();
+        values.extend(strings(numbers.iter().map(String::as_str)));
+        let regex = regex::bytes::Regex::new(&format!("(?-u){wanted}")).expect("a pattern");
+        let slots = |slot: Slot| classes >> slot as usize & 1 == 1;
+        let find = |bytes: &[u8]| regex.find(bytes).map(|found| found.range());
+        let is_text = wanted.len() > 1 && wanted.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        let texts = [Box::from(wanted.as_bytes())];
+        let begins = is_text.then_some(&texts[..]);
+        let some = |code: usize| of_some.is_none_or(|some| code % some == 0);
+        let of_sentences: Option<&dyn Fn(usize) -> bool> = of_some.is_some().then_some(&some);
+        let templates = open(encoded(&values), values.len(), raw_bytes(&values)).expect("encoded");
+        let (outline, _) = SentenceTable::default().outline(&templates).expect("sound");
+        // The second column is read anew, knowing which pairs its frames have.
+        for round in 0..3 {
+            let again = open(encoded(&values), values.len(), raw_bytes(&values)).expect("encoded");
+            let templates = if round < 2 { &templates } else { &again };
+            let found = templates.find_variables(&outline, slots, of_sentences, begins, find);
+            let found = found.expect("sound");
+            let found = found.unwrap_or_else(|| vec![false; values.len()]);
+            for (index, code) in templates.codes().expect("sound").iter().enumerate() {
+                if *code == Templates::RAW {
+                    prop_assert!(!found[index]);
+                } else if some(usize::from(*code)) {
+                    let one = templates.has_variable(index, slots, |text| regex.is_match(text));
+                    prop_assert_eq!(found[index], one.expect("sound"), "{}", index);
+                }
+            }
+        }
+    }
+
     #[test]
     fn damaged_bytes_give_values_or_an_error(
         values in values(),
@@ -115,6 +158,14 @@ proptest! {
             bytes.truncate(cut.index(bytes.len()));
         }
         let raw_max = raw_bytes(&values);
+        let found = open(bytes.clone(), values.len(), raw_max).and_then(|templates| {
+            let find = |bytes: &[u8]| bytes.iter().position(|byte| *byte > b'0').map(|at| at..at + 1);
+            let (outline, _) = SentenceTable::default().outline(&templates)?;
+            templates.find_variables(&outline, |_| true, None, None, find)
+        });
+        if let Ok(Some(found)) = found {
+            prop_assert_eq!(found.len(), values.len());
+        }
         if let Ok(read) = open(bytes, values.len(), raw_max).and_then(|templates| read(&templates)) {
             prop_assert_eq!(read.len(), values.len());
         }

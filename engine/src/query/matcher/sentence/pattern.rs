@@ -16,7 +16,9 @@ use regex_automata::nfa::thompson::{Compiler, NFA, State, Transition, WhichCaptu
 use regex_automata::util::look::Look;
 use regex_automata::util::primitives::StateID;
 use regex_syntax::ParserBuilder;
+use regex_syntax::hir::literal::Extractor;
 use regex_syntax::hir::{Class, Hir, HirKind};
+use std::ops::Range;
 use std::sync::OnceLock;
 
 /// Larger automata cost more than the texts that they would rule out.
@@ -24,6 +26,8 @@ const STATES_MAX: usize = 4_096;
 const AUTOMATON_BYTES_MAX: usize = 1 << 20;
 /// States visited in one sentence at most, so that no pattern makes a scan slow.
 const VISITS_MAX: usize = 100_000;
+/// A shorter beginning has no pair of bytes, which would tell that a frame has it not.
+const BEGIN_BYTES_MIN: usize = 2;
 
 /// A pattern, to be looked for in sentences.
 #[derive(Debug)]
@@ -41,6 +45,8 @@ pub(crate) struct InWords {
     regex: Regex,
     /// Whether it matches in variables of digits, of hexadecimal digits and in any.
     slots: [Verdict; 3],
+    /// Every match begins with one of these texts, of two bytes at least, if they are known.
+    begins: Option<Box<[Box<[u8]>]>>,
 }
 
 impl InWords {
@@ -52,6 +58,16 @@ impl InWords {
     /// Whether it matches in a variable.
     pub(crate) fn is_match(&self, variable: &[u8]) -> bool {
         self.regex.is_match(variable)
+    }
+
+    /// The first match in the bytes of many variables. It is made of bytes of words, at least one.
+    pub(crate) fn find(&self, variables: &[u8]) -> Option<Range<usize>> {
+        self.regex.find(variables)
+    }
+
+    /// What every match begins with: one of these, if it is known.
+    pub(crate) fn begins(&self) -> Option<&[Box<[u8]>]> {
+        self.begins.as_deref()
     }
 
     /// Bytes of slots are part of no match.
@@ -78,6 +94,7 @@ impl PatternSentences {
             (has_bytes && is_of_words(&hir)).then(|| InWords {
                 regex: regex.clone(),
                 slots: Slot::ALL.map(|slot| self.verdict_by_automaton(&[slot.byte()])),
+                begins: begins(&hir),
             })
         });
         in_words.as_ref()
@@ -120,6 +137,14 @@ fn is_of_words(hir: &Hir) -> bool {
         HirKind::Capture(capture) => is_of_words(&capture.sub),
         HirKind::Concat(parts) | HirKind::Alternation(parts) => parts.iter().all(is_of_words),
     }
+}
+
+/// The texts with one of which every match begins, if there are few, of two bytes at least.
+fn begins(hir: &Hir) -> Option<Box<[Box<[u8]>]>> {
+    let prefixes = Extractor::new().extract(hir);
+    let texts = prefixes.literals()?.iter().map(|literal| literal.as_bytes());
+    let are_long = texts.clone().all(|text| text.len() >= BEGIN_BYTES_MIN);
+    are_long.then(|| texts.map(Box::from).collect())
 }
 
 /// The automaton of a pattern.
