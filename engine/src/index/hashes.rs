@@ -1,87 +1,94 @@
-//! Sorts hashes. Those are spread evenly, so that their first bits tell nearly where they belong: one pass
-//! shares them out, and what remains is near its place.
+//! Sorts hashes. Those are spread evenly, so that their first bits tell nearly where they belong: two passes
+//! put them in the order of these, and few remain beside their place.
 //!
-//! Hashes that were made to lie together cost what a comparison sort costs, no more.
+//! Hashes that were made to lie together cost what a comparison sort costs beside the two passes, no more.
 
-/// Fewer are sorted by comparison.
-const SHARED_MIN: usize = 128;
-/// Hashes of a bucket, as a power of two, that are expected.
-const BUCKET_BITS: u32 = 3;
-/// Buckets at most, as a power of two: more would miss the first-level cache.
-const BUCKETS_BITS_MAX: u32 = 12;
-/// Longer buckets than this are sorted by comparison.
-const INSERTION_MAX: usize = 32;
+/// Fewer are sorted by comparison: measured, from here on two passes take less.
+const PASSES_MIN: usize = 512;
+/// Bits that a pass looks at: its counts fit the first-level cache.
+const PASS_BITS: u32 = 11;
+const PASS_COUNTS: usize = 1 << PASS_BITS;
+/// How far a hash is moved to its place at the end, before comparison takes over.
+const STEPS_MAX: usize = 64;
 
-/// Sorts hashes, with buffers that are kept.
+/// Sorts hashes, with buffers that are kept. Measured on 45,000 hashes of which a sixth comes again: 3.9 ns a
+/// hash, and 11 by comparison.
 #[derive(Debug, Default)]
 pub(super) struct HashSorter {
-    /// Where the next hash of each bucket belongs.
+    /// For both passes: where the next hash of each value belongs.
     places: Vec<u32>,
-    shared: Vec<u64>,
+    passed: Vec<u64>,
 }
 
 impl HashSorter {
     /// Sorts `hashes` and leaves each once. `common` of their first bits are the same in all of them.
     pub(super) fn sort_dedup(&mut self, hashes: &mut Vec<u64>, common: u32) {
-        if hashes.len() < SHARED_MIN {
-            hashes.sort_unstable();
-            hashes.dedup();
-            return;
-        }
-        let bits = (hashes.len().ilog2() - BUCKET_BITS).min(BUCKETS_BITS_MAX);
-        let bucket_of = |hash: u64| (hash << common >> (u64::BITS - bits)) as usize;
-        self.places.clear();
-        self.places.resize(1 << bits, 0);
-        for hash in &*hashes {
-            self.places[bucket_of(*hash)] += 1;
-        }
-        let mut total = 0;
-        for place in &mut self.places {
-            (*place, total) = (total, total + *place);
-        }
-        self.shared.resize(hashes.len().max(self.shared.len()), 0);
-        for hash in &*hashes {
-            let place = &mut self.places[bucket_of(*hash)];
-            self.shared[*place as usize] = *hash;
-            *place += 1;
-        }
-        // Now each place is its bucket's end.
-        let (mut start, mut kept) = (0, 0);
-        for end in &self.places {
-            let bucket = &mut self.shared[start..*end as usize];
-            start = *end as usize;
-            sort(bucket);
-            let mut last = None;
-            for hash in bucket {
-                if last != Some(*hash) {
-                    hashes[kept] = *hash;
-                    kept += 1;
+        let left = (u64::BITS - common).checked_sub(2 * PASS_BITS);
+        match left.filter(|_| hashes.len() >= PASSES_MIN) {
+            Some(left) => {
+                self.pass_twice(hashes, left);
+                if !put_right(hashes) {
+                    hashes.sort_unstable();
                 }
-                last = Some(*hash);
+            }
+            None => hashes.sort_unstable(),
+        }
+        hashes.dedup();
+    }
+
+    /// Sorts by the bits that stand above `left` others, twice [`PASS_BITS`] of them.
+    fn pass_twice(&mut self, hashes: &mut [u64], left: u32) {
+        let low = |hash: u64| (hash >> left) as usize % PASS_COUNTS;
+        let high = |hash: u64| (hash >> (left + PASS_BITS)) as usize % PASS_COUNTS;
+        self.places.clear();
+        self.places.resize(2 * PASS_COUNTS, 0);
+        let (lows, highs) = self.places.split_at_mut(PASS_COUNTS);
+        for hash in &*hashes {
+            lows[low(*hash)] += 1;
+            highs[high(*hash)] += 1;
+        }
+        for places in [&mut *lows, &mut *highs] {
+            let mut total = 0;
+            for place in places {
+                (*place, total) = (total, total + *place);
             }
         }
-        hashes.truncate(kept);
+        self.passed.resize(hashes.len().max(self.passed.len()), 0);
+        let passed = &mut self.passed[..hashes.len()];
+        for hash in &*hashes {
+            let place = &mut lows[low(*hash)];
+            passed[*place as usize] = *hash;
+            *place += 1;
+        }
+        for hash in passed {
+            let place = &mut highs[high(*hash)];
+            hashes[*place as usize] = *hash;
+            *place += 1;
+        }
     }
 
     /// The bytes that it keeps.
     pub(super) fn memory(&self) -> usize {
-        self.shared.capacity() * size_of::<u64>() + self.places.capacity() * size_of::<u32>()
+        self.passed.capacity() * size_of::<u64>() + self.places.capacity() * size_of::<u32>()
     }
 }
 
-fn sort(bucket: &mut [u64]) {
-    if bucket.len() > INSERTION_MAX {
-        return bucket.sort_unstable();
-    }
-    for end in 1..bucket.len() {
-        let hash = bucket[end];
-        let mut place = end;
-        while place > 0 && bucket[place - 1] > hash {
-            bucket[place] = bucket[place - 1];
+/// Sorts hashes that are nearly sorted; `false` if they are not.
+fn put_right(hashes: &mut [u64]) -> bool {
+    for at in 1..hashes.len() {
+        let hash = hashes[at];
+        let mut place = at;
+        while place > 0 && hashes[place - 1] > hash {
+            hashes[place] = hashes[place - 1];
             place -= 1;
+            if at - place > STEPS_MAX {
+                hashes[place] = hash;
+                return false;
+            }
         }
-        bucket[place] = hash;
+        hashes[place] = hash;
     }
+    true
 }
 
 #[cfg(test)]

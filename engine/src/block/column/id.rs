@@ -72,10 +72,14 @@ fn push_ids(text: &[u8], out: &mut Vec<u8>) -> bool {
     let (pieces, rest) = text.as_chunks::<PIECE>();
     let mut seen = [0; PIECE];
     for piece in pieces {
-        let values = piece.map(value_of);
-        seen.iter_mut().zip(values).for_each(|(seen, value)| *seen |= value);
-        let halves = values.as_chunks::<8>().0.iter();
-        out.extend(halves.flat_map(|half| packed(*half)));
+        let mut values = [0; PIECE];
+        for ((value, seen), digit) in values.iter_mut().zip(&mut seen).zip(piece) {
+            *value = value_of(*digit);
+            *seen |= *value;
+        }
+        for half in values.as_chunks().0 {
+            out.extend_from_slice(&packed(*half));
+        }
     }
     rest.is_empty() && seen.iter().all(|value| *value < 16)
 }

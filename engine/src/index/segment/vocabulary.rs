@@ -12,7 +12,6 @@ use crate::index::term::{TermKind, write_word_key};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as MapEntry;
 use std::fmt;
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 
 /// Words remembered by their hashes, so that those that come again at once are not looked up.
@@ -31,7 +30,7 @@ pub(super) struct WordNumber(u32);
 /// The words of a section under construction.
 pub(super) struct Vocabulary {
     /// By the hash of its term: the first word that had it.
-    by_hash: HashMap<u64, u32, Seeded>,
+    by_hash: HashMap<u64, u32>,
     /// Those whose hash another word had before.
     others: HashMap<Arc<[u8]>, u32>,
     words: Vec<Word>,
@@ -68,47 +67,10 @@ impl Word {
     }
 }
 
-/// Spreads hashes that somebody may have made to lie together over a table, by a secret.
-#[derive(Clone)]
-struct Seeded {
-    state: u64,
-    factor: u64,
-}
-
-impl Seeded {
-    fn new() -> Self {
-        let secret = RandomState::new();
-        Self { state: secret.hash_one(0), factor: secret.hash_one(1) | 1 }
-    }
-}
-
-impl BuildHasher for Seeded {
-    type Hasher = Self;
-
-    fn build_hasher(&self) -> Self {
-        self.clone()
-    }
-}
-
-impl Hasher for Seeded {
-    fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
-    }
-
-    fn write_u64(&mut self, hash: u64) {
-        let product = u128::from(hash ^ self.state) * u128::from(self.factor);
-        self.state = (product >> 64) as u64 ^ product as u64;
-    }
-
-    fn finish(&self) -> u64 {
-        self.state
-    }
-}
-
 impl Vocabulary {
     pub(super) fn new() -> Self {
         Self {
-            by_hash: HashMap::with_hasher(Seeded::new()),
+            by_hash: HashMap::new(),
             others: HashMap::new(),
             words: Vec::new(),
             entries: Vec::new(),
