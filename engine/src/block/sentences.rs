@@ -271,6 +271,12 @@ impl Outline {
         &self.slots
     }
 
+    /// Whether a variable that is not of digits may have one of these texts of letters, digits and `_`, as
+    /// far as is known of the column.
+    pub(crate) fn may_have(&self, texts: &[Box<[u8]>]) -> bool {
+        self.bigrams.any_may_have(texts)
+    }
+
     pub(super) fn bigrams(&self) -> &FrameBigrams {
         &self.bigrams
     }

@@ -104,7 +104,8 @@ impl<'a> BlockTable<'a> {
             && let Some((outline, epoch)) = self.outline(index)?
         {
             let judged = judge.judge(&outline, &epoch);
-            if judged.passing == 0 && !judged.depends && outline.raw() == 0 {
+            let fails = || matcher.in_words().is_some_and(|pattern| pattern.fails_in(&outline));
+            if judged.passing == 0 && outline.raw() == 0 && (!judged.depends || fails()) {
                 return Ok(());
             }
             let column = self.column(index)?;

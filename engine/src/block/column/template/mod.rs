@@ -69,8 +69,8 @@ pub(crate) struct Templates {
     digit_frames: usize,
     /// The values without a sentence; has the part.
     raw: Text,
-    dictionary: OnceLock<Dictionary>,
-    layout: OnceLock<Layout>,
+    dictionary: OnceLock<Box<Dictionary>>,
+    layout: OnceLock<Box<Layout>>,
     decoded_codes: OnceLock<Codes>,
     /// Kept, unlike frames of text: rows that follow each other are in different ones.
     inflated: Vec<OnceLock<Frame>>,
@@ -137,7 +137,7 @@ impl Templates {
         if let Some(dictionary) = self.dictionary.get() {
             return Ok(dictionary);
         }
-        let dictionary = Dictionary::read(self)?;
+        let dictionary = Box::new(Dictionary::read(self)?);
         Ok(self.dictionary.get_or_init(|| dictionary))
     }
 
@@ -153,7 +153,7 @@ impl Templates {
         if let Some(layout) = self.layout.get() {
             return Ok(layout);
         }
-        let layout = Layout::read(self, slots)?;
+        let layout = Box::new(Layout::read(self, slots)?);
         Ok(self.layout.get_or_init(|| layout))
     }
 

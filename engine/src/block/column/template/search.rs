@@ -20,7 +20,11 @@ struct Bigrams([u64; WORDS]);
 
 /// The pairs in frames of other variables than numbers, of those that were inflated so far.
 #[derive(Debug)]
-pub(in crate::block) struct FrameBigrams(Box<[OnceLock<Box<Bigrams>>]>);
+pub(in crate::block) struct FrameBigrams {
+    frames: Box<[OnceLock<Box<Bigrams>>]>,
+    /// Whether these are all of the column's.
+    are_all: bool,
+}
 
 impl Bigrams {
     fn of(bytes: &[u8]) -> Self {
@@ -64,14 +68,19 @@ impl FrameBigrams {
         self.0.len() * (size_of::<OnceLock<Box<Bigrams>>>() + size_of::<Bigrams>())
     }
 
+    /// Whether one of the frames may have one of the texts.
+    pub(in crate::block) fn any_may_have(&self, texts: &[Box<[u8]>]) -> bool {
+        !self.are_all || (0..self.frames.len()).any(|frame| self.may_have(frame, texts))
+    }
+
     /// Whether a frame may have one of the texts: it was not looked at, or has the pairs of one.
     fn may_have(&self, frame: usize, texts: &[Box<[u8]>]) -> bool {
-        let bigrams = self.0.get(frame).and_then(OnceLock::get);
+        let bigrams = self.frames.get(frame).and_then(OnceLock::get);
         bigrams.is_none_or(|bigrams| texts.iter().any(|text| bigrams.may_have(text)))
     }
 
     fn remember(&self, frame: usize, body: &[u8]) {
-        if let Some(bigrams) = self.0.get(frame) {
+        if let Some(bigrams) = self.frames.get(frame) {
             bigrams.get_or_init(|| Box::new(Bigrams::of(body)));
         }
     }
@@ -81,7 +90,8 @@ impl Templates {
     /// What to remember of the frames.
     pub(in crate::block) fn frame_bigrams(&self) -> FrameBigrams {
         let others = self.frames.len() - self.digit_frames;
-        FrameBigrams((0..others.min(FRAMES_MAX)).map(|_| OnceLock::new()).collect())
+        let frames = (0..others.min(FRAMES_MAX)).map(|_| OnceLock::new()).collect();
+        FrameBigrams { frames, are_all: others <= FRAMES_MAX }
     }
 
     /// Whether one of the variables of a value passes that are in a slot which is wanted. Panics past
@@ -129,10 +139,10 @@ impl Templates {
         for index in 0..self.frames.len() {
             // Its place among those of other variables than numbers.
             let other = index.checked_sub(self.digit_frames);
-            let may_have = match (other, begins) {
-                (None, _) => wanted(Slot::Digits),
-                (Some(other), Some(texts)) => outline.bigrams().may_have(other, texts),
-                (Some(_), None) => wanted(Slot::Hex) || wanted(Slot::Any),
+            let may_have = match other {
+                None => wanted(Slot::Digits),
+                Some(_) if !wanted(Slot::Hex) && !wanted(Slot::Any) => false,
+                Some(other) => begins.is_none_or(|texts| outline.bigrams().may_have(other, texts)),
             };
             if !may_have {
                 continue;

@@ -121,7 +121,7 @@ proptest! {
         let is_text = wanted.len() > 1 && wanted.bytes().all(|byte| byte.is_ascii_alphanumeric());
         let texts = [Box::from(wanted.as_bytes())];
         let begins = is_text.then_some(&texts[..]);
-        let some = |code: usize| of_some.is_none_or(|some| code % some == 0);
+        let some = |code: usize| of_some.is_none_or(|some| code.is_multiple_of(some));
         let of_sentences: Option<&dyn Fn(usize) -> bool> = of_some.is_some().then_some(&some);
         let templates = open(encoded(&values), values.len(), raw_bytes(&values)).expect("encoded");
         let (outline, _) = SentenceTable::default().outline(&templates).expect("sound");

@@ -10,7 +10,7 @@
 //! literal part or in one variable.
 
 use super::{Piece, Verdict, has_slots, pieces};
-use crate::block::Slot;
+use crate::block::{Outline, Slot};
 use crate::query::matcher::pattern::Regex;
 use regex_automata::nfa::thompson::{Compiler, NFA, State, Transition, WhichCaptures};
 use regex_automata::util::look::Look;
@@ -63,6 +63,12 @@ impl InWords {
     /// The first match in the bytes of many variables. It is made of bytes of words, at least one.
     pub(crate) fn find(&self, variables: &[u8]) -> Option<Range<usize>> {
         self.regex.find(variables)
+    }
+
+    /// Whether it matches in no variable of a column with this outline, as far as is known.
+    pub(crate) fn fails_in(&self, outline: &Outline) -> bool {
+        let begins = self.begins.as_ref().filter(|_| !self.may_be_in(Slot::Digits));
+        begins.is_some_and(|begins| !outline.may_have(begins))
     }
 
     /// What every match begins with: one of these, if it is known.

@@ -97,6 +97,15 @@ pub(crate) fn query() -> impl Strategy<Value = String> {
         "[ =.]",
     ];
     let pattern = prop::collection::vec(atom, 1..5).prop_map(|atoms| atoms.concat());
+    // Patterns of parts of words: these are looked for in many variables at once.
+    let part = prop_oneof![
+        3 => "[ae1]{1,3}",
+        1 => "[0-3]{1,2}",
+        2 => "\\[(a1|0-9|a-e|a-z0-9_)\\](\\+|\\{2\\}|\\?|\\*|\\+\\?)?",
+        1 => "\\((a|e1?|[0-9])\\|(1a|ae|[0-9])\\)\\+?",
+        1 => Just("(?i:E1)".to_owned()),
+    ];
+    let of_words = prop::collection::vec(part, 1..4).prop_map(|parts| parts.concat());
     let quoted = |text: String| format!("\"{}\"", text.replace('\\', "\\\\"));
     prop_oneof![
         3 => text().prop_map(quoted),
@@ -106,6 +115,7 @@ pub(crate) fn query() -> impl Strategy<Value = String> {
         1 => "[<>]=?-?[1-3]{1,2}(\\.[1-3])?".prop_map(|text| format!("message:{text}")),
         1 => "[<>]=?[ae1]{1,2}".prop_map(|text| format!("message:{text}")),
         4 => pattern.prop_map(move |text| format!("message:~{}", quoted(text))),
+        3 => of_words.prop_map(move |text| format!("message:~{}", quoted(text))),
         2 => "(message:|service:|)[ae1.=-]{0,2}\\*[ae1é.=]{0,2}(\\*[ae1K]{0,1})?",
         1 => "(message|service)==[ae1.=]{1,4}",
         1 => "message:\\[[1-3]{1,2} TO [1-3]{1,2}\\}",
