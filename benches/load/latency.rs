@@ -4,12 +4,17 @@
 //! For each size the full rate is found first, with many connections that send as fast as they are answered.
 //! Then batches are sent at half of that rate at fixed times, however long the answers take: a slow answer
 //! keeps no other batch from being sent, so its wait is not the only one that tells of what made it slow.
+//!
+//! What is sent are copies of the workload that are other data each (see scale/copies.rs), of later days: else each
+//! needle would be found as often as it was sent, and the queries beside would not be those without senders.
 
 use crate::Result;
+use crate::disk;
 use crate::facts::Facts;
 use crate::queries;
 use crate::report::{QueryTimes, Waits};
-use crate::send::{self, Body};
+use crate::scale::Supply;
+use crate::send;
 use crate::truth::Truth;
 use logstrata_client::Client;
 use std::cell::{Cell, RefCell};
@@ -31,8 +36,8 @@ const REQUESTS: u64 = 20_000;
 #[derive(Debug)]
 pub(crate) struct Latency {
     batches: Vec<OfBatch>,
-    /// Queries beside senders, and on the same store without.
-    queries: Option<(Vec<QueryTimes>, Vec<QueryTimes>)>,
+    /// Queries without senders, beside them, and without them again, on what is stored by then.
+    queries: Option<[Vec<QueryTimes>; 3]>,
 }
 
 /// Batches of one size.
@@ -43,14 +48,16 @@ struct OfBatch {
     full: f64,
     sent: f64,
     waits: Waits,
+    /// One write and fdatasync of the disk itself just before, by bytes.
+    fdatasync: Vec<(usize, Waits)>,
     /// How long after their time batches were sent: what the client itself adds.
     behind: Waits,
 }
 
-/// Measures each size for so long, and the queries beside batches of the greatest.
+/// Measures each size for so long, and the queries beside batches of the greatest. The disk is that of `dir`.
 pub(crate) async fn measure(
     client: &Client,
-    workload: &Path,
+    (workload, dir): (&Path, &Path),
     known: Option<&(Facts, Truth)>,
     time: Duration,
     repetitions: usize,
@@ -58,26 +65,30 @@ pub(crate) async fn measure(
     let mut batches = Vec::new();
     for size in BATCHES {
         let events = EVENTS.min(REQUESTS * size as u64);
-        let bodies: Rc<[Body]> = send::bodies(workload, events, size)?.into();
-        let full = full_rate(client, &bodies, time / 2).await?;
+        let supply = Rc::new(Supply::new(&send::bodies(workload, events, size)?)?);
+        let full = full_rate(client, &supply, time / 2).await?;
         if full <= 0.0 {
             return Err("no batch was acknowledged in time".into());
         }
         let pause = Duration::from_secs_f64(2.0 * size as f64 / full);
+        let fdatasync = disk::fdatasync(dir)?;
         let ends = Instant::now() + time;
-        let paced = paced(client, &bodies, pause, move || Instant::now() >= ends);
+        let paced = paced(client, &supply, pause, move || Instant::now() >= ends);
         let (waits, behind, elapsed) = tokio::task::LocalSet::new().run_until(paced).await?;
         let sent = (waits.len() * size) as f64 / elapsed.as_secs_f64();
-        batches.push(OfBatch { events: size, full, sent, waits, behind });
+        batches.push(OfBatch { events: size, full, sent, waits, fdatasync, behind });
     }
     let queries = match (known, batches.last()) {
         (Some(known), Some(last)) => {
             let pause = Duration::from_secs_f64(2.0 * last.events as f64 / last.full);
-            let bodies: Rc<[Body]> = send::bodies(workload, EVENTS, last.events)?.into();
-            let beside = beside(client, &bodies, pause, known, repetitions).await?;
-            client.flush().await?;
-            let alone = queries::measure(client, &known.0, &known.1, repetitions).await?;
-            Some((beside, alone))
+            let supply = Supply::new(&send::bodies(workload, EVENTS, last.events)?)?;
+            let alone = async || {
+                client.flush().await?;
+                queries::measure(client, &known.0, &known.1, repetitions).await
+            };
+            let before = alone().await?;
+            let beside = beside(client, &supply, pause, known, repetitions).await?;
+            Some([before, beside, alone().await?])
         }
         _ => None,
     };
@@ -85,18 +96,16 @@ pub(crate) async fn measure(
 }
 
 /// Events a second over many connections that send as fast as they are answered.
-async fn full_rate(client: &Client, bodies: &Rc<[Body]>, time: Duration) -> Result<f64> {
+async fn full_rate(client: &Client, supply: &Rc<Supply>, time: Duration) -> Result<f64> {
     let started = Instant::now();
     let events = Rc::new(Cell::new(0));
     let tasks = tokio::task::LocalSet::new();
-    let senders = (0..CONNECTIONS).map(|first| {
-        let (client, bodies, events) = (client.clone(), Rc::clone(bodies), Rc::clone(&events));
+    let senders = (0..CONNECTIONS).map(|_| {
+        let (client, supply, events) = (client.clone(), Rc::clone(supply), Rc::clone(&events));
         tasks.spawn_local(async move {
-            for body in bodies.iter().cycle().skip(first * bodies.len() / CONNECTIONS) {
-                if started.elapsed() >= time {
-                    break;
-                }
-                client.ingest_ndjson(body.bytes.clone()).await?;
+            while started.elapsed() < time {
+                let body = supply.next();
+                client.ingest_ndjson(body.bytes).await?;
                 events.set(events.get() + body.events);
             }
             Ok::<_, logstrata_client::Error>(())
@@ -118,7 +127,7 @@ async fn full_rate(client: &Client, bodies: &Rc<[Body]>, time: Duration) -> Resu
 /// the time that it took. For a `LocalSet`.
 async fn paced(
     client: &Client,
-    bodies: &Rc<[Body]>,
+    supply: &Supply,
     pause: Duration,
     ends: impl Fn() -> bool,
 ) -> Result<(Waits, Waits, Duration)> {
@@ -126,13 +135,14 @@ async fn paced(
     let (mut behind, mut senders) = (Waits::default(), Vec::new());
     let started = tokio::time::Instant::now();
     let mut ticks = tokio::time::interval_at(started, pause);
-    for body in bodies.iter().cycle() {
+    loop {
+        let body = supply.next().bytes;
         let due = ticks.tick().await;
         if ends() {
             break;
         }
         behind.add(due.elapsed());
-        let (client, body, waits) = (client.clone(), body.bytes.clone(), Rc::clone(&waits));
+        let (client, waits) = (client.clone(), Rc::clone(&waits));
         senders.push(tokio::task::spawn_local(async move {
             let sent = Instant::now();
             client.ingest_ndjson(body).await?;
@@ -150,7 +160,7 @@ async fn paced(
 /// The queries while bodies are sent at a pace. Their answers change meanwhile, and are not compared.
 async fn beside(
     client: &Client,
-    bodies: &Rc<[Body]>,
+    supply: &Supply,
     pause: Duration,
     (facts, truth): &(Facts, Truth),
     repetitions: usize,
@@ -162,7 +172,7 @@ async fn beside(
         measured
     };
     let tasks = tokio::task::LocalSet::new();
-    let sending = paced(client, bodies, pause, || is_over.get());
+    let sending = paced(client, supply, pause, || is_over.get());
     let (measured, sent) = tasks.run_until(async { tokio::join!(asking, sending) }).await;
     sent?;
     measured
@@ -170,21 +180,32 @@ async fn beside(
 
 impl fmt::Display for Latency {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for OfBatch { events, full, sent, waits, behind } in &self.batches {
+        for OfBatch { events, full, sent, waits, fdatasync, behind } in &self.batches {
             let [p50, p99, p999] = [500, 990, 999].map(|rank| waits.per_mille(rank));
-            writeln!(
+            write!(
                 f,
                 "batches of {events:<5} full rate {full:>8.0} events/s; at {sent:.0}: p50 {p50:.2} ms, p99 \
-                 {p99:.2} ms, p99.9 {p999:.2} ms (sent late by p99 {:.2} ms)",
+                 {p99:.2} ms, p99.9 {p999:.2} ms (sent late by p99 {:.2} ms); disk",
                 behind.per_mille(990)
             )?;
+            for (size, waits) in fdatasync {
+                let (p50, p99) = (waits.per_mille(500), waits.per_mille(990));
+                write!(f, ", {} KiB: p50 {p50:.2} ms, p99 {p99:.2} ms", size >> 10)?;
+            }
+            writeln!(f)?;
         }
-        let Some((beside, alone)) = &self.queries else { return Ok(()) };
-        writeln!(f, "queries, median ms               while ingesting      idle   ratio")?;
-        for (beside, alone) in beside.iter().zip(alone) {
-            let [loaded, idle] = [beside, alone].map(|query| query.waits.per_mille(500));
-            let ratio = loaded / idle;
-            writeln!(f, "{:<31} {loaded:>16.2} {idle:>9.2} {ratio:>7.2}", beside.name)?;
+        let Some([before, beside, after]) = &self.queries else { return Ok(()) };
+        writeln!(f, "queries, median ms               idle before  ingesting  idle after   ratio")?;
+        for ((before, query), after) in before.iter().zip(beside).zip(after) {
+            let [before, loaded, after] =
+                [before, query, after].map(|query| query.waits.per_mille(500));
+            // Those over all that is stored take longer the more there is.
+            let ratio = loaded / ((before + after) / 2.0);
+            writeln!(
+                f,
+                "{:<31} {before:>12.2} {loaded:>10.2} {after:>11.2} {ratio:>7.2}",
+                query.name
+            )?;
         }
         Ok(())
     }

@@ -223,8 +223,8 @@ async fn run(arguments: &Arguments) -> Result<Report> {
         None => None,
         Some(seconds) => {
             let time = Duration::from_secs(seconds);
-            let (workload, repetitions) = (&arguments.workload, arguments.repetitions);
-            Some(latency::measure(&client, workload, known.as_ref(), time, repetitions).await?)
+            let (paths, known) = ((&*arguments.workload, dir.path()), known.as_ref());
+            Some(latency::measure(&client, paths, known, time, arguments.repetitions).await?)
         }
     };
     server.stop()?;

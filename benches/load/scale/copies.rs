@@ -135,7 +135,7 @@ fn redraw(base: &Base, stream: &mut Stream, out: &mut [u8]) {
         let drawn = stream.next().to_le_bytes();
         for (at, drawn) in places.iter().zip(drawn) {
             let digit = &mut out[*at as usize];
-            let sum = *digit - b'0' + (u16::from(drawn) * 10 >> 8) as u8;
+            let sum = *digit - b'0' + ((u16::from(drawn) * 10) >> 8) as u8;
             *digit = b'0' + if sum < 10 { sum } else { sum - 10 };
         }
     }

@@ -15,10 +15,12 @@ mod places;
 mod questions;
 mod report;
 mod sending;
+mod supply;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use report::Report;
+pub(crate) use supply::Supply;
 
 use crate::Result;
 use crate::disk;

@@ -230,7 +230,8 @@ impl Runs {
     }
 
     fn keys(&self, message: &[u8], keys: &mut Vec<Key>, places: &mut Vec<std::ops::Range<usize>>) {
-        (keys.clear(), places.clear());
+        keys.clear();
+        places.clear();
         digits(message, places);
         // The sentence is what stands between the runs, and how long they are.
         let mut at = 0;
