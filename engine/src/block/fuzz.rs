@@ -6,7 +6,7 @@ use super::format::BlockMeta;
 use super::part::{Part, PartBytes, Shape};
 use super::reader::{Block, Source, decode};
 use crate::codec::slice::Slice;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ pub(crate) fn decode_any(bytes: &[u8]) {
     if let (Ok(tag), Ok(rows), Ok(values)) = head {
         let rows = usize::from(rows % 8_192) + 1;
         let shape = Shape { rows, values: usize::from(values).min(rows), raw_max: RAW_BYTES_MAX };
-        let part = Part {
+        let part = || Part {
             bytes: PartBytes::Owned(bytes[slice.position()..].to_vec()),
             offset: 0,
             file: Arc::from(Path::new("")),
@@ -46,9 +46,9 @@ fn whole(bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
-fn part_of(part: Part, tag: u8, shape: Shape) -> Result<()> {
+fn part_of(part: impl Fn() -> Part, tag: u8, shape: Shape) -> Result<()> {
     if tag == 0 {
-        let rest = Rest::decode(part, shape)?;
+        let rest = Rest::decode(part(), shape)?;
         rest.for_each(|row, name, _| assert!(row < shape.rows && name < rest.names().len()))?;
         return rest.row(shape.rows / 2, |_, _| {});
     }
@@ -56,10 +56,23 @@ fn part_of(part: Part, tag: u8, shape: Shape) -> Result<()> {
         // The header has refused such a column.
         return Ok(());
     }
-    let column = Column::decode(part, tag, shape)?;
+    // Values where they stand, before anything else is unpacked.
+    let single = |index: usize| {
+        let mut scratch = Vec::new();
+        let column = Column::decode(part(), tag, shape)?;
+        let value = column.value(index, &mut scratch)?;
+        Ok::<_, Error>((value.kind, value.text.to_vec()))
+    };
+    let picked = [0, shape.values / 2, shape.values - 1].map(|index| (index, single(index)));
+    let column = Column::decode(part(), tag, shape)?;
     let (mut values, mut text_bytes) = (0, 0);
     let read = column.for_each(|row, value| {
         assert!(row < shape.rows);
+        for (_, single) in picked.iter().filter(|(index, _)| *index == values) {
+            // What is wrong elsewhere in the column may make the whole an error.
+            let (kind, text) = single.as_ref().expect("what is read with others is read alone");
+            assert_eq!((*kind, &**text), (value.kind, value.text));
+        }
         values += 1;
         text_bytes += value.text.len() as u64;
     });

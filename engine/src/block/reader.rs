@@ -1,13 +1,13 @@
 //! An opened block: its header in memory, its columns read and verified when they are asked for.
 
 use super::column::presence::Presence;
-use super::column::{Column, Rest, integer};
+use super::column::{Column, Rest};
 use super::format::{BlockMeta, ColumnEntry, Header, PartEntry, check_crc};
 use super::numbering::FieldValues;
 use super::part::{Part, PartBytes, Shape};
+use super::rows::{Levels, RowLevels, RowSeqs, RowTimes};
 use super::sentences::Outline;
 use crate::batch::{RowColumn, Rows};
-use crate::codec::packed;
 use crate::codec::region::read_region;
 use crate::codec::slice::Slice;
 use crate::cold;
@@ -52,25 +52,6 @@ pub(crate) struct Block {
     source: Source,
     header: Arc<Header>,
     findings: Arc<Mutex<Findings>>,
-}
-
-/// The levels of a block's rows.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Levels {
-    /// All rows have this one.
-    Constant(Level),
-    /// One a row.
-    PerRow(Vec<Level>),
-}
-
-impl Levels {
-    /// The level of a row; panics past the last row if there are several levels.
-    pub(crate) fn level(&self, row: usize) -> Level {
-        match self {
-            Self::Constant(level) => *level,
-            Self::PerRow(levels) => levels[row],
-        }
-    }
 }
 
 impl Block {
@@ -196,36 +177,16 @@ impl Block {
         self.header.filter.len > 0
     }
 
-    /// The timestamp of each row, in nanoseconds.
-    pub(crate) fn timestamps(&self) -> Result<Vec<i64>> {
+    /// The timestamp of each row.
+    pub(crate) fn timestamps(&self) -> Result<RowTimes> {
         let part = self.part(self.header.timestamps, "block timestamps")?;
-        let mut slice = part.slice();
-        let timestamps = integer::decode_numbers(&mut slice, self.rows())?;
-        slice.finish()?;
-        let (min, max) = (timestamps.iter().min(), timestamps.iter().max());
-        let meta = self.meta();
-        if (min, max) != (Some(&meta.min_ts), Some(&meta.max_ts)) {
-            let expected = format!("{} to {}", meta.min_ts, meta.max_ts);
-            return Err(slice.corrupt(expected, format!("{min:?} to {max:?}")).into());
-        }
-        Ok(timestamps)
+        Ok(RowTimes::read(part, self.meta())?)
     }
 
-    /// The sequence number of each row; they rise strictly.
-    pub(crate) fn seqs(&self) -> Result<Vec<u64>> {
+    /// The sequence number of each row.
+    pub(crate) fn seqs(&self) -> Result<RowSeqs> {
         let part = self.part(self.header.seqs, "block sequence numbers")?;
-        let mut slice = part.slice();
-        let offsets = integer::decode_numbers(&mut slice, self.rows())?;
-        slice.finish()?;
-        let meta = self.meta();
-        let first = offsets.first().copied().unwrap_or_default();
-        let seq = |offset: &i64| meta.min_seq.wrapping_add(offset.wrapping_sub(first) as u64);
-        let seqs: Vec<u64> = offsets.iter().map(seq).collect();
-        if !seqs.is_sorted_by(|a, b| a < b) || seqs.last() != Some(&meta.max_seq) {
-            let expected = format!("{} rising to {}", meta.min_seq, meta.max_seq);
-            return Err(slice.corrupt(expected, format!("{:?} at the end", seqs.last())).into());
-        }
-        Ok(seqs)
+        Ok(RowSeqs::read(part, self.meta())?)
     }
 
     /// The level of each row.
@@ -237,18 +198,7 @@ impl Block {
             return Ok(Levels::Constant(level));
         }
         let part = self.part(self.header.levels, "block levels")?;
-        let mut slice = part.slice();
-        let codes = packed::decode(&mut slice, self.rows())?;
-        slice.finish()?;
-        let level = |code: &u64| {
-            let code = u8::try_from(*code).ok().filter(|code| *code < 8)?;
-            Level::from_code(code).filter(|_| bits & 1 << code != 0)
-        };
-        let levels: Option<Vec<Level>> = codes.iter().map(level).collect();
-        match levels {
-            Some(levels) => Ok(Levels::PerRow(levels)),
-            None => Err(slice.corrupt(format!("levels of {bits:#b}"), "others").into()),
-        }
+        Ok(Levels::PerRow(RowLevels::read(part, self.meta())?))
     }
 
     /// Reads and verifies a column of [`Block::columns`]; panics past the last.
@@ -308,13 +258,13 @@ impl Block {
 /// first.
 pub(crate) fn decode(block: &Block) -> Result<Rows> {
     let meta = block.meta();
-    let levels = block.levels()?;
+    let seqs = block.seqs()?;
     let mut rows = Rows {
         base_seq: meta.min_seq,
         // They rise to a number that the header keeps within 2^32 of the first.
-        seq_offsets: block.seqs()?.iter().map(|seq| (seq - meta.min_seq) as u32).collect(),
-        timestamps: block.timestamps()?,
-        levels: (0..block.rows()).map(|row| levels.level(row) as u8).collect(),
+        seq_offsets: seqs.all()?.iter().map(|seq| (seq - meta.min_seq) as u32).collect(),
+        timestamps: block.timestamps()?.all()?.to_vec(),
+        levels: block.levels()?.codes(block.rows())?,
         columns: Vec::with_capacity(block.columns().len()),
     };
     let mut budget = Budget { left: meta.raw_bytes, exceeded: false };

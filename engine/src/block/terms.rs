@@ -26,9 +26,9 @@ const RECENT_NUMBERS: usize = 1 << 10;
 /// Those of [`super::decode`].
 pub(crate) fn add_terms(block: &Block, terms: &mut BlockTerms<'_>) -> Result<()> {
     // They have no terms, but no block is copied that can't be read.
-    block.levels()?;
-    block.seqs()?;
-    block.timestamps()?;
+    block.levels()?.codes(block.rows())?;
+    block.seqs()?.all()?;
+    block.timestamps()?.all()?;
     let mut raw_bytes = rows_raw_bytes(block.rows());
     for (index, entry) in block.columns().iter().enumerate() {
         let column = block.column(index)?;
@@ -195,7 +195,7 @@ impl<'a, 'b> Walk<'a, 'b> {
                 }
             }
             ColumnData::Numbers(numbers) => self.numbers(numbers),
-            ColumnData::Ids(ids) => self.ids(ids),
+            ColumnData::Ids(ids) => self.ids(ids)?,
             ColumnData::Text(text) => self.texts(text)?,
             // A whole value is no sentence.
             ColumnData::Templates(_) if self.is_exact || self.is_hidden => self.rebuilt(column)?,
@@ -226,6 +226,7 @@ impl<'a, 'b> Walk<'a, 'b> {
     }
 
     fn numbers(&mut self, numbers: &Numbers) {
+        let mantissas = numbers.mantissas();
         let mut recent = vec![(0i64, 0u32); RECENT_NUMBERS];
         let mut exceptions = numbers.exceptions.iter().peekable();
         let mut text = Vec::new();
@@ -235,7 +236,7 @@ impl<'a, 'b> Walk<'a, 'b> {
                     self.single(Value { kind: other.kind, text: &other.text }, frame);
                     continue;
                 }
-                let mantissa = numbers.mantissas[index];
+                let mantissa = mantissas[index];
                 let (before, len) = &mut recent[slot_of(mantissa)];
                 if *len == 0 || *before != mantissa {
                     numbers.render(mantissa, &mut text);
@@ -249,7 +250,7 @@ impl<'a, 'b> Walk<'a, 'b> {
         }
     }
 
-    fn ids(&mut self, ids: &Ids) {
+    fn ids(&mut self, ids: &Ids) -> Result<()> {
         let mut text = Vec::with_capacity(ids.width * 2);
         let mut id = |walk: &mut Self, at, frames, count| {
             walk.text_bytes += (ids.width * 2) as u64 * u64::from(count);
@@ -262,12 +263,13 @@ impl<'a, 'b> Walk<'a, 'b> {
             for (frame, values) in self.frames.iter() {
                 values.for_each(|index| id(self, index, 1 << frame, 1));
             }
-            return;
+            return Ok(());
         };
-        let found = self.frames.of_codes(codes, ids.listed());
+        let found = self.frames.of_codes(codes.get()?, ids.listed());
         for (at, (frames, count)) in found.into_iter().enumerate() {
             id(self, at, frames, count);
         }
+        Ok(())
     }
 
     fn texts(&mut self, text: &Text) -> Result<()> {

@@ -128,12 +128,25 @@ fn round_trip(rows: &Rows) -> Block {
 fn assert_fetches(block: &Block, rows: &Rows) {
     let rest = block.rest().expect("just encoded");
     let mut scratch = Vec::new();
+    let (times, seqs) = (block.timestamps().expect("sound"), block.seqs().expect("sound"));
+    let levels = block.levels().expect("sound");
+    for row in (0..rows.len()).rev() {
+        assert_eq!(times.at(row).expect("sound"), rows.timestamps[row]);
+        assert_eq!(seqs.at(row).expect("sound"), rows.seq(row).0);
+        assert_eq!(levels.at(row).expect("sound") as u8, rows.levels[row]);
+    }
     for wanted in &rows.columns {
         let column = block.column_index(&wanted.name).map(|at| block.column(at).expect("sound"));
         for row in (0..rows.len()).step_by(3).chain((0..rows.len()).rev().step_by(7)) {
             let value = wanted.get(row as u32);
             if let Some(column) = &column {
                 assert_eq!(column.get(row, &mut scratch).expect("sound"), value);
+                if row.is_multiple_of(13) {
+                    // Of which nothing is unpacked yet.
+                    let at = block.column_index(&wanted.name).expect("it has one");
+                    let column = block.column(at).expect("sound");
+                    assert_eq!(column.get(row, &mut scratch).expect("sound"), value);
+                }
                 continue;
             }
             let mut found = None;
@@ -412,6 +425,7 @@ fn encodings_are_chosen_by_what_the_values_are() {
     let times = (0..count).map(|row| (0, row as i64, 3)).collect();
     let rows = rows_of(0, times, columns);
     let block = round_trip(&rows);
+    assert_fetches(&block, &rows);
     let tag = |name| block.columns()[block.column_index(name).expect("a column")].encoding;
     let names = ["constant", "dictionary", "integers", "decimals", "ids", "text", "templates"];
     assert_eq!(names.map(tag), [1, 2, 3, 4, 5, 6, 7]);

@@ -8,6 +8,7 @@ pub(crate) mod dump;
 pub(crate) mod packed;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) mod pieces;
+pub(crate) mod places;
 pub(crate) mod region;
 pub(crate) mod slice;
 pub(crate) mod varint;

@@ -12,8 +12,8 @@ use super::slice::Slice;
 use super::varint;
 use crate::error::Corruption;
 
-const PLAIN: u8 = 1;
-const DELTAS: u8 = 2;
+pub(super) const PLAIN: u8 = 1;
+pub(super) const DELTAS: u8 = 2;
 
 /// Maps small integers of either sign to small unsigned ones.
 pub(crate) fn zigzag(value: i64) -> u64 {
@@ -123,33 +123,49 @@ impl<'a> Iterator for DeltaWindows<'a> {
 /// 2^64: what the values may be is the caller's to check.
 pub(crate) fn decode(slice: &mut Slice<'_>, count: usize) -> Result<Vec<u64>, Corruption> {
     let mut values = Vec::with_capacity(count);
+    decode_each(slice, count, |some| values.extend_from_slice(some))?;
+    Ok(values)
+}
+
+/// As [`decode`]: calls `each` with some values after the others, until all were given.
+pub(crate) fn decode_each(
+    slice: &mut Slice<'_>,
+    count: usize,
+    mut each: impl FnMut(&[u64]),
+) -> Result<(), Corruption> {
     let mut unpacker = Unpacker::new();
     let mut block = [0; LANES];
+    let mut left = count;
     match slice.u8()? {
         PLAIN => {
-            while values.len() < count {
+            while left > 0 {
                 let least = slice.varint()?;
-                let len = (count - values.len()).min(LANES);
-                miniblock(slice, len, &mut unpacker, &mut block)?;
-                values.extend(block[..len].iter().map(|value| value.wrapping_add(least)));
+                miniblock(slice, left.min(LANES), &mut unpacker, &mut block)?;
+                let some = &mut block[..left.min(LANES)];
+                some.iter_mut().for_each(|value| *value = value.wrapping_add(least));
+                each(some);
+                left -= some.len();
             }
         }
         DELTAS if count > 0 => {
             let mut last = slice.varint()?;
-            values.push(last);
-            while values.len() < count {
+            each(&[last]);
+            left -= 1;
+            while left > 0 {
                 let least = unzigzag(slice.varint()?) as u64;
-                let len = (count - values.len()).min(LANES);
-                miniblock(slice, len, &mut unpacker, &mut block)?;
-                values.extend(block[..len].iter().map(|value| {
+                miniblock(slice, left.min(LANES), &mut unpacker, &mut block)?;
+                let some = &mut block[..left.min(LANES)];
+                for value in &mut *some {
                     last = last.wrapping_add(least).wrapping_add(*value);
-                    last
-                }));
+                    *value = last;
+                }
+                each(some);
+                left -= some.len();
             }
         }
         form => return Err(slice.corrupt("integers of form 1 or 2", form.to_string())),
     }
-    Ok(values)
+    Ok(())
 }
 
 fn miniblock(

@@ -35,7 +35,10 @@ fn seal(memtable: &mut Memtable, jobs: Vec<SealJob>) {
 
 /// Every sequence number of a partition in the order in which a scan meets it.
 fn seqs(partition: &MemPartition) -> Vec<u64> {
-    let blocks = partition.blocks.iter().flat_map(|b| b.block.seqs().expect("just encoded"));
+    let blocks = partition.blocks.iter().flat_map(|b| {
+        let seqs = b.block.seqs().expect("just encoded");
+        seqs.all().expect("just encoded").to_vec()
+    });
     let pending = partition.pending.iter().flat_map(|pending| &pending.slices);
     let slices = pending.chain(&partition.tail);
     let open =

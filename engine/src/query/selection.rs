@@ -175,6 +175,18 @@ impl Selection {
         })
     }
 
+    /// The rows that are in, falling.
+    pub(crate) fn iter_back(&self) -> impl Iterator<Item = usize> + '_ {
+        self.words.iter().enumerate().rev().flat_map(|(index, word)| {
+            let mut left = *word;
+            std::iter::from_fn(move || {
+                let bit = 63usize.checked_sub(left.leading_zeros() as usize)?;
+                left &= !(1 << bit);
+                Some(index * 64 + bit)
+            })
+        })
+    }
+
     fn zip(&mut self, other: &Self, combine: impl Fn(u64, u64) -> u64) {
         assert_eq!(self.rows, other.rows, "selections of one table");
         for (word, other) in self.words.iter_mut().zip(&other.words) {
@@ -188,6 +200,17 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use std::collections::BTreeSet;
+
+    proptest! {
+        #[test]
+        fn rows_come_in_both_directions(rows in 1usize..300, picks in prop::collection::btree_set(0usize..300, 0..40)) {
+            let mut selection = Selection::none(rows);
+            picks.iter().filter(|row| **row < rows).for_each(|row| selection.insert(*row));
+            let rising: Vec<_> = picks.into_iter().filter(|row| *row < rows).collect();
+            prop_assert!(selection.iter().eq(rising.iter().copied()));
+            prop_assert!(selection.iter_back().eq(rising.iter().rev().copied()));
+        }
+    }
 
     #[test]
     fn rows_of_other_frames_are_left_out() {

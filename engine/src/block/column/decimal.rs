@@ -6,15 +6,17 @@
 //! exceptions varint  [packed value indices  list of values]
 //! ```
 
+use super::integer::Integers;
 use super::values::{self, Values, ValuesWriter};
 use crate::batch::RowColumn;
 use crate::block::format::NumberRange;
-use crate::block::part::Shape;
+use crate::block::part::{Part, Shape};
 use crate::codec::packed;
 use crate::codec::slice::Slice;
 use crate::codec::varint;
 use crate::error::Corruption;
 use crate::event::{Kind, Value};
+use std::sync::Arc;
 
 /// Decimal digits behind the point at most.
 pub(crate) const SCALE_MAX: u8 = 9;
@@ -124,10 +126,9 @@ fn push_digits(mut number: u64, at_least: usize, out: &mut Vec<u8>) {
 }
 
 /// A column of numbers: value `i` is `mantissas[i] / 10^scale`, unless it is an exception.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) struct Numbers {
-    /// One a value; arbitrary for exceptions.
-    pub(crate) mantissas: Vec<i64>,
+    pub(super) mantissas: Integers,
     /// Decimal digits behind the point.
     pub(crate) scale: u8,
     pub(super) style: Style,
@@ -149,6 +150,11 @@ pub(crate) struct Exception {
 }
 
 impl Numbers {
+    /// A number for each value; arbitrary for exceptions.
+    pub(crate) fn mantissas(&self) -> &[i64] {
+        self.mantissas.all()
+    }
+
     /// The value of this index, if it is an exception.
     pub(crate) fn exception(&self, index: usize) -> Option<Value<'_>> {
         let at = self.exceptions.binary_search_by_key(&index, |e| e.index as usize).ok()?;
@@ -161,7 +167,7 @@ impl Numbers {
         if let Some(value) = self.exception(index) {
             return value;
         }
-        self.render(self.mantissas[index], scratch);
+        self.render(self.mantissas.get(index), scratch);
         Value { kind: self.kind, text: scratch }
     }
 
@@ -300,7 +306,11 @@ pub(super) fn range_of_values<'a>(
     range_of(values.map(|value| Decimal::parse(value.text)))
 }
 
-pub(super) fn decode(slice: &mut Slice<'_>, shape: Shape) -> Result<Numbers, Corruption> {
+pub(super) fn decode(
+    part: &Arc<Part>,
+    slice: &mut Slice<'_>,
+    shape: Shape,
+) -> Result<Numbers, Corruption> {
     let kind = super::read_kind(slice)?;
     let (scale, style) = (slice.u8()?, slice.u8()?);
     let style = match style {
@@ -312,7 +322,7 @@ pub(super) fn decode(slice: &mut Slice<'_>, shape: Shape) -> Result<Numbers, Cor
     if scale > SCALE_MAX {
         return Err(slice.corrupt("a scale of at most 9", scale.to_string()));
     }
-    let mantissas = super::integer::decode_numbers(slice, shape.values)?;
+    let mantissas = Integers::read(part, slice, shape.values)?;
     let exceptions = decode_exceptions(slice, shape)?;
     Ok(Numbers { mantissas, scale, style, kind, exceptions })
 }

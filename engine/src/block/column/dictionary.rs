@@ -9,10 +9,11 @@ use super::values::{self, Values, ValuesWriter};
 use crate::batch::RowColumn;
 use crate::block::part::{Part, Shape};
 use crate::codec::packed;
+use crate::codec::places::Places;
 use crate::codec::slice::Slice;
 use crate::codec::varint;
 use crate::error::Corruption;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// A column that is nearly unique in its first values is not worth counting on.
@@ -86,57 +87,82 @@ pub(super) fn encode(
     packed::encode(&distinct.codes, out);
 }
 
-/// The codes of a column, read when they are asked for: many predicates pass no distinct value.
+/// The codes of a column, unpacked when they are asked for: all, or one where it stands. Many
+/// predicates pass no distinct value.
 #[derive(Debug)]
 pub(crate) struct Codes {
-    part: Part,
-    start: usize,
-    values: usize,
+    part: Arc<Part>,
+    places: Places,
     distinct: usize,
-    decoded: OnceLock<Vec<u16>>,
+    all: OnceLock<Vec<u16>>,
 }
 
 impl Codes {
+    /// Goes past the codes below `distinct` of so many values, in a slice of the whole part.
+    pub(super) fn read(
+        part: &Arc<Part>,
+        slice: &mut Slice<'_>,
+        values: usize,
+        distinct: usize,
+    ) -> Result<Self, Corruption> {
+        let places = Places::read(slice, values)?;
+        Ok(Self { part: Arc::clone(part), places, distinct, all: OnceLock::new() })
+    }
+
     /// One a value.
     ///
     /// # Errors
     /// Bytes that no writer wrote.
     pub(crate) fn get(&self) -> Result<&[u16], Corruption> {
-        if let Some(codes) = self.decoded.get() {
+        if let Some(codes) = self.all.get() {
             return Ok(codes);
         }
-        let mut slice = self.part.slice_of(self.start..self.part.bytes.len());
-        let codes = decode_codes(&mut slice, self.values, self.distinct)?;
-        slice.finish()?;
-        Ok(self.decoded.get_or_init(|| codes))
+        let mut codes = Vec::with_capacity(self.places.len());
+        let mut greatest = 0;
+        self.places.for_each(&self.part.bytes, |some| {
+            greatest = some.iter().copied().fold(greatest, u64::max);
+            codes.extend(some.iter().map(|code| *code as u16));
+        });
+        self.check(greatest)?;
+        Ok(self.all.get_or_init(|| codes))
+    }
+
+    /// The code of a value; panics past the last.
+    ///
+    /// # Errors
+    /// Bytes that no writer wrote.
+    pub(crate) fn at(&self, index: usize) -> Result<usize, Corruption> {
+        match self.all.get() {
+            Some(codes) => Ok(usize::from(codes[index])),
+            None => self.check(self.places.get(&self.part.bytes, index)),
+        }
+    }
+
+    fn check(&self, code: u64) -> Result<usize, Corruption> {
+        match usize::try_from(code) {
+            Ok(code) if code < self.distinct => Ok(code),
+            _ => {
+                let expected = format!("codes below {}", self.distinct);
+                Err(self.part.slice().corrupt(expected, code.to_string()))
+            }
+        }
+    }
+
+    /// The bytes that they take in memory now, with the part.
+    pub(super) fn heap_bytes(&self) -> usize {
+        let all = self.all.get().map_or(0, |all| size_of_val(&**all));
+        self.part.bytes.len() + self.places.heap_bytes() + all
     }
 }
 
-/// Reads a column whose values begin at `start` of its part.
+/// Reads the rest of a slice of the whole part.
 pub(super) fn decode(
-    part: Part,
-    start: usize,
+    part: &Arc<Part>,
+    slice: &mut Slice<'_>,
     shape: Shape,
 ) -> Result<(Values, Codes), Corruption> {
-    let mut slice = part.slice_of(start..part.bytes.len());
     let distinct = slice.varint_max(shape.values)?;
-    let values = values::read(&mut slice, distinct, shape.raw_max)?;
-    let start = start + slice.position();
-    let codes = Codes { part, start, values: shape.values, distinct, decoded: OnceLock::new() };
+    let values = values::read(slice, distinct, shape.raw_max)?;
+    let codes = Codes::read(part, slice, shape.values, distinct)?;
     Ok((values, codes))
-}
-
-/// Reads a code below `distinct` for each value.
-pub(super) fn decode_codes(
-    slice: &mut Slice<'_>,
-    values: usize,
-    distinct: usize,
-) -> Result<Vec<u16>, Corruption> {
-    let codes = packed::decode(slice, values)?;
-    match codes.iter().max() {
-        Some(greatest) if *greatest < distinct as u64 => {
-            Ok(codes.into_iter().map(|code| code as u16).collect())
-        }
-        greatest => Err(slice.corrupt(format!("codes below {distinct}"), format!("{greatest:?}"))),
-    }
 }

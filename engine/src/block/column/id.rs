@@ -5,38 +5,61 @@
 //! width u8 = 8 or 16  count varint  count * width bytes  [packed codes, unless count = values]
 //! ```
 
-use super::dictionary::{Distinct, decode_codes};
+use super::dictionary::{Codes, Distinct};
 use crate::batch::RowColumn;
-use crate::block::part::Shape;
+use crate::block::part::{Part, Shape};
 use crate::codec::packed;
 use crate::codec::slice::Slice;
 use crate::codec::varint;
-use crate::error::Corruption;
+use crate::error::{Corruption, Result};
 use crate::event::Kind;
+use std::ops::Range;
+use std::sync::Arc;
 
 const DIGITS: &[u8; 16] = b"0123456789abcdef";
 /// Digits that are read at once: those of the shortest id.
 const PIECE: usize = 16;
 
 /// A column of ids, all of kind string.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) struct Ids {
+    part: Arc<Part>,
     /// Bytes of an id: 8 or 16.
     pub(crate) width: usize,
-    /// The ids, one behind the other: one a value, or one a code.
-    pub(crate) bytes: Vec<u8>,
+    /// Where the ids lie in the part, one behind the other: one a value, or one a code.
+    range: Range<usize>,
     /// A code for each value, if ids repeat.
-    pub(crate) codes: Option<Vec<u16>>,
+    pub(crate) codes: Option<Codes>,
 }
 
 impl Ids {
     /// The bytes that an id can have.
     pub(crate) const WIDTHS: [usize; 2] = [8, 16];
 
-    /// The id of a value; panics past the end.
-    pub(crate) fn id(&self, index: usize) -> &[u8] {
-        let at = self.codes.as_ref().map_or(index, |codes| usize::from(codes[index]));
-        &self.bytes[at * self.width..][..self.width]
+    /// The ids, each once if there are codes.
+    fn bytes(&self) -> &[u8] {
+        &self.part.bytes[self.range.clone()]
+    }
+
+    /// Calls `each` with the index of every value that is this id, of as many bytes, in order.
+    pub(crate) fn for_each_of(&self, id: &[u8], mut each: impl FnMut(usize)) -> Result<()> {
+        let wanted = |bytes: &[u8]| match self.width {
+            8 => positions(bytes.as_chunks::<8>().0, id),
+            _ => positions(bytes.as_chunks::<16>().0, id),
+        };
+        let listed = wanted(self.bytes());
+        match &self.codes {
+            None => listed.into_iter().for_each(each),
+            Some(codes) if !listed.is_empty() => {
+                for (index, code) in codes.get()?.iter().enumerate() {
+                    if listed.contains(&usize::from(*code)) {
+                        each(index);
+                    }
+                }
+            }
+            Some(_) => {}
+        }
+        Ok(())
     }
 
     /// The bytes of the id that a text stands for; `None` if no id column of this width has it.
@@ -45,19 +68,33 @@ impl Ids {
         (text.len() == width * 2 && push_ids(text, &mut bytes)).then_some(bytes)
     }
 
-    pub(super) fn render(&self, index: usize, out: &mut Vec<u8>) {
-        render(self.id(index), out);
+    /// Writes the text of a value; panics past the last.
+    pub(super) fn render(&self, index: usize, out: &mut Vec<u8>) -> Result<()> {
+        let at = self.codes.as_ref().map_or(Ok(index), |codes| codes.at(index))?;
+        self.render_listed(at, out);
+        Ok(())
     }
 
     /// How many ids there are: each once, if there are codes.
     pub(in crate::block) fn listed(&self) -> usize {
-        self.bytes.len() / self.width
+        self.range.len() / self.width
+    }
+
+    /// The bytes that they take in memory now, with the part.
+    pub(super) fn heap_bytes(&self) -> usize {
+        self.codes.as_ref().map_or(self.part.bytes.len(), Codes::heap_bytes)
     }
 
     /// Writes the text of an id of those that are listed; panics past the last.
     pub(in crate::block) fn render_listed(&self, at: usize, out: &mut Vec<u8>) {
-        render(&self.bytes[at * self.width..][..self.width], out);
+        render(&self.bytes()[at * self.width..][..self.width], out);
     }
+}
+
+/// Where an id of `N` bytes stands among others.
+fn positions<const N: usize>(ids: &[[u8; N]], id: &[u8]) -> Vec<usize> {
+    let Ok(id) = <&[u8; N]>::try_from(id) else { return Vec::new() };
+    ids.iter().enumerate().filter(|(_, other)| *other == id).map(|(at, _)| at).collect()
 }
 
 fn render(id: &[u8], out: &mut Vec<u8>) {
@@ -153,16 +190,21 @@ impl Plan {
     }
 }
 
-pub(super) fn decode(slice: &mut Slice<'_>, shape: Shape) -> Result<Ids, Corruption> {
+pub(super) fn decode(
+    part: &Arc<Part>,
+    slice: &mut Slice<'_>,
+    shape: Shape,
+) -> Result<Ids, Corruption> {
     let width = usize::from(slice.u8()?);
     if !Ids::WIDTHS.contains(&width) {
         return Err(slice.corrupt("ids of 8 or 16 bytes", width.to_string()));
     }
     let count = slice.varint_max(shape.values)?;
-    let bytes = slice.take(count * width)?.to_vec();
+    let start = slice.position();
+    let range = start..start + slice.take(count * width)?.len();
     let repeats = count < shape.values;
-    let codes = repeats.then(|| decode_codes(slice, shape.values, count)).transpose()?;
-    Ok(Ids { width, bytes, codes })
+    let codes = repeats.then(|| Codes::read(part, slice, shape.values, count)).transpose()?;
+    Ok(Ids { part: Arc::clone(part), width, range, codes })
 }
 
 #[cfg(test)]

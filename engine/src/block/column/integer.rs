@@ -10,11 +10,14 @@
 
 use super::Numbers;
 use super::decimal::Style;
+use crate::block::part::Part;
 use crate::codec::packed::{self, unzigzag, zigzag};
+use crate::codec::places::Places;
 use crate::codec::slice::Slice;
 use crate::codec::varint;
 use crate::error::Corruption;
 use crate::event::Kind;
+use std::sync::{Arc, OnceLock};
 
 /// Numbers prepared for packing.
 #[derive(Debug)]
@@ -64,13 +67,62 @@ fn common_divisor(values: &[u64]) -> u64 {
     divisor.max(1)
 }
 
-/// Reads `count` numbers; the caller has checked the count.
-pub(crate) fn decode_numbers(slice: &mut Slice<'_>, count: usize) -> Result<Vec<i64>, Corruption> {
-    let base = unzigzag(slice.varint()?) as u64;
-    let unit = slice.varint()?;
-    let quotients = packed::decode(slice, count)?;
-    let number = |quotient: u64| base.wrapping_add(quotient.wrapping_mul(unit)) as i64;
-    Ok(quotients.into_iter().map(number).collect())
+/// Numbers that are unpacked when they are asked for: all, or one where it stands.
+#[derive(Debug)]
+pub(crate) struct Integers {
+    part: Arc<Part>,
+    base: u64,
+    unit: u64,
+    places: Places,
+    all: OnceLock<Vec<i64>>,
+}
+
+impl Integers {
+    /// Goes past `count` numbers in a slice of the whole part; the caller has checked the count.
+    pub(in crate::block) fn read(
+        part: &Arc<Part>,
+        slice: &mut Slice<'_>,
+        count: usize,
+    ) -> Result<Self, Corruption> {
+        let base = unzigzag(slice.varint()?) as u64;
+        let unit = slice.varint()?;
+        let places = Places::read(slice, count)?;
+        Ok(Self { part: Arc::clone(part), base, unit, places, all: OnceLock::new() })
+    }
+
+    /// All numbers.
+    pub(crate) fn all(&self) -> &[i64] {
+        self.all.get_or_init(|| {
+            let mut all = Vec::with_capacity(self.places.len());
+            self.places.for_each(&self.part.bytes, |quotients| {
+                all.extend(quotients.iter().map(|quotient| self.number(*quotient)));
+            });
+            all
+        })
+    }
+
+    /// The number of an index; panics past the last.
+    pub(crate) fn get(&self, index: usize) -> i64 {
+        match self.all.get() {
+            Some(all) => all[index],
+            None => self.number(self.places.get(&self.part.bytes, index)),
+        }
+    }
+
+    fn number(&self, quotient: u64) -> i64 {
+        self.base.wrapping_add(quotient.wrapping_mul(self.unit)) as i64
+    }
+
+    /// The part that they are in.
+    pub(in crate::block) fn part(&self) -> &Part {
+        &self.part
+    }
+
+    /// The bytes that they take in memory now, with the part.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        let all = self.all.get().map_or(0, |all| size_of_val(&**all));
+        self.part.bytes.len() + self.places.heap_bytes() + all
+    }
 }
 
 pub(super) fn encode(kind: Kind, numbers: &Scaled, out: &mut Vec<u8>) {
@@ -78,8 +130,12 @@ pub(super) fn encode(kind: Kind, numbers: &Scaled, out: &mut Vec<u8>) {
     numbers.encode(out);
 }
 
-pub(super) fn decode(slice: &mut Slice<'_>, count: usize) -> Result<Numbers, Corruption> {
+pub(super) fn decode(
+    part: &Arc<Part>,
+    slice: &mut Slice<'_>,
+    count: usize,
+) -> Result<Numbers, Corruption> {
     let kind = super::read_kind(slice)?;
-    let mantissas = decode_numbers(slice, count)?;
+    let mantissas = Integers::read(part, slice, count)?;
     Ok(Numbers { mantissas, scale: 0, style: Style::Fixed, kind, exceptions: Vec::new() })
 }

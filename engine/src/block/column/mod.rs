@@ -33,9 +33,13 @@ use super::part::{Part, Shape};
 use crate::codec::slice::Slice;
 use crate::error::{Corruption, Error, Result};
 use crate::event::{Kind, Value};
+use std::sync::Arc;
 
 /// A dictionary is inflated whole to read one value: more than this goes to text frames.
 const DICTIONARY_BYTES_MAX: usize = 256 << 10;
+
+/// Who asks for more than one in so many values has all unpacked: one where it stands takes about as long.
+const UNPACKED_SHARE: usize = 128;
 
 /// The tags of encodings. 0 is never written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -154,12 +158,10 @@ impl Column {
         assert!(index < self.values);
         Ok(match &self.data {
             ColumnData::Constant(values) => values.value(0),
-            ColumnData::Dictionary { values, codes } => {
-                values.value(usize::from(codes.get()?[index]))
-            }
+            ColumnData::Dictionary { values, codes } => values.value(codes.at(index)?),
             ColumnData::Numbers(numbers) => numbers.value(index, scratch),
             ColumnData::Ids(ids) => {
-                ids.render(index, scratch);
+                ids.render(index, scratch)?;
                 Value { kind: Kind::String, text: scratch }
             }
             ColumnData::Text(text) => text.value(index, scratch)?,
@@ -178,9 +180,27 @@ impl Column {
             }
             return Ok(());
         }
+        self.unpack()?;
         let mut scratch = Vec::new();
         for (index, row) in rows.enumerate() {
             each(row, self.value(index, &mut scratch)?);
+        }
+        Ok(())
+    }
+
+    /// To be called before so many values are asked for one by one: of many, all are unpacked at once, which
+    /// takes less.
+    pub(crate) fn expect_reads(&self, values: usize) -> Result<()> {
+        if values > self.values / UNPACKED_SHARE { self.unpack() } else { Ok(()) }
+    }
+
+    fn unpack(&self) -> Result<()> {
+        match &self.data {
+            ColumnData::Dictionary { codes, .. } => drop(codes.get()?),
+            ColumnData::Numbers(numbers) => drop(numbers.mantissas()),
+            ColumnData::Ids(Ids { codes: Some(codes), .. }) => drop(codes.get()?),
+            ColumnData::Templates(templates) => templates.unpack()?,
+            ColumnData::Constant(_) | ColumnData::Ids(_) | ColumnData::Text(_) => {}
         }
         Ok(())
     }
@@ -193,23 +213,24 @@ impl Column {
                 part.file.display()
             )));
         };
+        let part = Arc::new(part);
         let mut slice = part.slice();
         let presence = presence::decode(&mut slice, shape)?;
         let data = match encoding {
             Encoding::Constant => ColumnData::Constant(constant::decode(&mut slice, shape)?),
             Encoding::Dictionary => {
-                let start = slice.position();
-                let (listed, codes) = dictionary::decode(part, start, shape)?;
-                let data = ColumnData::Dictionary { values: listed, codes };
-                return Ok(Self { values: shape.values, presence, data });
+                let (values, codes) = dictionary::decode(&part, &mut slice, shape)?;
+                ColumnData::Dictionary { values, codes }
             }
-            Encoding::Integers => ColumnData::Numbers(integer::decode(&mut slice, shape.values)?),
-            Encoding::Decimals => ColumnData::Numbers(decimal::decode(&mut slice, shape)?),
-            Encoding::Ids => ColumnData::Ids(id::decode(&mut slice, shape)?),
+            Encoding::Integers => {
+                ColumnData::Numbers(integer::decode(&part, &mut slice, shape.values)?)
+            }
+            Encoding::Decimals => ColumnData::Numbers(decimal::decode(&part, &mut slice, shape)?),
+            Encoding::Ids => ColumnData::Ids(id::decode(&part, &mut slice, shape)?),
             Encoding::Text => {
                 let start = slice.position();
-                let text = Text::decode(part, start, shape)?;
-                return Ok(Self { values: shape.values, presence, data: ColumnData::Text(text) });
+                let data = ColumnData::Text(Text::decode(part, start, shape)?);
+                return Ok(Self { values: shape.values, presence, data });
             }
             Encoding::Templates => {
                 let start = slice.position();

@@ -14,6 +14,7 @@ use crate::block::part::{Part, Shape};
 use crate::codec::varint;
 use crate::error::{Corruption, Result};
 use crate::event::{Kind, Value};
+use std::sync::Arc;
 
 /// What [`crate::batch::Rows::raw_bytes`] counts for a column besides its name and values.
 const RAW_BYTES_A_NAME: usize = 64;
@@ -91,7 +92,7 @@ impl Rest {
         }
         let presence = presence::decode(&mut slice, shape)?;
         let start = slice.position();
-        let records = Text::decode(part, start, shape)?;
+        let records = Text::decode(Arc::new(part), start, shape)?;
         Ok(Self { names, presence, records })
     }
 }

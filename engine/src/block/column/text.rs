@@ -20,7 +20,7 @@ use std::sync::Arc;
 /// A column of text frames, compressed.
 #[derive(Debug)]
 pub(crate) struct Text {
-    part: Part,
+    part: Arc<Part>,
     frames: Vec<FrameEntry>,
     /// Rows are fetched where the scan just was, and neighbours one after the other.
     last: Mutex<Option<Arc<Frame>>>,
@@ -108,7 +108,7 @@ impl Text {
     }
 
     /// Reads the directory, which begins at `start` of the part and goes on to its end.
-    pub(super) fn decode(part: Part, start: usize, shape: Shape) -> Result<Self> {
+    pub(super) fn decode(part: Arc<Part>, start: usize, shape: Shape) -> Result<Self> {
         let mut slice = part.slice_of(start..part.bytes.len());
         let mut frames = decode_directory(&mut slice, shape)?;
         let mut at = start + slice.position();

@@ -1,6 +1,6 @@
 //! The scan of one source for a page, and of many at once.
 
-use super::rank::{Rank, arrival_seq, rank};
+use super::rank::{Rank, arrival_seq, rank, ranks};
 use super::{Order, TimeRange};
 use crate::engine::Shared;
 use crate::error::Result;
@@ -11,7 +11,7 @@ use crate::query::filter::Plan;
 use crate::query::request::Scanned;
 use crate::query::selection::Selection;
 use crate::query::steps::Steps;
-use crate::query::table::{Opened, Source, Table};
+use crate::query::table::{EventTable, Opened, Source};
 use crate::scan::{Excuses, Items};
 use crate::timestamp::Timestamp;
 use crate::trace::Pruned;
@@ -19,6 +19,9 @@ use parking_lot::Mutex;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
+
+/// The times of more rows are unpacked at once.
+const SINGLE_ROWS_MAX: usize = 64;
 
 /// An event of the page: its rank, its source, its row there.
 pub(super) type Hit = (Rank, usize, usize);
@@ -212,8 +215,9 @@ impl Pass {
         };
         let memory = self.kept.reserve(&self.pool, source.bytes)?;
         let opened = source.open(shared)?;
-        let found = opened
-            .with_table(shared, |table| self.scan_table(index, table, &known, best, scanned))?;
+        let found = opened.with_table(shared, |table| {
+            self.scan_table(index, source, table, &known, best, scanned)
+        })?;
         if found {
             self.kept.keep(index, opened, &self.pool, memory);
         }
@@ -224,15 +228,44 @@ impl Pass {
     fn scan_table(
         &self,
         index: usize,
-        table: &dyn Table,
+        source: &Source,
+        table: &dyn EventTable,
         known: &BlockIndex,
         best: &mut Best,
         scanned: &mut Scanned,
     ) -> Result<bool> {
-        let timestamps = table.timestamps()?;
-        let seqs = table.seqs()?;
-        let worst = best.worst();
-        let wanted = |row: usize| {
+        let candidates = match best.worst() {
+            // The filter may leave few rows whose times have to be looked at.
+            None if self.wants_all_of(source) => Selection::all(table.rows()),
+            worst => self.wanted(table, worst)?,
+        };
+        scanned.blocks += 1;
+        scanned.rows += candidates.count() as u64;
+        let mut candidates = self.plan.evaluate(table, known, candidates)?;
+        if !self.steps.is_empty() && !candidates.is_empty() {
+            candidates = self.steps.run(table, candidates)?.1;
+        }
+        if candidates.is_empty() {
+            return Ok(false);
+        }
+        self.add(index, table, &candidates, best)?;
+        Ok(true)
+    }
+
+    /// Whether every event of a source is in the range, visible, and not on a page before.
+    fn wants_all_of(&self, source: &Source) -> bool {
+        let (first, last) = source.times;
+        let (_, greatest) = ranks(self.order, source.times, source.seqs);
+        self.range.from.is_none_or(|from| first >= from)
+            && self.range.to.is_none_or(|to| last < to)
+            && source.seqs.1 <= self.as_of.0
+            && self.below.is_none_or(|below| greatest < below)
+    }
+
+    /// The rows that would improve the page if they match.
+    fn wanted(&self, table: &dyn EventTable, worst: Option<Rank>) -> Result<Selection> {
+        let (timestamps, seqs) = (table.timestamps()?, table.seqs()?);
+        Ok(Selection::from_fn(table.rows(), |row| {
             let (timestamp, seq) = (timestamps[row], seqs[row]);
             let rank = rank(self.order, timestamp, seq);
             self.range.from.is_none_or(|from| timestamp >= from.0)
@@ -240,18 +273,49 @@ impl Pass {
                 && seq <= self.as_of.0
                 && self.below.is_none_or(|below| rank < below)
                 && worst.is_none_or(|worst| rank > worst)
+        }))
+    }
+
+    /// Adds rows that match.
+    fn add(
+        &self,
+        index: usize,
+        table: &dyn EventTable,
+        rows: &Selection,
+        best: &mut Best,
+    ) -> Result<()> {
+        let is_by_time = self.order != Order::Arrival;
+        let timestamps = match rows.count() > SINGLE_ROWS_MAX && is_by_time {
+            true => Some(table.timestamps()?),
+            false => None,
         };
-        let candidates = Selection::from_fn(table.rows(), wanted);
-        scanned.blocks += 1;
-        scanned.rows += candidates.count() as u64;
-        let mut candidates = self.plan.evaluate(table, known, candidates)?;
-        if !self.steps.is_empty() && !candidates.is_empty() {
-            candidates = self.steps.run(table, candidates)?.1;
+        let mut add = |row: usize| -> Result<()> {
+            let timestamp = match &timestamps {
+                Some(timestamps) => timestamps[row],
+                None if is_by_time => table.timestamp(row)?,
+                None => 0,
+            };
+            // Most of many rows are ruled out by their time alone.
+            let most = rank(self.order, timestamp, self.most_seq());
+            if is_by_time && best.worst().is_some_and(|worst| most <= worst) {
+                return Ok(());
+            }
+            best.add((rank(self.order, timestamp, table.seq(row)?), index, row));
+            Ok(())
+        };
+        match self.order {
+            // Rows are about in the order of their times: what comes first rules out the others.
+            Order::NewestFirst => rows.iter_back().try_for_each(&mut add),
+            Order::OldestFirst | Order::Arrival => rows.iter().try_for_each(&mut add),
         }
-        for row in candidates.iter() {
-            best.add((rank(self.order, timestamps[row], seqs[row]), index, row));
+    }
+
+    /// The sequence number of which events of one time rank best.
+    fn most_seq(&self) -> u64 {
+        match self.order {
+            Order::NewestFirst => u64::MAX,
+            Order::OldestFirst | Order::Arrival => 0,
         }
-        Ok(!candidates.is_empty())
     }
 }
 

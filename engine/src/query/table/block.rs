@@ -157,16 +157,15 @@ impl Table for BlockTable<'_> {
     }
 
     fn timestamps(&self) -> Result<Cow<'_, [i64]>> {
-        self.opened.timestamps().map(Cow::Borrowed)
+        Ok(Cow::Borrowed(self.opened.timestamps()?.all()?))
     }
 
     fn seqs(&self) -> Result<Cow<'_, [u64]>> {
-        self.opened.seqs().map(Cow::Borrowed)
+        Ok(Cow::Borrowed(self.opened.seqs()?.all()?))
     }
 
     fn levels(&self) -> Result<Cow<'_, [u8]>> {
-        let levels = self.opened.levels()?;
-        Ok((0..self.rows()).map(|row| levels.level(row) as u8).collect())
+        Ok(Cow::Owned(self.opened.levels()?.codes(self.rows())?))
     }
 
     fn with_levels(&self, mask: u8, mut candidates: Selection) -> Result<Selection> {
@@ -175,7 +174,7 @@ impl Table for BlockTable<'_> {
             Levels::Constant(level) if passes(*level) => {}
             Levels::Constant(_) => candidates = Selection::none(self.rows()),
             Levels::PerRow(levels) => {
-                let rows = levels.len();
+                let (levels, rows) = (levels.all()?, self.rows());
                 candidates.intersect(&Selection::from_fn(rows, |row| passes(levels[row])));
             }
         }
@@ -256,6 +255,8 @@ impl Table for BlockTable<'_> {
             return visit(column, selected, each);
         }
         let entries: Vec<_> = self.columns_named(name).map(|(_, entry)| entry).collect();
+        let count = selected.count();
+        columns.iter().try_for_each(|column| column.expect_reads(count))?;
         let mut scratch = Vec::new();
         for row in selected.iter() {
             let holder = columns.iter().position(|column| column.value_index(row).is_some());
@@ -356,7 +357,7 @@ impl Table for BlockTable<'_> {
         {
             let unit = 10f64.powi(i32::from(numbers.scale));
             let mut exceptions = numbers.exceptions.iter().peekable();
-            let values = column.presence().rows().zip(&numbers.mantissas);
+            let values = column.presence().rows().zip(numbers.mantissas());
             for (index, (row, mantissa)) in values.enumerate() {
                 let exception = exceptions.next_if(|exception| exception.index as usize == index);
                 if !selected.contains(row) {
@@ -413,24 +414,28 @@ impl EventTable for BlockTable<'_> {
         })
     }
 
+    fn timestamp(&self, row: usize) -> Result<i64> {
+        Ok(self.opened.timestamps()?.at(row)?)
+    }
+
+    fn seq(&self, row: usize) -> Result<u64> {
+        Ok(self.opened.seqs()?.at(row)?)
+    }
+
     fn fetch(&self, rows: &[usize], incarnation: u16) -> Result<Vec<EventRecord>> {
         let (timestamps, seqs, levels) =
             (self.opened.timestamps()?, self.opened.seqs()?, self.opened.levels()?);
         let record = |row: &usize| {
-            let timestamp = Timestamp(timestamps[*row]);
-            let id = EventId::new(timestamp, incarnation, Seq(seqs[*row]));
-            EventRecord {
-                id,
-                timestamp,
-                level: levels.level(*row),
-                fields: Vec::new(),
-                as_sent: None,
-            }
+            let timestamp = Timestamp(timestamps.at(*row)?);
+            let id = EventId::new(timestamp, incarnation, Seq(seqs.at(*row)?));
+            let level = levels.at(*row)?;
+            Ok(EventRecord { id, timestamp, level, fields: Vec::new(), as_sent: None })
         };
-        let mut records: Vec<_> = rows.iter().map(record).collect();
+        let mut records: Vec<_> = rows.iter().map(record).collect::<Result<_>>()?;
         let mut scratch = Vec::new();
         for (index, entry) in self.block().columns().iter().enumerate() {
             let column = self.column(index)?;
+            column.expect_reads(rows.len())?;
             let name: Arc<str> = (&*entry.name).into();
             for (record, row) in records.iter_mut().zip(rows) {
                 if let Some(value) = column.get(*row, &mut scratch)? {

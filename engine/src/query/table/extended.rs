@@ -338,6 +338,14 @@ impl<T: EventTable + ?Sized> EventTable for ExtendedTable<'_, T> {
         })
     }
 
+    fn timestamp(&self, row: usize) -> Result<i64> {
+        self.inner.timestamp(row)
+    }
+
+    fn seq(&self, row: usize) -> Result<u64> {
+        self.inner.seq(row)
+    }
+
     fn fetch(&self, rows: &[usize], incarnation: u16) -> Result<Vec<EventRecord>> {
         self.inner.fetch(rows, incarnation)
     }

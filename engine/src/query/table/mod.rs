@@ -141,6 +141,12 @@ pub(crate) trait EventTable: Table {
     /// The fields in the rest column: the row, the column name, the value.
     fn for_each_rest(&self, visit: &mut dyn FnMut(usize, &str, Value<'_>)) -> Result<()>;
 
+    /// The timestamp of one row.
+    fn timestamp(&self, row: usize) -> Result<i64>;
+
+    /// The sequence number of one row.
+    fn seq(&self, row: usize) -> Result<u64>;
+
     /// Whole events, in the order of `rows`.
     fn fetch(&self, rows: &[usize], incarnation: u16) -> Result<Vec<EventRecord>>;
 }

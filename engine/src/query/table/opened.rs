@@ -1,6 +1,6 @@
 //! What was decoded of a block: each part once, when a test or a page first needs it.
 
-use crate::block::{Block, Column, Levels, Rest};
+use crate::block::{Block, Column, Levels, Rest, RowSeqs, RowTimes};
 use crate::error::Result;
 use crate::segment::Key;
 use std::sync::{Arc, OnceLock};
@@ -11,8 +11,8 @@ pub(crate) struct OpenedBlock {
     block: Arc<Block>,
     /// By which the cache knows it, if it is of a file.
     key: Option<Key>,
-    timestamps: OnceLock<Vec<i64>>,
-    seqs: OnceLock<Vec<u64>>,
+    timestamps: OnceLock<RowTimes>,
+    seqs: OnceLock<RowSeqs>,
     levels: OnceLock<Levels>,
     columns: Box<[OnceLock<Column>]>,
     rest: OnceLock<Option<Rest>>,
@@ -49,12 +49,12 @@ impl OpenedBlock {
         &self.block
     }
 
-    pub(super) fn timestamps(&self) -> Result<&[i64]> {
-        Ok(once(&self.timestamps, || self.block.timestamps())?)
+    pub(super) fn timestamps(&self) -> Result<&RowTimes> {
+        once(&self.timestamps, || self.block.timestamps())
     }
 
-    pub(super) fn seqs(&self) -> Result<&[u64]> {
-        Ok(once(&self.seqs, || self.block.seqs())?)
+    pub(super) fn seqs(&self) -> Result<&RowSeqs> {
+        once(&self.seqs, || self.block.seqs())
     }
 
     pub(super) fn levels(&self) -> Result<&Levels> {

@@ -173,6 +173,14 @@ impl EventTable for RowsTable<'_> {
         Ok(())
     }
 
+    fn timestamp(&self, row: usize) -> Result<i64> {
+        Ok(self.rows.timestamps[self.range.start + row])
+    }
+
+    fn seq(&self, row: usize) -> Result<u64> {
+        Ok(self.rows.seq(self.range.start + row).0)
+    }
+
     fn fetch(&self, rows: &[usize], incarnation: u16) -> Result<Vec<EventRecord>> {
         let fetch = |row: &usize| {
             let at = self.range.start + row;

@@ -59,9 +59,10 @@ pub(super) fn add_matching(
                 return Ok(());
             }
             IdTest::Equal(wanted) => {
-                let equal = rows.enumerate().filter(|(index, _)| ids.id(*index) == wanted);
-                equal.for_each(|(_, row)| add(row));
-                return Ok(());
+                let presence = column.presence();
+                return ids.for_each_of(&wanted, |index| {
+                    presence.row_of(index).into_iter().for_each(&mut add);
+                });
             }
             IdTest::Text => {}
         },
@@ -107,7 +108,7 @@ fn passing_numbers(
 ) -> Selection {
     let mut passing = Selection::none(from.rows());
     if let Some(wanted) = test.mantissas(numbers.scale) {
-        let values = presence.rows().zip(&numbers.mantissas);
+        let values = presence.rows().zip(numbers.mantissas());
         let within = values.filter(|(_, mantissa)| wanted.contains(mantissa));
         within.for_each(|(row, _)| passing.insert(row));
     }
@@ -180,6 +181,7 @@ pub(super) fn visit(
         }
         return Ok(());
     }
+    column.expect_reads(selected.count())?;
     let mut scratch = Vec::new();
     for (index, row) in rows.enumerate() {
         if selected.contains(row) {

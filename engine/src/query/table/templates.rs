@@ -27,7 +27,7 @@ pub(super) fn add_matching(
     let ColumnData::Templates(templates) = column.data() else {
         unreachable!("columns of templates have sentences");
     };
-    let (codes, presence) = (templates.codes()?, column.presence());
+    let (codes, presence) = (templates.code_list()?, column.presence());
     // What has no sentence comes behind them.
     let raw = judged.verdicts.len();
     let mut verdicts = judged.verdicts.clone();
@@ -104,7 +104,7 @@ pub(super) fn add_matching_few(
     let ColumnData::Templates(templates) = column.data() else {
         unreachable!("columns of templates have sentences");
     };
-    let (codes, sentences) = (templates.codes()?, templates.sentences()?);
+    let (codes, sentences) = (templates.code_list()?, templates.sentences()?);
     let mut known: HashMap<u16, bool> = HashMap::new();
     let mut scratch = Vec::new();
     for row in from.iter() {
@@ -131,7 +131,7 @@ pub(super) fn for_each_sentence(
     let ColumnData::Templates(templates) = column.data() else {
         unreachable!("columns of templates have sentences");
     };
-    let (codes, sentences) = (templates.codes()?, templates.sentences()?);
+    let (codes, sentences) = (templates.code_list()?, templates.sentences()?);
     let (mut scratch, mut sentence) = (Vec::new(), Vec::new());
     for row in selected.iter() {
         let Some(index) = column.presence().value_index(row) else { continue };

@@ -21,7 +21,7 @@ fn seqs_at(storage: &MemoryStorage, path: &Path, at: usize) -> Vec<u64> {
         let block = Block::open(Source::File { file, path, offset }, &place.meta).expect("sound");
         let filter = block.other_parts()[5].1;
         if (offset..offset + u64::from(place.meta.len - filter)).contains(&at) {
-            return block.seqs().expect("sound");
+            return block.seqs().expect("sound").all().expect("sound").to_vec();
         }
     }
     Vec::new()

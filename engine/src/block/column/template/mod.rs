@@ -49,10 +49,13 @@ use crate::limits::SENTENCES_MAX;
 use dictionary::{Dictionary, Layout};
 use frame::{Frame, FrameEntry, Variables};
 use std::ops::Range;
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 
 /// Values of a sentence in one unit at most: bounds a column, and so what is inflated for a value.
 const UNIT_VALUES: usize = 1_024;
+/// For so many values the ranks are counted one by one, which takes as long as counting those of all.
+const COUNTED_MAX: usize = 16;
 const CODES_PACKED: u8 = 1;
 const CODES_PLANES: u8 = 2;
 
@@ -71,7 +74,11 @@ pub(crate) struct Templates {
     raw: Text,
     dictionary: OnceLock<Box<Dictionary>>,
     layout: OnceLock<Box<Layout>>,
-    decoded_codes: OnceLock<Codes>,
+    code_list: OnceLock<Vec<u16>>,
+    /// How many values before each one have its code. If they are there, all codes agree with the counts.
+    ranks: OnceLock<Vec<u16>>,
+    /// Values whose rank was counted for them alone.
+    counted: AtomicUsize,
     /// Kept, unlike frames of text: rows that follow each other are in different ones.
     inflated: Vec<OnceLock<Frame>>,
 }
@@ -93,13 +100,6 @@ pub(in crate::block) struct SlotVariables<'a> {
 struct Place {
     start: usize,
     stored: Stored,
-}
-
-#[derive(Debug)]
-struct Codes {
-    codes: Vec<u16>,
-    /// How many values before each one have its code.
-    ranks: Vec<u16>,
 }
 
 impl Templates {
@@ -157,17 +157,54 @@ impl Templates {
         Ok(self.layout.get_or_init(|| layout))
     }
 
-    /// The place of each value's sentence, or [`Templates::RAW`]. Unpacked when first asked for.
+    /// The place of each value's sentence, or [`Templates::RAW`], each as often as the counts say.
+    /// Unpacked when first asked for.
     pub(crate) fn codes(&self) -> Result<&[u16]> {
-        Ok(&self.decoded_codes()?.codes)
+        self.unpack()?;
+        Ok(self.code_list()?)
     }
 
-    fn decoded_codes(&self) -> Result<&Codes, Corruption> {
-        if let Some(codes) = self.decoded_codes.get() {
+    /// The same without counting them.
+    pub(crate) fn code_list(&self) -> Result<&[u16], Corruption> {
+        if let Some(codes) = self.code_list.get() {
             return Ok(codes);
         }
         let codes = self.decode_codes()?;
-        Ok(self.decoded_codes.get_or_init(|| codes))
+        Ok(self.code_list.get_or_init(|| codes))
+    }
+
+    /// Unpacks what all values need.
+    pub(super) fn unpack(&self) -> Result<(), Corruption> {
+        if self.ranks.get().is_none() {
+            let ranks = self.rank_all()?;
+            self.ranks.get_or_init(|| ranks);
+        }
+        Ok(())
+    }
+
+    /// The code of a value, and how many values before it have the same; panics past the last.
+    fn place_of(&self, index: usize) -> Result<(u16, usize), Corruption> {
+        let codes = self.code_list()?;
+        if self.ranks.get().is_none() && self.counted.fetch_add(1, Relaxed) >= COUNTED_MAX {
+            self.unpack()?;
+        }
+        let code = codes[index];
+        if let Some(ranks) = self.ranks.get() {
+            return Ok((code, usize::from(ranks[index])));
+        }
+        let rank = codes[..index].iter().map(|other| u16::from(*other == code)).sum::<u16>();
+        let there_are = match code {
+            Self::RAW => self.raw.len(),
+            _ => self.counts[usize::from(code)] as usize,
+        };
+        match usize::from(rank) {
+            rank if rank < there_are => Ok((code, rank)),
+            _ => Err(self.unlike_the_counts()),
+        }
+    }
+
+    fn unlike_the_counts(&self) -> Corruption {
+        self.slice_of(self.codes.clone()).corrupt("as many codes as the counts say", "others")
     }
 
     /// Calls `each` with the values of one sentence, with their value indices, in order. Inflates
@@ -226,8 +263,7 @@ impl Templates {
     /// One value, rebuilt in `scratch`; panics past the last. Inflates the frames that have its
     /// variables, once: mostly one for digits and one for others.
     pub(crate) fn value<'a>(&self, index: usize, scratch: &'a mut Vec<u8>) -> Result<Value<'a>> {
-        let Codes { codes, ranks } = self.decoded_codes()?;
-        let (code, rank) = (codes[index], usize::from(ranks[index]));
+        let (code, rank) = self.place_of(index)?;
         if code == Self::RAW {
             return self.raw.value(rank, scratch);
         }
@@ -294,7 +330,7 @@ impl Templates {
 
     /// Reads what does not have to be inflated. The column's values begin at `start` of the part
     /// and go on to its end.
-    pub(super) fn decode(part: Part, start: usize, shape: Shape) -> Result<Self> {
+    pub(super) fn decode(part: Arc<Part>, start: usize, shape: Shape) -> Result<Self> {
         let mut slice = part.slice_of(start..part.bytes.len());
         let counts = decode_counts(&mut slice, shape)?;
         let sentences = Place::read(&mut slice, start, counts.len(), shape)?;
@@ -316,8 +352,6 @@ impl Templates {
         let raw_start = start + slice.position();
         let raw = Text::decode(part, raw_start, raw_shape)?;
         let inflated = frames.iter().map(|_| OnceLock::new()).collect();
-        let (dictionary, layout) = (OnceLock::new(), OnceLock::new());
-        let decoded_codes = OnceLock::new();
         Ok(Self {
             shape,
             counts,
@@ -327,20 +361,25 @@ impl Templates {
             frames,
             digit_frames,
             raw,
-            dictionary,
-            layout,
-            decoded_codes,
+            dictionary: OnceLock::new(),
+            layout: OnceLock::new(),
+            code_list: OnceLock::new(),
+            ranks: OnceLock::new(),
+            counted: AtomicUsize::new(0),
             inflated,
         })
     }
 
-    fn decode_codes(&self) -> Result<Codes, Corruption> {
+    fn decode_codes(&self) -> Result<Vec<u16>, Corruption> {
         let mut slice = self.slice_of(self.codes.clone());
         let values = self.shape.values;
         let mut codes: Vec<u16> = match slice.u8()? {
             CODES_PACKED => {
-                let codes = packed::decode(&mut slice, values)?;
-                codes.into_iter().map(|code| u16::try_from(code).unwrap_or(u16::MAX)).collect()
+                let mut codes = Vec::with_capacity(values);
+                packed::decode_each(&mut slice, values, |some| {
+                    codes.extend(some.iter().map(|code| (*code).min(u16::MAX.into()) as u16));
+                })?;
+                codes
             }
             CODES_PLANES => {
                 let stored = values::read_lengths(&mut slice, 0, values * 2)?;
@@ -354,23 +393,29 @@ impl Templates {
             form => return Err(slice.corrupt("codes of form 1 or 2", form.to_string())),
         };
         slice.finish()?;
-        let mut seen = vec![0u16; self.counts.len() + 1];
-        let mut ranks = Vec::with_capacity(values);
-        for code in &mut codes {
-            let Some(rank) = seen.get_mut(usize::from(*code)) else {
-                let expected = format!("codes up to {}", self.counts.len());
-                return Err(slice.corrupt(expected, code.to_string()));
-            };
-            ranks.push(*rank);
-            *rank += 1;
-            if usize::from(*code) == self.counts.len() {
-                *code = Self::RAW;
-            }
+        let raw = self.counts.len() as u16;
+        let greatest = codes.iter().copied().fold(0, u16::max);
+        if greatest > raw {
+            return Err(slice.corrupt(format!("codes up to {raw}"), greatest.to_string()));
         }
+        if greatest == raw {
+            codes.iter_mut().filter(|code| **code == raw).for_each(|code| *code = Self::RAW);
+        }
+        Ok(codes)
+    }
+
+    fn rank_all(&self) -> Result<Vec<u16>, Corruption> {
+        let raw = self.counts.len();
+        let mut seen = vec![0u16; raw + 1];
+        let rank = |code: &u16| {
+            let seen = &mut seen[usize::from(*code).min(raw)];
+            std::mem::replace(seen, *seen + 1)
+        };
+        let ranks = self.code_list()?.iter().map(rank).collect();
         if self.counts.iter().zip(&seen).any(|(count, seen)| *count != u32::from(*seen)) {
-            return Err(slice.corrupt("as many codes as the counts say", "others"));
+            return Err(self.unlike_the_counts());
         }
-        Ok(Codes { codes, ranks })
+        Ok(ranks)
     }
 }
 

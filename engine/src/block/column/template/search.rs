@@ -2,7 +2,7 @@
 //! is known of the variables in them. What pairs of bytes a frame has is remembered, so that the next
 //! search inflates only frames that may have what it looks for.
 
-use super::{Codes, Templates, UNIT_VALUES};
+use super::{Templates, UNIT_VALUES};
 use crate::block::sentences::{Outline, Slot};
 use crate::error::Result;
 use std::ops::Range;
@@ -65,7 +65,7 @@ fn class(byte: u8) -> Option<usize> {
 impl FrameBigrams {
     /// What the pairs take once all frames were looked at.
     pub(in crate::block) fn bytes_max(&self) -> usize {
-        self.0.len() * (size_of::<OnceLock<Box<Bigrams>>>() + size_of::<Bigrams>())
+        self.frames.len() * (size_of::<OnceLock<Box<Bigrams>>>() + size_of::<Bigrams>())
     }
 
     /// Whether one of the frames may have one of the texts.
@@ -102,8 +102,8 @@ impl Templates {
         wanted: impl Fn(Slot) -> bool,
         passes: impl Fn(&[u8]) -> bool,
     ) -> Result<bool> {
-        let Codes { codes, ranks } = self.decoded_codes()?;
-        let (code, rank) = (usize::from(codes[index]), usize::from(ranks[index]));
+        let (code, rank) = self.place_of(index)?;
+        let code = usize::from(code);
         let layout = self.layout()?;
         let columns = layout.columns(code, rank / UNIT_VALUES).iter();
         for column in columns.filter(|column| wanted(column.slot())) {
@@ -205,8 +205,9 @@ impl Templates {
         if !found.contains(&true) {
             return Ok(None);
         }
-        let Codes { codes, ranks } = self.decoded_codes()?;
-        let by_index = codes.iter().zip(ranks).map(|(code, rank)| {
+        self.unpack()?;
+        let ranks = self.ranks.get().expect("they were just unpacked");
+        let by_index = self.code_list()?.iter().zip(ranks).map(|(code, rank)| {
             let start = starts.get(usize::from(*code));
             start.is_some_and(|start| found[start + usize::from(*rank)])
         });

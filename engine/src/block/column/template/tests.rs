@@ -28,7 +28,7 @@ fn open(bytes: Vec<u8>, values: usize, raw_max: usize) -> Result<Templates> {
     let shape = Shape { rows: values, values, raw_max };
     let bytes = PartBytes::Owned(bytes);
     let part = Part { bytes, offset: 0, file: Arc::from(Path::new("")), what: "templates" };
-    Templates::decode(part, 0, shape)
+    Templates::decode(part.into(), 0, shape)
 }
 
 /// What [`crate::batch::Rows::raw_bytes`] counts at least.
