@@ -5,10 +5,11 @@
 //! too. Nothing is allocated for a text, and the work is linear in its length: what the fast path
 //! finds too dear goes to the exact one.
 
+mod anywhere;
+
 use super::tokens::{Unit, Units, fold_into};
+use anywhere::Anywhere;
 use memchr::{memchr2, memchr2_iter};
-use regex::bytes::{Regex, RegexBuilder};
-use std::sync::OnceLock;
 
 /// A phrase to search for, prepared.
 #[derive(Debug, Clone)]
@@ -23,8 +24,7 @@ pub(crate) struct Phrase {
     joins_left: bool,
     joins_right: bool,
     ascii: Option<Ascii>,
-    /// Finds it in any case, in many texts at once; made when it is first wanted.
-    anywhere: OnceLock<Option<Regex>>,
+    anywhere: Anywhere,
 }
 
 /// How to search for a phrase that is ASCII when folded.
@@ -39,6 +39,11 @@ struct Ascii {
 
 /// Bytes from the most to the least frequent in log text; those not listed come at the end.
 const FREQUENT: &[u8] = b" etaoinsrldcu10mp:.-/2=fhg534\"67b89_v,w()[]yk";
+
+/// The characters beyond ASCII that fold into it.
+const LOOK_ALIKES: [&str; 2] = ["\u{17f}", "\u{212a}"];
+/// Bytes of the longer one.
+const LOOK_ALIKE_LEN: usize = 3;
 
 /// Bytes compared per byte of text on the fast path at most, before the exact one takes over.
 const COMPARED_PER_BYTE_MAX: usize = 8;
@@ -57,7 +62,7 @@ impl Phrase {
             ascii: Ascii::new(&bytes),
             units,
             bytes: bytes.into(),
-            anywhere: OnceLock::new(),
+            anywhere: Anywhere::default(),
         }
     }
 
@@ -79,15 +84,36 @@ impl Phrase {
     /// Where the phrase, which must be ASCII, first stands in `texts` in any case, with whatever
     /// beside it. In long texts much faster than [`Phrase::is_match`] in each of many short ones.
     pub(crate) fn find_ascii(&self, texts: &[u8]) -> Option<usize> {
-        let anywhere = self.anywhere.get_or_init(|| {
-            let literal = regex::escape(std::str::from_utf8(&self.bytes).ok()?);
-            RegexBuilder::new(&literal).case_insensitive(true).build().ok()
-        });
-        match anywhere {
-            Some(regex) => regex.find(texts).map(|found| found.start()),
-            // Too long for a regular expression: everything is worth a closer look.
-            None => (!texts.is_empty()).then_some(0),
+        if self.anywhere.is_quick()
+            && let Some(ascii) = self.ascii
+            && let Some(found) = self.find_quickly(ascii, texts)
+        {
+            self.anywhere.searched(found.unwrap_or(texts.len()));
+            return found;
         }
+        self.anywhere.find(&self.bytes, texts)
+    }
+
+    /// The same byte by byte; `None` if that is too dear, or there is what folds to ASCII and is none.
+    fn find_quickly(&self, ascii: Ascii, texts: &[u8]) -> Option<Option<usize>> {
+        let len = self.bytes.len();
+        let mut budget = texts.len().saturating_mul(COMPARED_PER_BYTE_MAX);
+        let mut found = None;
+        let searched = texts.get(ascii.rare_at..).unwrap_or_default();
+        for start in memchr2_iter(ascii.rare[0], ascii.rare[1], searched) {
+            let Some(candidate) = texts[start..].get(..len) else { break };
+            if candidate[0].to_ascii_lowercase() == self.bytes[0] {
+                if candidate.eq_ignore_ascii_case(&self.bytes) {
+                    found = Some(start);
+                    break;
+                }
+                budget = budget.checked_sub(len)?;
+            }
+        }
+        // Something before it could end behind where it begins.
+        let end =
+            found.map_or(texts.len(), |start| (start + len * LOOK_ALIKE_LEN).min(texts.len()));
+        (!ascii.has_look_alike || !has_look_alike(&texts[..end])).then_some(found)
     }
 
     /// Whether the phrase stands in `text`.
@@ -177,6 +203,14 @@ impl Ascii {
             has_look_alike: bytes.contains(&b'k') || bytes.contains(&b's'),
         })
     }
+}
+
+/// Whether `K` or `ſ` stands in a text.
+fn has_look_alike(text: &[u8]) -> bool {
+    let first = memchr2_iter(LOOK_ALIKES[0].as_bytes()[0], LOOK_ALIKES[1].as_bytes()[0], text);
+    first
+        .into_iter()
+        .any(|at| LOOK_ALIKES.iter().any(|other| text[at..].starts_with(other.as_bytes())))
 }
 
 fn borders(units: &[Unit]) -> Box<[usize]> {

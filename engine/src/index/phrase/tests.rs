@@ -103,6 +103,20 @@ fn reference(phrase: &str, text: &[u8]) -> bool {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
+    /// Also of what looks like `k` and `s`, and also once the expression is made.
+    #[test]
+    fn a_phrase_is_found_where_its_expression_finds_it(
+        phrase in "[aks1 -]{1,4}",
+        texts in "[aksAKS1 \u{17f}\u{212a}-]{0,40}",
+    ) {
+        let phrase = Phrase::new(&phrase);
+        let wanted = Anywhere::default().find(phrase.folded(), texts.as_bytes());
+        prop_assert_eq!(phrase.find_ascii(texts.as_bytes()), wanted);
+        phrase.anywhere.searched(1 << 30);
+        prop_assert!(!phrase.anywhere.is_quick());
+        prop_assert_eq!(phrase.find_ascii(texts.as_bytes()), wanted);
+    }
+
     #[test]
     fn any_phrase_matches_where_the_definition_says(
         phrase in testing::query(),
