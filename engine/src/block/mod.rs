@@ -4,11 +4,13 @@
 //! Invariants:
 //! - `B1` every lexeme and every kind comes back exactly as it was given.
 //! - `B2` no bytes whatever make the reader panic: they give the rows that were written, or an error.
-//! - `B3` a checksum is verified before anything that it covers is believed, at each decode.
+//! - `B3` a checksum is verified before anything that it covers is believed, whenever it is read. What
+//!   was read stays verified as long as it is in memory.
 
 #[cfg(feature = "testing")]
 pub(crate) mod bench;
 mod column;
+mod decoded;
 mod format;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) mod fuzz;
@@ -30,6 +32,7 @@ mod writer;
 pub(crate) use column::{
     Column, ColumnData, Ids, Numbers, Presence, Rest, Templates, Text, Values,
 };
+pub(crate) use decoded::Decoded;
 pub(crate) use format::{BlockMeta, ColumnEntry, NumberRange};
 pub(crate) use numbering::{FieldValues, KnownValues, Numbered, Numbering, RowNumbers, ValueTable};
 pub(crate) use pairs::Pairs;

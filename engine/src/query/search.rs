@@ -4,6 +4,7 @@ mod ahead;
 mod fetch;
 mod pass;
 mod rank;
+mod single;
 mod stop;
 
 use super::ast::Filter;
@@ -14,12 +15,10 @@ use super::names;
 use super::request::{EventRecord, Order, Scanned, SearchPage, SearchRequest, Step, TimeRange};
 use super::stats::LIST_STEP_BYTES;
 use super::steps::Steps;
-use super::table::{
-    Source, begin_pass, blocks_of, in_file, in_memory, sources_of, tell_pruned_file, times_in,
-};
+use super::table::{Source, begin_pass, blocks_of, in_file, in_memory, tell_pruned_file, times_in};
 use crate::engine::{LiveFile, Shared, Snapshot};
 use crate::error::Result;
-use crate::event::{EventId, Seq};
+use crate::event::Seq;
 use crate::limits::{EXPORT_PAGE_BYTES_MAX, PAGE_BYTES_MAX, PAGE_ROWS_MAX};
 use crate::pool::{Consumer, Reservation};
 use crate::scan::{Control, Excuses, Items, Scan};
@@ -29,13 +28,19 @@ use ahead::Window;
 use fetch::Fetched;
 use pass::{Best, Hit, Kept, ManySources, Pass};
 use rank::{Rank, place_of, rank, ranks};
+pub(crate) use single::get;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Blocks that a query opens on its own thread before others help: most queries need no more.
 pub(super) const ALONE_OPENED_MAX: u64 = 2;
 /// Sources that it looks at, whether it opens them or not.
 pub(super) const ALONE_VISITED_MAX: u64 = 1_024;
+/// What is scanned or fetched in less time than this is not handed out before so many blocks were opened: it takes
+/// about as long until a helper is awake.
+const ALONE_TIME: Duration = Duration::from_micros(200);
+const ALONE_QUICK_MAX: u64 = 16;
 /// Sources that a search hands out at once, for each turn: in between it looks whether the page is
 /// full.
 const HANDED_OUT_MAX: usize = 16;
@@ -66,6 +71,7 @@ struct Search<'a> {
     passed: u64,
     /// Sources handed out the last time.
     handed_out: usize,
+    began: Duration,
     window: Window,
     /// What the events of the page may take.
     page_bytes_max: usize,
@@ -243,6 +249,7 @@ impl<'a> Search<'a> {
             scanned: Scanned::default(),
             passed: 0,
             handed_out: 0,
+            began: shared.scans.now(),
             window: Window::default(),
             page_bytes_max,
         })
@@ -412,7 +419,7 @@ impl<'a> Search<'a> {
     fn to_hand_out(&self) -> usize {
         let slots = self.shared.scans.slots();
         let Scanned { blocks, blocks_pruned, .. } = self.scanned;
-        let alone = blocks < ALONE_OPENED_MAX && blocks + blocks_pruned < ALONE_VISITED_MAX;
+        let alone = self.is_alone(blocks, self.began) && blocks + blocks_pruned < ALONE_VISITED_MAX;
         if slots < 2 || alone || self.queue.is_empty() {
             return 1;
         }
@@ -426,6 +433,12 @@ impl<'a> Search<'a> {
         // Twice as many each time: a few too many cost little after many.
         let most = (self.handed_out * 2).clamp(2 * slots, HANDED_OUT_MAX * slots);
         needed.min(most)
+    }
+
+    /// Whether so many blocks since then are too few for others to help.
+    fn is_alone(&self, blocks: u64, since: Duration) -> bool {
+        let quick = || self.shared.scans.now().saturating_sub(since) < ALONE_TIME;
+        blocks == 0 || blocks < ALONE_QUICK_MAX && quick()
     }
 
     /// Scans up to `count` sources, from `first` on, with the help of other threads. After an error
@@ -459,36 +472,4 @@ impl<'a> Search<'a> {
         self.queue.extend(left.into_iter().map(|(item, index)| (ranks[item], index)));
         done
     }
-}
-
-/// The event of this id: found by the statistics of sections and blocks alone.
-pub(crate) fn get(
-    shared: &Arc<Shared>,
-    id: EventId,
-    control: &Control,
-) -> Result<Option<EventRecord>> {
-    if id.incarnation() != shared.incarnation {
-        return Ok(None);
-    }
-    let snapshot: Snapshot = shared.snapshot_for(control);
-    let seq = id.seq().0;
-    let first_ns = id.millis().saturating_mul(1_000_000);
-    let range = TimeRange {
-        from: Some(Timestamp(first_ns)),
-        to: first_ns.checked_add(1_000_000).map(Timestamp),
-    };
-    let mut scan = shared.scans.enter(control);
-    scan.item()?;
-    for source in sources_of(shared, &snapshot, range, seq, &mut || scan.item())? {
-        scan.item()?;
-        let _memory = shared.pool.reserve(Consumer::Query, source.bytes)?;
-        let found = source.open(shared)?.with_table(shared, |table| {
-            let Ok(row) = table.seqs()?.binary_search(&seq) else { return Ok(None) };
-            Ok(table.fetch(&[row], shared.incarnation)?.pop().filter(|event| event.id == id))
-        })?;
-        if found.is_some() {
-            return Ok(found);
-        }
-    }
-    Ok(None)
 }

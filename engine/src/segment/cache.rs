@@ -2,12 +2,19 @@
 //! bounded by the bytes that they take.
 
 use super::format::{BlockPlace, Section};
-use crate::block::{Block, Numbered, Outline, Pairs, SentenceTable, Summaries, ValueTable};
+use crate::block::{
+    Block, Decoded, Numbered, Outline, Pairs, SentenceTable, Summaries, ValueTable,
+};
 use crate::index::{Filter, IndexFaults, SegmentIndex};
 use crate::manifest::{FileId, Run};
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 use std::sync::Arc;
+
+/// Of the cache, what was decoded of one block may take this part.
+const DECODED_SHARE: usize = 32;
+/// What has grown by less than this part is not counted anew.
+const GROWN_SHARE: usize = 16;
 
 /// A piece of a file. No name is ever given twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -32,6 +39,8 @@ pub(crate) struct BlockCache {
     entries: Cache<(Key, Part), Entry, ByBytes>,
     sentences: SentenceTable,
     values: ValueTable,
+    /// What is kept of one block at most.
+    decoded_bytes_max: usize,
     faults: IndexFaults,
 }
 
@@ -48,6 +57,7 @@ enum Part {
     Pairs(u16, u16),
     /// Of the columns with the values, if there is one, and with the numbers.
     Summaries(Option<u16>, u16),
+    Decoded,
 }
 
 impl Part {
@@ -67,6 +77,8 @@ enum Entry {
     Numbered(Option<Arc<Numbered>>),
     Pairs(Arc<Pairs>),
     Summaries(Arc<Summaries>),
+    /// With the bytes that it took when it was put there.
+    Decoded(Arc<Decoded>, usize),
 }
 
 #[derive(Debug, Clone)]
@@ -86,6 +98,7 @@ impl Weighter<(Key, Part), Entry> for ByBytes {
             }
             Entry::Pairs(pairs) => pairs.heap_bytes() as u64,
             Entry::Summaries(summaries) => summaries.heap_bytes() as u64,
+            Entry::Decoded(_, bytes) => *bytes as u64,
         }
     }
 }
@@ -107,7 +120,8 @@ impl BlockCache {
         let (hasher, lifecycle) = (DefaultHashBuilder::default(), DefaultLifecycle::default());
         let entries = Cache::with_options(options, ByBytes, hasher, lifecycle);
         let (sentences, values) = (SentenceTable::default(), ValueTable::default());
-        Self { entries, sentences, values, faults: IndexFaults::default() }
+        let decoded_bytes_max = usize::try_from(bytes_max).unwrap_or(usize::MAX) / DECODED_SHARE;
+        Self { entries, sentences, values, decoded_bytes_max, faults: IndexFaults::default() }
     }
 
     /// The sentences of the store's blocks, with a bound of their own.
@@ -181,6 +195,14 @@ impl BlockCache {
         }
     }
 
+    /// What was decoded of a block, to take rows of it.
+    pub(crate) fn decoded(&self, key: Key) -> Option<Arc<Decoded>> {
+        match self.entries.get(&(key, Part::Decoded))? {
+            Entry::Decoded(decoded, _) => Some(decoded),
+            _ => unreachable!("the key says which part it is"),
+        }
+    }
+
     /// Lets go of all that is of files which the manifest has given up: a mapped index would keep
     /// the bytes of its file on the disk. What a reader puts back is bounded by the cache.
     pub(crate) fn forget(&self, is_gone: impl Fn(FileId) -> bool) {
@@ -227,6 +249,22 @@ impl BlockCache {
     ) {
         let entry = Entry::Summaries(Arc::clone(summaries));
         self.entries.insert((key, Part::summaries(columns)), entry);
+    }
+
+    /// Keeps what was decoded of a block, or counts it anew if it has grown. What is in the archive only is kept
+    /// on the disk instead.
+    pub(crate) fn put_decoded(&self, key: Key, decoded: &Arc<Decoded>) {
+        let bytes = decoded.heap_bytes();
+        if key.is_evicted || bytes <= decoded.charged() + decoded.charged() / GROWN_SHARE {
+            return;
+        }
+        decoded.charge(bytes);
+        if bytes > self.decoded_bytes_max {
+            self.entries.remove(&(key, Part::Decoded));
+        } else {
+            let entry = Entry::Decoded(Arc::clone(decoded), bytes);
+            self.entries.insert((key, Part::Decoded), entry);
+        }
     }
 
     pub(crate) fn put_index(&self, key: Key, index: &Arc<SegmentIndex>) {

@@ -155,6 +155,13 @@ impl Numbers {
         self.mantissas.all()
     }
 
+    /// The bytes that they take in memory now, with the part.
+    pub(super) fn heap_bytes(&self) -> usize {
+        let exceptions =
+            self.exceptions.iter().map(|other| size_of::<Exception>() + other.text.len());
+        self.mantissas.heap_bytes() + exceptions.sum::<usize>()
+    }
+
     /// The value of this index, if it is an exception.
     pub(crate) fn exception(&self, index: usize) -> Option<Value<'_>> {
         let at = self.exceptions.binary_search_by_key(&index, |e| e.index as usize).ok()?;

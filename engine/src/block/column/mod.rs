@@ -188,6 +188,19 @@ impl Column {
         Ok(())
     }
 
+    /// The bytes that it takes in memory now.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        let data = match &self.data {
+            ColumnData::Constant(values) => values.heap_bytes(),
+            ColumnData::Dictionary { values, codes } => values.heap_bytes() + codes.heap_bytes(),
+            ColumnData::Numbers(numbers) => numbers.heap_bytes(),
+            ColumnData::Ids(ids) => ids.heap_bytes(),
+            ColumnData::Text(text) => text.heap_bytes(),
+            ColumnData::Templates(templates) => templates.heap_bytes(),
+        };
+        self.presence.heap_bytes() + data
+    }
+
     /// To be called before so many values are asked for one by one: of many, all are unpacked at once, which
     /// takes less.
     pub(crate) fn expect_reads(&self, values: usize) -> Result<()> {

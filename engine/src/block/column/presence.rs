@@ -93,6 +93,14 @@ impl Presence {
         }
     }
 
+    /// The bytes that it takes in memory.
+    pub(super) fn heap_bytes(&self) -> usize {
+        match self {
+            Self::All { .. } => 0,
+            Self::Bitmap(bitmap) => size_of_val(&*bitmap.words) + size_of_val(&*bitmap.ranks),
+        }
+    }
+
     /// The row of a value.
     pub(crate) fn row_of(&self, index: usize) -> Option<usize> {
         match self {

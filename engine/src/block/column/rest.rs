@@ -33,6 +33,12 @@ impl Rest {
         &self.names
     }
 
+    /// The bytes that they take in memory now, with the part.
+    pub(in crate::block) fn heap_bytes(&self) -> usize {
+        let names = self.names.iter().map(|name| size_of::<Box<str>>() + name.len());
+        self.presence.heap_bytes() + self.records.heap_bytes() + names.sum::<usize>()
+    }
+
     /// Calls `field` with each field of a row, in order of their names. Inflates at most one frame.
     pub(crate) fn row(&self, row: usize, mut field: impl FnMut(&str, Value<'_>)) -> Result<()> {
         let Some(index) = self.presence.value_index(row) else { return Ok(()) };

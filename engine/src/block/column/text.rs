@@ -92,6 +92,12 @@ impl Text {
         Ok(Value { kind: value.kind, text: scratch })
     }
 
+    /// The bytes that it takes in memory now, with the part.
+    pub(super) fn heap_bytes(&self) -> usize {
+        let last = self.last.lock().as_ref().map_or(0, |frame| frame.values.heap_bytes());
+        self.part.bytes.len() + size_of_val(&*self.frames) + last
+    }
+
     /// The bytes of all frames as they are stored.
     pub(super) fn stored_len(&self) -> usize {
         self.frames.iter().map(|frame| frame.stored.stored_len).sum()

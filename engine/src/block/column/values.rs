@@ -43,6 +43,11 @@ impl Values {
         self.ends.len()
     }
 
+    /// The bytes that they take in memory.
+    pub(super) fn heap_bytes(&self) -> usize {
+        self.kinds.len() * size_of::<Kind>() + self.ends.len() * size_of::<u32>() + self.body.len()
+    }
+
     /// The `index`-th value; panics past the end.
     pub(crate) fn value(&self, index: usize) -> Value<'_> {
         let before = index.checked_sub(1).map(|before| self.ends[before] as usize + self.gap);

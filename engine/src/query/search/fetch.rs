@@ -1,7 +1,7 @@
 //! The events of a page, once it is known which they are.
 
 use super::pass::Pass;
-use super::{ALONE_OPENED_MAX, Hit, Part, Search};
+use super::{Hit, Part, Search};
 use crate::engine::Shared;
 use crate::error::Result;
 use crate::limits::FETCH_BYTES_MAX;
@@ -23,6 +23,12 @@ struct ManyFetches {
     fetches: Vec<Fetch>,
     /// Until it is taken.
     page: Mutex<Option<Page>>,
+}
+
+/// Those of them from the first on that was not fetched alone.
+struct RestOfFetches {
+    many: Arc<ManyFetches>,
+    first: usize,
 }
 
 /// Once its time is over, a page's events are fetched from so many sources at a time.
@@ -128,14 +134,18 @@ impl Search<'_> {
             pass: Arc::clone(&self.pass),
             page: Mutex::new(Some(page)),
         });
-        let count = many.fetches.len();
-        if count as u64 > ALONE_OPENED_MAX && self.shared.scans.slots() > 1 {
-            self.scan.run_all(Arc::clone(&many) as _, count)?;
-        } else {
-            for item in 0..count {
-                self.scan.item()?;
-                many.run(item)?;
+        let (count, began) = (many.fetches.len(), self.shared.scans.now());
+        let mut first = 0;
+        while first < count {
+            let left = count - first;
+            if left > 1 && self.shared.scans.slots() > 1 && !self.is_alone(first as u64, began) {
+                let rest = RestOfFetches { many: Arc::clone(&many), first };
+                self.scan.run_all(Arc::new(rest), left)?;
+                break;
             }
+            self.scan.item()?;
+            many.run(first)?;
+            first += 1;
         }
         let page = many.page.lock().take().expect("taken once");
         let is_whole = page.events.iter().all(Option::is_some);
@@ -164,7 +174,13 @@ impl Search<'_> {
     }
 }
 
-impl Items for ManyFetches {
+impl Items for RestOfFetches {
+    fn run(&self, item: usize) -> Result<()> {
+        self.many.run(self.first + item)
+    }
+}
+
+impl ManyFetches {
     fn run(&self, item: usize) -> Result<()> {
         let Fetch { index, source, wanted } = &self.fetches[item];
         let shared = &*self.shared;
@@ -172,12 +188,14 @@ impl Items for ManyFetches {
             Some((opened, memory)) => (Ok(opened), memory),
             None => {
                 let memory = self.pass.kept.reserve(&self.pass.pool, source.bytes)?;
-                (source.open(shared), memory)
+                (source.open_again(shared), memory)
             }
         };
         let rows: Vec<usize> = wanted.iter().map(|(row, _)| *row).collect();
         let fetched = opened.and_then(|opened| {
-            opened.with_table(shared, |table| table.fetch(&rows, shared.incarnation))
+            let events = opened.with_table(shared, |table| table.fetch(&rows, shared.incarnation));
+            opened.keep(shared);
+            events
         });
         let Some(mut fetched) = self.pass.excuses.piece(fetched)? else { return Ok(()) };
         fetched.iter_mut().for_each(|event| self.pass.steps.add_fields(event));

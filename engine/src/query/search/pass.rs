@@ -214,7 +214,7 @@ impl Pass {
             return Ok(());
         };
         let memory = self.kept.reserve(&self.pool, source.bytes)?;
-        let opened = source.open(shared)?;
+        let opened = source.open_again(shared)?;
         let found = opened.with_table(shared, |table| {
             self.scan_table(index, source, table, &known, best, scanned)
         })?;

@@ -1,10 +1,11 @@
 //! The parts of a snapshot that a scan goes through, and what is known of each without reading it.
 
 use super::{AHEAD_MAX, BlockTable, EventTable, OpenedBlock, RowsTable, read_ahead};
-use crate::block::BlockMeta;
+use crate::block::{BlockMeta, Decoded};
 use crate::engine::{LiveFile, Shared, Snapshot};
 use crate::error::Result;
 use crate::index::{BlockIndex, SectionHits};
+use crate::io::check_may_wait;
 use crate::manifest::{FileId, SectionMeta};
 use crate::memtable::{MemBlock, RowSlice};
 use crate::query::filter::Plan;
@@ -361,18 +362,35 @@ impl Source {
         }
     }
 
+    /// The source, to be read for a few rows: with what was decoded for others before.
+    pub(crate) fn open_again(&self, shared: &Shared) -> Result<Opened> {
+        if let Place::File(file, place, _) = &self.place
+            && shared.prunes()
+            && let key = file.file.key(place.offset)
+            && let Some(decoded) = shared.cache.decoded(key)
+        {
+            check_may_wait();
+            opens_block(false);
+            return Ok(Opened::Block(OpenedBlock::of_file(decoded, key).for_few()));
+        }
+        Ok(match self.open(shared)? {
+            Opened::Block(opened) => Opened::Block(opened.for_few()),
+            rows @ Opened::Rows(_) => rows,
+        })
+    }
+
     /// The source, to be read.
     pub(crate) fn open(&self, shared: &Shared) -> Result<Opened> {
         Ok(match &self.place {
             Place::Memory(block) => {
                 opens_block(false);
-                Opened::Block(OpenedBlock::new(Arc::clone(&block.block)).into())
+                Opened::Block(OpenedBlock::new(Arc::clone(&block.block)))
             }
             Place::File(file, place, _) => {
                 opens_block(file.file.is_evicted());
                 let key = file.file.key(place.offset);
                 let block = file.file.block(place, &shared.cache)?;
-                Opened::Block(OpenedBlock::of_file(block, key).into())
+                Opened::Block(OpenedBlock::of_file(Arc::new(Decoded::new(block)), key))
             }
             Place::Rows(slice) => Opened::Rows(slice.clone()),
         })
@@ -382,11 +400,21 @@ impl Source {
 /// A source that is being read: what was decoded stays decoded.
 #[derive(Debug)]
 pub(crate) enum Opened {
-    Block(Box<OpenedBlock>),
+    Block(OpenedBlock),
     Rows(RowSlice),
 }
 
 impl Opened {
+    /// Keeps what was decoded of a block of a file for the next that takes rows of it.
+    pub(crate) fn keep(&self, shared: &Shared) {
+        if let Self::Block(opened) = self
+            && let Some(key) = opened.key()
+            && shared.prunes()
+        {
+            shared.cache.put_decoded(key, opened.decoded());
+        }
+    }
+
     /// Runs `work` on the source's rows.
     pub(crate) fn with_table<T>(
         &self,

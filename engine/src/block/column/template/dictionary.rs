@@ -80,6 +80,11 @@ impl Column {
 }
 
 impl Dictionary {
+    /// The bytes that it takes in memory.
+    pub(super) fn heap_bytes(&self) -> usize {
+        size_of::<Self>() + self.sentences.heap_bytes() + size_of_val(&*self.slots)
+    }
+
     /// The sentences, rising.
     pub(crate) fn sentences(&self) -> &Values {
         &self.sentences
@@ -115,6 +120,15 @@ impl Dictionary {
 }
 
 impl Layout {
+    /// The bytes that it takes in memory.
+    pub(super) fn heap_bytes(&self) -> usize {
+        size_of::<Self>()
+            + size_of_val(&*self.firsts)
+            + size_of_val(&*self.columns)
+            + size_of_val(&*self.by_frame)
+            + size_of_val(&*self.frame_starts)
+    }
+
     /// Calls `each` with every sentence, in order, with the byte of a [`Slot`] for each slot: what
     /// all variables of the slot are.
     pub(super) fn for_each_with_slots(&self, sentences: &Values, mut each: impl FnMut(&[u8])) {

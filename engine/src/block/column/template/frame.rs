@@ -83,6 +83,11 @@ impl Frame {
         Ok(Self { body, ..frame })
     }
 
+    /// The bytes that it takes in memory.
+    pub(super) fn heap_bytes(&self) -> usize {
+        self.body.len() + size_of_val(&*self.columns) + size_of_val(&*self.ends)
+    }
+
     /// Appends a variable of the column at this place of the frame; panics past the column's rows.
     pub(super) fn push_variable(
         &self,

@@ -271,6 +271,19 @@ impl Templates {
         Ok(Value { kind: Kind::String, text: scratch })
     }
 
+    /// The bytes that it takes in memory now, with the part.
+    pub(in crate::block::column) fn heap_bytes(&self) -> usize {
+        let frames = self.inflated.iter().filter_map(OnceLock::get).map(Frame::heap_bytes);
+        self.raw.heap_bytes()
+            + size_of_val(&*self.counts)
+            + self.frames.len() * (size_of::<FrameEntry>() + size_of::<OnceLock<Frame>>())
+            + self.dictionary.get().map_or(0, |dictionary| dictionary.heap_bytes())
+            + self.layout.get().map_or(0, |layout| layout.heap_bytes())
+            + self.code_list.get().map_or(0, |codes| size_of_val(&**codes))
+            + self.ranks.get().map_or(0, |ranks| size_of_val(&**ranks))
+            + frames.sum::<usize>()
+    }
+
     /// What the column has besides directories, with its bytes, for people.
     pub(crate) fn sizes(&self) -> [(&'static str, usize); 6] {
         let (digits, others) = self.frames.split_at(self.digit_frames);

@@ -62,7 +62,7 @@ impl BlockTable<'_> {
     }
 
     /// Whether no value of a column that lists its values passes, as is known of all values of the field.
-    /// For few rows nothing is found out.
+    /// For few rows nothing is found out: to number thousands of values takes longer than to search them.
     pub(super) fn is_known_to_fail(
         &self,
         index: usize,
@@ -73,7 +73,7 @@ impl BlockTable<'_> {
         let Some((cache, _)) = self.cache.filter(|_| entry.is_listed()) else { return Ok(false) };
         let field = cache.values().of_field(&entry.name);
         if !self.block().is_among(index, &field) {
-            if rows.count() <= FEW_ROWS_MAX {
+            if self.opened.is_for_few() || rows.count() <= FEW_ROWS_MAX {
                 return Ok(false);
             }
             let Some(values) = self.column(index)?.listed() else { return Ok(false) };
