@@ -135,17 +135,18 @@ impl Places {
     }
 
     fn values_before(&self, bytes: &[u8], first: u64) -> Box<[u64]> {
+        let (mut unpacker, mut block) = (Unpacker::new(), [0; LANES]);
         let mut value = first;
-        let last = self.miniblocks.len().saturating_sub(1);
-        (0..self.miniblocks.len())
-            .map(|at| {
-                let before = value;
-                if at < last {
-                    value = value.wrapping_add(self.sum(bytes, at, LANES));
-                }
-                before
-            })
-            .collect()
+        let mut before = Vec::with_capacity(self.miniblocks.len());
+        for Miniblock { at, least, width } in &self.miniblocks {
+            before.push(value);
+            // The last one may have fewer: what comes behind it is not asked for.
+            let len = packed_len(LANES, (*width).into()).min(bytes.len() - *at as usize);
+            unpacker.unpack(&bytes[*at as usize..][..len], (*width).into(), &mut block);
+            let sum = block.iter().fold(0u64, |sum, value| sum.wrapping_add(*value));
+            value = value.wrapping_add(least.wrapping_mul(LANES as u64)).wrapping_add(sum);
+        }
+        before.into()
     }
 }
 

@@ -50,14 +50,17 @@ impl Ids {
         let listed = wanted(self.bytes());
         match &self.codes {
             None => listed.into_iter().for_each(each),
-            Some(codes) if !listed.is_empty() => {
-                for (index, code) in codes.get()?.iter().enumerate() {
-                    if listed.contains(&usize::from(*code)) {
-                        each(index);
-                    }
+            Some(codes) => {
+                // A writer lists each id once.
+                let mut indices = Vec::new();
+                for at in listed {
+                    let found = codes.get()?.iter().enumerate();
+                    let found = found.filter(|(_, code)| usize::from(**code) == at);
+                    indices.extend(found.map(|(index, _)| index));
                 }
+                indices.sort_unstable();
+                indices.into_iter().for_each(each);
             }
-            Some(_) => {}
         }
         Ok(())
     }

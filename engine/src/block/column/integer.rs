@@ -17,6 +17,7 @@ use crate::codec::slice::Slice;
 use crate::codec::varint;
 use crate::error::Corruption;
 use crate::event::Kind;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
 /// Numbers prepared for packing.
@@ -67,6 +68,9 @@ fn common_divisor(values: &[u64]) -> u64 {
     divisor.max(1)
 }
 
+/// So many are unpacked one by one, which takes as long as to unpack all.
+const SINGLES_MAX: usize = 64;
+
 /// Numbers that are unpacked when they are asked for: all, or one where it stands.
 #[derive(Debug)]
 pub(crate) struct Integers {
@@ -75,6 +79,8 @@ pub(crate) struct Integers {
     unit: u64,
     places: Places,
     all: OnceLock<Vec<i64>>,
+    /// Numbers that were unpacked alone.
+    singles: AtomicUsize,
 }
 
 impl Integers {
@@ -87,7 +93,8 @@ impl Integers {
         let base = unzigzag(slice.varint()?) as u64;
         let unit = slice.varint()?;
         let places = Places::read(slice, count)?;
-        Ok(Self { part: Arc::clone(part), base, unit, places, all: OnceLock::new() })
+        let (all, singles) = (OnceLock::new(), AtomicUsize::new(0));
+        Ok(Self { part: Arc::clone(part), base, unit, places, all, singles })
     }
 
     /// All numbers.
@@ -101,12 +108,15 @@ impl Integers {
         })
     }
 
-    /// The number of an index; panics past the last.
+    /// The number of an index; panics past the last. Unpacks all once many were asked for.
     pub(crate) fn get(&self, index: usize) -> i64 {
-        match self.all.get() {
-            Some(all) => all[index],
-            None => self.number(self.places.get(&self.part.bytes, index)),
+        if let Some(all) = self.all.get() {
+            return all[index];
         }
+        if self.singles.fetch_add(1, Relaxed) >= SINGLES_MAX {
+            return self.all()[index];
+        }
+        self.number(self.places.get(&self.part.bytes, index))
     }
 
     fn number(&self, quotient: u64) -> i64 {

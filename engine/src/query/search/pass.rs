@@ -264,16 +264,49 @@ impl Pass {
 
     /// The rows that would improve the page if they match.
     fn wanted(&self, table: &dyn EventTable, worst: Option<Rank>) -> Result<Selection> {
-        let (timestamps, seqs) = (table.timestamps()?, table.seqs()?);
-        Ok(Selection::from_fn(table.rows(), |row| {
-            let (timestamp, seq) = (timestamps[row], seqs[row]);
+        let timestamps = table.timestamps()?;
+        let (first, last) = self.times_wanted(worst);
+        let mut wanted = Selection::from_fn(table.rows(), |row| {
+            let timestamp = timestamps[row];
+            (first <= timestamp) & (timestamp <= last)
+        });
+        // Of the times at both ends the sequence numbers decide.
+        let is_certain = |row: usize| {
+            self.order != Order::Arrival && first < timestamps[row] && timestamps[row] < last
+        };
+        let seqs_decide = table.rows() > 0 && table.seq(table.rows() - 1)? > self.as_of.0;
+        let uncertain: Vec<usize> =
+            wanted.iter().filter(|row| seqs_decide || !is_certain(*row)).collect();
+        for row in uncertain {
+            let (timestamp, seq) = (timestamps[row], table.seq(row)?);
             let rank = rank(self.order, timestamp, seq);
-            self.range.from.is_none_or(|from| timestamp >= from.0)
+            let is_wanted = self.range.from.is_none_or(|from| timestamp >= from.0)
                 && self.range.to.is_none_or(|to| timestamp < to.0)
                 && seq <= self.as_of.0
                 && self.below.is_none_or(|below| rank < below)
-                && worst.is_none_or(|worst| rank > worst)
-        }))
+                && worst.is_none_or(|worst| rank > worst);
+            if !is_wanted {
+                wanted.remove(row);
+            }
+        }
+        Ok(wanted)
+    }
+
+    /// The first and the last time at which events would improve the page.
+    fn times_wanted(&self, worst: Option<Rank>) -> (i64, i64) {
+        let first = self.range.from.map_or(i64::MIN, |from| from.0);
+        let last = self.range.to.map_or(i64::MAX, |to| to.0);
+        match self.order {
+            Order::NewestFirst => (
+                worst.map_or(first, |worst| first.max(worst.0)),
+                self.below.map_or(last, |below| last.min(below.0)),
+            ),
+            Order::OldestFirst => (
+                self.below.map_or(first, |below| first.max(!below.0)),
+                worst.map_or(last, |worst| last.min(!worst.0)),
+            ),
+            Order::Arrival => (first, last),
+        }
     }
 
     /// Adds rows that match.
