@@ -258,6 +258,7 @@ fn coming_again(column: &Column) -> Result<Option<(ValueSet, Vec<u16>)>> {
     let mut set = ValueSet::default();
     let mut places = Vec::with_capacity(column.len());
     let mut scratch = Vec::new();
+    column.expect_reads(column.len())?;
     for index in 0..column.len() {
         if index == SAMPLE && set.len() > SAMPLE / 8 * 7 {
             return Ok(None);

@@ -11,6 +11,8 @@ use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 use std::sync::Arc;
 
+/// Of the cache, what was decoded for pages has this part: it is large, and would drive out what tables keep.
+const PAGES_SHARE: u64 = 4;
 /// Of the cache, what was decoded of one block may take this part.
 const DECODED_SHARE: usize = 32;
 /// What has grown by less than this part is not counted anew.
@@ -37,6 +39,8 @@ impl Key {
 #[derive(Debug)]
 pub(crate) struct BlockCache {
     entries: Cache<(Key, Part), Entry, ByBytes>,
+    /// What was decoded of blocks to take rows of them, with the bytes that it took when it was put there.
+    pages: Cache<Key, (Arc<Decoded>, usize), ByBytes>,
     sentences: SentenceTable,
     values: ValueTable,
     /// What is kept of one block at most.
@@ -57,7 +61,6 @@ enum Part {
     Pairs(u16, u16),
     /// Of the columns with the values, if there is one, and with the numbers.
     Summaries(Option<u16>, u16),
-    Decoded,
 }
 
 impl Part {
@@ -77,8 +80,6 @@ enum Entry {
     Numbered(Option<Arc<Numbered>>),
     Pairs(Arc<Pairs>),
     Summaries(Arc<Summaries>),
-    /// With the bytes that it took when it was put there.
-    Decoded(Arc<Decoded>, usize),
 }
 
 #[derive(Debug, Clone)]
@@ -98,30 +99,53 @@ impl Weighter<(Key, Part), Entry> for ByBytes {
             }
             Entry::Pairs(pairs) => pairs.heap_bytes() as u64,
             Entry::Summaries(summaries) => summaries.heap_bytes() as u64,
-            Entry::Decoded(_, bytes) => *bytes as u64,
         }
     }
+}
+
+impl Weighter<Key, (Arc<Decoded>, usize)> for ByBytes {
+    fn weight(&self, _: &Key, (_, bytes): &(Arc<Decoded>, usize)) -> u64 {
+        *bytes as u64
+    }
+}
+
+/// A cache of at most this many bytes, in entries of about so many.
+fn bounded<K, V>(bytes_max: u64, typical_bytes: u64) -> Cache<K, V, ByBytes>
+where
+    K: Eq + std::hash::Hash,
+    V: Clone,
+    ByBytes: Weighter<K, V>,
+{
+    /// No entry is kept that is larger than its part, and an index can take many MiB. Without
+    /// this there are four parts for each core.
+    const PARTS: usize = 2;
+    let entries = usize::try_from(bytes_max / typical_bytes).unwrap_or(usize::MAX);
+    let options = OptionsBuilder::new()
+        .estimated_items_capacity(entries.max(16))
+        .weight_capacity(bytes_max)
+        .shards(PARTS)
+        .build()
+        .expect("both capacities are set");
+    let (hasher, lifecycle) = (DefaultHashBuilder::default(), DefaultLifecycle::default());
+    Cache::with_options(options, ByBytes, hasher, lifecycle)
 }
 
 impl BlockCache {
     /// A cache of at most this many bytes.
     pub(crate) fn new(bytes_max: u64) -> Self {
-        const TYPICAL_ENTRY_BYTES: u64 = 32 << 10;
-        /// No entry is kept that is larger than its part, and an index can take many MiB. Without
-        /// this there are four parts for each core.
-        const PARTS: usize = 2;
-        let entries = usize::try_from(bytes_max / TYPICAL_ENTRY_BYTES).unwrap_or(usize::MAX);
-        let options = OptionsBuilder::new()
-            .estimated_items_capacity(entries.max(16))
-            .weight_capacity(bytes_max)
-            .shards(PARTS)
-            .build()
-            .expect("both capacities are set");
-        let (hasher, lifecycle) = (DefaultHashBuilder::default(), DefaultLifecycle::default());
-        let entries = Cache::with_options(options, ByBytes, hasher, lifecycle);
+        let of_pages = bytes_max / PAGES_SHARE;
+        let (entries, pages) =
+            (bounded(bytes_max - of_pages, 8 << 10), bounded(of_pages, 256 << 10));
         let (sentences, values) = (SentenceTable::default(), ValueTable::default());
         let decoded_bytes_max = usize::try_from(bytes_max).unwrap_or(usize::MAX) / DECODED_SHARE;
-        Self { entries, sentences, values, decoded_bytes_max, faults: IndexFaults::default() }
+        Self {
+            entries,
+            pages,
+            sentences,
+            values,
+            decoded_bytes_max,
+            faults: IndexFaults::default(),
+        }
     }
 
     /// The sentences of the store's blocks, with a bound of their own.
@@ -197,16 +221,14 @@ impl BlockCache {
 
     /// What was decoded of a block, to take rows of it.
     pub(crate) fn decoded(&self, key: Key) -> Option<Arc<Decoded>> {
-        match self.entries.get(&(key, Part::Decoded))? {
-            Entry::Decoded(decoded, _) => Some(decoded),
-            _ => unreachable!("the key says which part it is"),
-        }
+        Some(self.pages.get(&key)?.0)
     }
 
     /// Lets go of all that is of files which the manifest has given up: a mapped index would keep
     /// the bytes of its file on the disk. What a reader puts back is bounded by the cache.
     pub(crate) fn forget(&self, is_gone: impl Fn(FileId) -> bool) {
         self.entries.retain(|(key, _), _| !is_gone(key.file));
+        self.pages.retain(|key, _| !is_gone(key.file));
     }
 
     /// Counts the indexes that had to be taken as absent.
@@ -260,10 +282,9 @@ impl BlockCache {
         }
         decoded.charge(bytes);
         if bytes > self.decoded_bytes_max {
-            self.entries.remove(&(key, Part::Decoded));
+            self.pages.remove(&key);
         } else {
-            let entry = Entry::Decoded(Arc::clone(decoded), bytes);
-            self.entries.insert((key, Part::Decoded), entry);
+            self.pages.insert(key, (Arc::clone(decoded), bytes));
         }
     }
 

@@ -42,7 +42,7 @@ impl Ids {
     }
 
     /// Calls `each` with the index of every value that is this id, of as many bytes, in order.
-    pub(crate) fn for_each_of(&self, id: &[u8], mut each: impl FnMut(usize)) -> Result<()> {
+    pub(crate) fn for_each_of(&self, id: &[u8], each: impl FnMut(usize)) -> Result<()> {
         let wanted = |bytes: &[u8]| match self.width {
             8 => positions(bytes.as_chunks::<8>().0, id),
             _ => positions(bytes.as_chunks::<16>().0, id),
