@@ -18,6 +18,11 @@ pub(crate) const FRAME_BYTES_MAX: usize = 64 << 10;
 pub(crate) const SENTENCES_MAX: usize = 4_096;
 /// Their bytes together: all are inflated to read one value.
 pub(crate) const SENTENCE_BYTES_MAX: usize = 256 << 10;
+/// Distinct texts without their digits that a record of the log lists for a field; they, and the digits'
+/// places, fit the processor's caches.
+pub(crate) const BLANKS_MAX: usize = 4_096;
+/// The bytes of these, and so what of a record's memory does not grow with its rows.
+pub(crate) const BLANK_BYTES_MAX: usize = 512 << 10;
 /// An encoded WAL record is refused above this, so that a foreign length can't make us allocate.
 pub(crate) const WAL_RECORD_BYTES_MAX: usize = 256 << 20;
 /// The alignment of groups in the log, and so the step in which recovery looks for them.

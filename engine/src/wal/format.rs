@@ -26,10 +26,12 @@ pub(crate) const GROUP_HEADER_BYTES: usize = 64;
 pub(crate) const RECORD_HEADER_BYTES: usize = 32;
 /// A record that holds a batch. Zero is reserved: zeros are never a record.
 pub(crate) const RECORD_BATCH: u8 = 1;
-/// The version of the payload of batches that this code writes.
+/// The version of the payload of batches of few events.
 pub(crate) const BATCH_VERSION: u8 = 1;
 /// A batch with a key: the key stands before what version 1 has.
 pub(crate) const KEYED_BATCH_VERSION: u8 = 2;
+/// A batch of many events, with or without a key, field by field.
+pub(crate) const COLUMNS_VERSION: u8 = 3;
 /// Numbers of groups stay below this, so that counting on never overflows.
 const GROUP_NUMBER_MAX: u64 = u64::MAX >> 1;
 
@@ -84,7 +86,7 @@ pub(crate) struct RecordHeader {
     pub(crate) version: u8,
     /// The bytes of the payload.
     pub(crate) len: u32,
-    /// The bytes of the payload before compression.
+    /// The bytes of the payload before compression; of version 3, what its lanes and its rows take.
     pub(crate) raw_len: u32,
     /// The number of events.
     pub(crate) rows: u32,

@@ -7,10 +7,10 @@ mod files;
 pub(crate) use files::fuzz_files;
 
 use super::format::{
-    BATCH_VERSION, FILE_HEADER_BYTES, FileHeader, GroupHeader, KEYED_BATCH_VERSION, RECORD_BATCH,
-    RecordHeader, group_bytes,
+    BATCH_VERSION, COLUMNS_VERSION, FILE_HEADER_BYTES, FileHeader, GroupHeader,
+    KEYED_BATCH_VERSION, RECORD_BATCH, RecordHeader, group_bytes,
 };
-use super::{beginning, each_sound, record, recover};
+use super::{beginning, columns, each_sound, record, recover};
 use crate::codec::crc::crc32;
 #[cfg(feature = "testing")]
 use crate::codec::slice::Slice;
@@ -20,6 +20,8 @@ use crate::names::{self, WalFileId};
 use std::path::Path;
 use std::sync::Arc;
 
+/// What the rows of a batch field by field may take.
+const COLUMNS_BYTES_MAX: u64 = 1 << 20;
 const UUID: [u8; 16] = [7; 16];
 const FILE: WalFileId = WalFileId { generation: 1, index: 0 };
 
@@ -42,6 +44,12 @@ pub(crate) fn fuzz(bytes: &[u8]) {
             batch.check_invariants();
         }
     }
+    if let Ok(batch) = columns::decode_up_to(raw, &mut COLUMNS_BYTES_MAX.clone()) {
+        let header = RecordHeader { version: COLUMNS_VERSION, rows: batch.rows, ..header };
+        if let Ok(batch) = record::number(&header, batch) {
+            batch.check_invariants();
+        }
+    }
     let mut body = header.encode(crc32(0, &[])).to_vec();
     body.extend(record_of(&header, raw));
     open(file_of_group(1, &body));
@@ -53,7 +61,10 @@ pub(crate) fn raw_records(body: &[u8]) -> Vec<Vec<u8>> {
     let mut body = Slice::new(body, 0, "wal record", Path::new(""));
     let records = std::iter::from_fn(|| RecordHeader::read(&mut body).ok());
     let inflated = |(header, payload): (RecordHeader, &[u8])| {
-        let raw = record::decompress(payload, header.raw_len).ok()?;
+        let raw = match header.version {
+            COLUMNS_VERSION => columns::as_stored(payload, header.raw_len.into()).ok()?,
+            _ => record::decompress(payload, header.raw_len).ok()?,
+        };
         Some([&[header.rows as u8], &*raw].concat())
     };
     records.filter_map(inflated).collect()

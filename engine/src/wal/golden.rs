@@ -1,9 +1,13 @@
 //! The file whose dump ends `docs/format/wal.md`, read and made again byte for byte.
 
+use super::buffers;
+use super::format::RecordHeader;
+use super::record::{EncodedRecord, decode};
 use super::recover;
 use super::tests::record_of;
 use crate::batch::{Batch, BatchBuilder};
 use crate::codec::dump;
+use crate::codec::slice::Slice;
 use crate::event::{Kind, Level};
 use crate::io::{Io, ManualClock, MemoryStorage, SeededEntropy, Storage};
 use crate::limits::Limits;
@@ -13,6 +17,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 const PAGE: &str = include_str!("../../../docs/format/wal.md");
+const FIELDS_PAGE: &str = include_str!("../../../docs/format/wal-fields.md");
 const DIR: &str = "/store";
 const UUID: [u8; 16] = *b"0123456789abcdef";
 const FILE: WalFileId = WalFileId { generation: 1, index: 0 };
@@ -72,4 +77,53 @@ fn the_dump_of_the_format_page_is_what_is_written() {
     wal.append_empty_group().unwrap();
     let bytes = disk.read(&names::wal(Path::new(DIR), FILE)).unwrap();
     assert!(dump::from_page(PAGE) == bytes, "the page has to end in\n{}", dump::to_text(&bytes));
+}
+
+/// 40 events whose fields take every form, with every presence.
+fn batch_of_fields() -> Batch {
+    let start = Timestamp(1_795_219_200_000_000_000);
+    let mut builder = BatchBuilder::new(&Limits::tiny(), start);
+    for n in 0..40u64 {
+        let mut event = builder.event();
+        if n % 9 == 4 {
+            event.level = Level::Error;
+        }
+        event.timestamp = Timestamp(start.0 + n as i64 * 250_000);
+        let id = format!("{:016x}", (n + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        event.field("service", Kind::String, [&b"checkout"[..], b"mailer"][(n % 3 / 2) as usize]);
+        event.field("message", Kind::String, format!("order {} paid", 95 + n).as_bytes());
+        event.field("span", Kind::String, id.as_bytes());
+        if n % 2 == 0 {
+            let (kind, text) =
+                [(Kind::Number, "12.50"), (Kind::Null, "null")][(n % 4 / 2) as usize];
+            event.field("amount", kind, text.as_bytes());
+            event.field("currency", Kind::String, b"EUR");
+        }
+        if n == 29 {
+            event.field("error", Kind::String, b"none");
+        }
+        event.finish().unwrap();
+    }
+    builder.build()
+}
+
+#[test]
+fn the_dump_of_the_page_of_fields_is_read() {
+    let bytes = dump::from_page(FIELDS_PAGE);
+    let mut slice = Slice::new(&bytes, 0, "wal record", Path::new("f"));
+    let (header, payload) = RecordHeader::read(&mut slice).unwrap();
+    slice.finish().unwrap();
+    let mut expected = batch_of_fields();
+    expected.number(1);
+    assert_eq!(decode(&header, payload), Ok(expected));
+}
+
+#[test]
+fn the_dump_of_the_page_of_fields_is_what_is_written() {
+    let batch = batch_of_fields();
+    let record = buffers::with(|buffers| EncodedRecord::of_columns(&batch, buffers));
+    let mut bytes = Vec::new();
+    record.unwrap().unwrap().write(1, &mut bytes);
+    let dump = dump::to_text(&bytes);
+    assert!(dump::from_page(FIELDS_PAGE) == bytes, "the page has to end in\n{dump}");
 }

@@ -17,6 +17,7 @@
 
 mod buffers;
 mod check;
+mod columns;
 mod examine;
 mod format;
 #[cfg(any(test, feature = "testing"))]

@@ -1,8 +1,8 @@
 //! Reads one file of the log: its header, the group at a place, and whether groups stand behind.
 
 use super::format::{
-    BATCH_VERSION, FILE_HEADER_BYTES, FileHeader, GROUP_HEADER_BYTES, GroupHeader,
-    KEYED_BATCH_VERSION, RECORD_BATCH, RecordHeader, group_bytes,
+    BATCH_VERSION, COLUMNS_VERSION, FILE_HEADER_BYTES, FileHeader, GROUP_HEADER_BYTES, GroupHeader,
+    RECORD_BATCH, RecordHeader, group_bytes,
 };
 use super::record;
 use crate::batch::Batch;
@@ -227,11 +227,11 @@ impl Group {
         for _ in 0..self.header.records {
             let start = body.clone();
             let (header, payload) = RecordHeader::read(&mut body)?;
-            let known = [BATCH_VERSION, KEYED_BATCH_VERSION].contains(&header.version);
+            let known = (BATCH_VERSION..=COLUMNS_VERSION).contains(&header.version);
             if header.kind != RECORD_BATCH || !known {
                 return Err(Error::unsupported(format!(
                     "{} holds a record of kind {} version {}; this program knows kind \
-                     {RECORD_BATCH} versions {BATCH_VERSION} and {KEYED_BATCH_VERSION}",
+                     {RECORD_BATCH} versions {BATCH_VERSION} to {COLUMNS_VERSION}",
                     file.display(),
                     header.kind,
                     header.version
