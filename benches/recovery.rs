@@ -4,7 +4,8 @@
 //! cargo run --release -p logstrata-benches --bin recovery -- [--mib 64,256,1024] [--batch 5000]
 //!     [--dir DIR]
 //! ```
-//! The log is made by the engine, without a flush, of so many MiB of records before compression; the
+//! The log is made by the engine, without a flush, of so many MiB of records before compression (of those
+//! that are written field by field: of what a reader takes for lanes and rows, twice as much an event); the
 //! engine is dropped without being closed, and the store is opened with the default limits. The files
 //! are in the system's cache: what is timed is reading them from there, checksums, decompression,
 //! decoding, making blocks, and copying the last file.

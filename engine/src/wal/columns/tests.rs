@@ -153,7 +153,7 @@ fn messages(count: usize, message: impl Fn(usize) -> String) -> Batch {
             ("message".to_owned(), Kind::String, message),
             ("trace".to_owned(), Kind::String, id.into_bytes()),
         ];
-        (if n % 5 == 0 { Level::Error } else { Level::Info }, n as i64 * 1_000_000, fields)
+        (if n.is_multiple_of(5) { Level::Error } else { Level::Info }, n as i64 * 1_000_000, fields)
     };
     batch_of(&(0..count).map(event).collect::<Vec<_>>())
 }

@@ -175,6 +175,7 @@ fn take_from_pages(seeds: &mut Seeds) {
     }
     let log = parts::of_log(&read("docs/format/wal.md"), seeds);
     parts::add(seeds, "wal_files", log);
+    parts::of_records(&read("docs/format/wal-fields.md"), seeds);
     parts::of_keys(read("docs/format/keys.md"), seeds);
     parts::add(seeds, "chain", read("docs/format/chain.md"));
     let encrypted = read("docs/format/encryption.md");

@@ -26,10 +26,15 @@ pub(super) fn of_log(file: &[u8], seeds: &mut Seeds) -> Vec<u8> {
     let short = this_life(&without_padding(file, GROUP));
     for group in parts(&short, GROUP) {
         let body = group.get(GROUP_HEADER_BYTES..).unwrap_or_default();
-        testing::raw_records(body).into_iter().for_each(|raw| add(seeds, "wal_group", raw));
+        of_records(body, seeds);
         add(seeds, "wal_group", body.to_vec());
     }
     short
+}
+
+/// Adds the payloads of records of the log.
+pub(super) fn of_records(body: &[u8], seeds: &mut Seeds) {
+    testing::raw_records(body).into_iter().for_each(|raw| add(seeds, "wal_group", raw));
 }
 
 pub(super) fn of_keys(file: Vec<u8>, seeds: &mut Seeds) {
