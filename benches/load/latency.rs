@@ -16,7 +16,7 @@ use crate::report::{QueryTimes, Waits};
 use crate::scale::Supply;
 use crate::send;
 use crate::truth::Truth;
-use logstrata_client::Client;
+use logstrata_client::{Client, Retry};
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::path::Path;
@@ -62,16 +62,19 @@ pub(crate) async fn measure(
     time: Duration,
     repetitions: usize,
 ) -> Result<Latency> {
+    let rare = || known.into_iter().flat_map(|(facts, _)| facts.rare.keys().map(String::as_str));
     let mut batches = Vec::new();
     for size in BATCHES {
         let events = EVENTS.min(REQUESTS * size as u64);
-        let supply = Rc::new(Supply::new(&send::bodies(workload, events, size)?)?);
+        let supply = Rc::new(Supply::new(&send::bodies(workload, events, size)?, rare())?);
+        send::look_at_connections().await;
         let full = full_rate(client, &supply, time / 2).await?;
         if full <= 0.0 {
             return Err("no batch was acknowledged in time".into());
         }
         let pause = Duration::from_secs_f64(2.0 * size as f64 / full);
         let fdatasync = disk::fdatasync(dir)?;
+        send::look_at_connections().await;
         let ends = Instant::now() + time;
         let paced = paced(client, &supply, pause, move || Instant::now() >= ends);
         let (waits, behind, elapsed) = tokio::task::LocalSet::new().run_until(paced).await?;
@@ -81,8 +84,9 @@ pub(crate) async fn measure(
     let queries = match (known, batches.last()) {
         (Some(known), Some(last)) => {
             let pause = Duration::from_secs_f64(2.0 * last.events as f64 / last.full);
-            let supply = Supply::new(&send::bodies(workload, EVENTS, last.events)?)?;
+            let supply = Supply::new(&send::bodies(workload, EVENTS, last.events)?, rare())?;
             let alone = async || {
+                send::look_at_connections().await;
                 client.flush().await?;
                 queries::measure(client, &known.0, &known.1, repetitions).await
             };
@@ -105,7 +109,7 @@ async fn full_rate(client: &Client, supply: &Rc<Supply>, time: Duration) -> Resu
         tasks.spawn_local(async move {
             while started.elapsed() < time {
                 let body = supply.next();
-                client.ingest_ndjson(body.bytes).await?;
+                Retry::default().run(|| client.ingest_ndjson(body.bytes.clone())).await?;
                 events.set(events.get() + body.events);
             }
             Ok::<_, logstrata_client::Error>(())
@@ -145,7 +149,8 @@ async fn paced(
         let (client, waits) = (client.clone(), Rc::clone(&waits));
         senders.push(tokio::task::spawn_local(async move {
             let sent = Instant::now();
-            client.ingest_ndjson(body).await?;
+            // A refusal counts as waiting.
+            Retry::default().run(|| client.ingest_ndjson(body.clone())).await?;
             waits.borrow_mut().add(sent.elapsed());
             Ok::<_, logstrata_client::Error>(())
         }));

@@ -65,6 +65,12 @@ pub(crate) fn bodies(workload: &Path, events: u64, batch: usize) -> Result<Vec<B
     Ok(bodies)
 }
 
+/// Lets the client see which of its connections the server has closed, after this thread did something else
+/// for long: a request on such a connection fails.
+pub(crate) async fn look_at_connections() {
+    tokio::time::sleep(Duration::from_millis(20)).await;
+}
+
 /// Sends every body once, over so many connections at a time.
 pub(crate) async fn send(client: &Client, bodies: &[Body], connections: usize) -> Result<Sent> {
     let started = Instant::now();

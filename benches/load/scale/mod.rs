@@ -27,7 +27,7 @@ use crate::disk;
 use crate::facts::Facts;
 use crate::process::Server;
 use crate::queries::ask;
-use crate::send::Body;
+use crate::send::{self, Body};
 use crate::truth::Truth;
 use copies::Copies;
 use expected::Expected;
@@ -143,6 +143,7 @@ impl<'a> Run<'a> {
     async fn send(&mut self, copies: u64) -> Result<()> {
         let from = Sent { copies: self.sent, bytes: self.raw_bytes };
         let sending = Sending::new(self.copies, &self.server, self.client.clone(), from, copies);
+        send::look_at_connections().await;
         sending.run(self.plan.connections).await?;
         self.raw_bytes = sending.bytes();
         self.samples.extend(sending.into_samples());
@@ -153,6 +154,7 @@ impl<'a> Run<'a> {
     /// Flushes, lets merges end, and asks.
     async fn measure(&self, facts: &Facts, truth: &Truth) -> Result<Measured> {
         let expected = Expected::count(self.copies, self.sent, facts, truth)?;
+        send::look_at_connections().await;
         let started = Instant::now();
         self.client.flush().await?;
         let flushed = started.elapsed();

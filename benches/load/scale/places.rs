@@ -292,8 +292,8 @@ mod tests {
         let bytes = (0..50).map(line).collect::<String>();
         let runs = Runs::count(&[Body { events: 50, bytes: bytes.into() }]).unwrap();
         let mut drawn = Vec::new();
-        runs.drawn(b"port 07919 of 2005, code 77", |run| drawn.push(run));
-        assert_eq!(drawn, [5..10]);
+        runs.drawn(b"port 07919 of 2005, code 77", |run| drawn.push((run.start, run.end)));
+        assert_eq!(drawn, [(5, 10)]);
     }
 
     #[test]

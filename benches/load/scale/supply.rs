@@ -2,7 +2,7 @@
 //! workload's.
 
 use super::calendar::{self, DATE};
-use super::copies::{COPIES_MAX, Copies};
+use super::copies::{self, COPIES_MAX, Copies};
 use super::places::Places;
 use crate::Result;
 use crate::send::Body;
@@ -22,10 +22,12 @@ pub(crate) struct Supply {
 }
 
 impl Supply {
+    /// Copies have rare words of their own, too.
+    ///
     /// # Errors
     /// A line that is none of the workload's.
-    pub(crate) fn new(bodies: &[Body]) -> Result<Self> {
-        let places = Places::find(bodies, std::iter::empty())?;
+    pub(crate) fn new<'a>(bodies: &[Body], rare: impl Iterator<Item = &'a str>) -> Result<Self> {
+        let places = Places::find(bodies, rare.filter(|word| copies::can_be_rare(word)))?;
         let first = places.bases.first().ok_or("no events")?;
         let at = first.lines.first().ok_or("no events")?.date_at as usize;
         let date = &first.bytes[at..at + DATE];
