@@ -41,7 +41,7 @@ pub(crate) use reseal::verify;
 pub(crate) use reseal::without_filter;
 pub(crate) use rows::{Levels, RowSeqs, RowTimes};
 pub(crate) use sentences::{Epoch, Outline, SentenceTable, Sentences, Slot};
-pub(crate) use summaries::Summaries;
+pub(crate) use summaries::{GroupSummary, Summaries};
 pub(crate) use terms::add_terms;
 #[cfg(test)]
 pub(crate) use writer::EncodedBlock;

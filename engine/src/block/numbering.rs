@@ -169,6 +169,11 @@ impl KnownValues {
         &self.texts[self.start(count)..]
     }
 
+    /// The bytes of the texts of all values up to a number.
+    pub(crate) fn texts_len(&self, number: u32) -> usize {
+        (number as usize).checked_sub(1).map_or(0, |last| self.end(last))
+    }
+
     /// Kinds that occur, as bits of their codes.
     pub(crate) fn kinds(&self) -> u8 {
         self.kind_bits

@@ -275,10 +275,19 @@ impl Groups {
     /// that what was found before has its memory, and can be answered.
     pub(super) fn make_room(&mut self, groups: usize, columns: usize, texts: usize) -> Result<()> {
         if matches!(self.mode, Mode::All) {
-            let group = self.base() + columns * COLUMN_BYTES;
-            self.memory.grow_to(self.takes() + groups * group + 2 * texts, 0)?;
+            self.memory.grow_to(self.takes() + self.room_of(groups, columns, texts), 0)?;
         }
         Ok(())
+    }
+
+    /// What that takes.
+    pub(super) fn room_of(&self, groups: usize, columns: usize, texts: usize) -> usize {
+        groups * (self.base() + columns * COLUMN_BYTES) + 2 * texts
+    }
+
+    /// Takes over memory that was reserved for further groups.
+    pub(super) fn take_room(&mut self, room: Reservation) {
+        self.memory.merge(room);
     }
 
     /// Counts with this detail from here on, if that is less.

@@ -4,8 +4,8 @@
 //!   as without.
 
 use super::{Part, column_of};
+use crate::block::GroupSummary;
 use crate::error::Result;
-use crate::event::Kind;
 use crate::query::request::Function;
 use crate::query::table::{OwnedValue, Summed, Table};
 use crate::timestamp::Timestamp;
@@ -50,11 +50,18 @@ impl Part<'_> {
         }
         self.found.scanned.blocks += 1;
         self.found.scanned.rows += table.rows() as u64;
+        let events_of = |group: &GroupSummary| match matching {
+            Matching::All => group.rows,
+            Matching::WithField => group.rows_with,
+        };
+        let text_of = |number: u32| {
+            known.as_ref().filter(|_| number > 0).map_or(0, |known| known.value(number).text.len())
+        };
+        let texts = summaries.groups().iter().map(|group| text_of(group.number)).sum();
+        let columns = request.group_by.len();
+        self.found.groups.make_room(summaries.groups().len(), columns, texts)?;
         for group in summaries.groups() {
-            let events = match matching {
-                Matching::All => group.rows,
-                Matching::WithField => group.rows_with,
-            };
+            let events = events_of(group);
             if events == 0 {
                 continue;
             }
@@ -64,7 +71,6 @@ impl Part<'_> {
                     (value.kind, value.text.to_vec())
                 });
             let groups = &mut self.found.groups;
-            groups.make_room(1, request.group_by.len(), text_len(value.as_ref()))?;
             let place = groups.find(bucket, by.iter().map(|_| value.as_ref()))? as usize;
             groups.count(place, events.into());
             for aggregate in 0..request.aggregates.len() {
@@ -99,8 +105,4 @@ impl Part<'_> {
             plan.wants_only_field(measured).then_some(Matching::WithField)
         }
     }
-}
-
-fn text_len(value: Option<&(Kind, Vec<u8>)>) -> usize {
-    value.map_or(0, |(_, text)| text.len())
 }

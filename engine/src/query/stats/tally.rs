@@ -7,11 +7,13 @@
 //!   one, rows are looked at, for the first of a group tells its kind.
 //! - `C3` Where the values with the highest counts are wanted, and nothing else was counted, only those
 //!   become groups: no other could be among them.
+//! - `C4` A tally has the memory of the groups that it becomes before it counts: where there is none, rows are
+//!   looked at, and what was counted before is not lost.
 
 use super::groups::Groups;
-use super::{Part, column_of};
+use super::{Found, Part, column_of};
 use crate::block::{FieldValues, Numbered, RowNumbers};
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::index::BlockIndex;
 use crate::pool::{Consumer, Pool, Reservation};
 use crate::query::selection::Selection;
@@ -51,11 +53,13 @@ impl Part<'_> {
         if known.as_ref().is_some_and(|known| known.field.known().is_ambiguous()) {
             return Ok(false);
         }
+        if let Some(NumberCounts { field, counts }) = known {
+            let greatest = counts.iter().map(|(number, _)| *number).max().unwrap_or(0);
+            let Some(tally) = self.tally_of(field, greatest)? else { return Ok(false) };
+            tally.add_counts(&counts, number);
+        }
         self.found.scanned.blocks += 1;
         self.found.scanned.rows += table.rows() as u64;
-        if let Some(NumberCounts { field, counts }) = known {
-            self.tally_of(field)?.add_counts(&counts, number)?;
-        }
         Ok(true)
     }
 
@@ -74,18 +78,26 @@ impl Part<'_> {
         if field.known().is_ambiguous() {
             return Ok(false);
         }
-        self.tally_of(field)?.add(&numbered, selected, number)?;
+        let Some(tally) = self.tally_of(field, numbered.greatest())? else { return Ok(false) };
+        tally.add(&numbered, selected, number);
         Ok(true)
     }
 
-    /// Where events are counted by the values of a field.
-    fn tally_of(&mut self, field: Arc<FieldValues>) -> Result<&mut Tally> {
+    /// Where events are counted by the values of a field up to the one with this number; `None` if there is no
+    /// room for so many.
+    fn tally_of(&mut self, field: Arc<FieldValues>, greatest: u32) -> Result<Option<&mut Tally>> {
         if self.found.tally.as_ref().is_some_and(|tally| !tally.is_of(&field)) {
             self.found.settle(None)?;
         }
-        match &mut self.found.tally {
-            Some(tally) => Ok(tally),
-            none => Ok(none.insert(Tally::new(field, &self.pass.pool)?)),
+        let Found { tally, groups, .. } = &mut self.found;
+        let tally = match tally {
+            Some(tally) => tally,
+            none => none.insert(Tally::new(field, &self.pass.pool)?),
+        };
+        match tally.make_room(greatest, groups) {
+            Ok(()) => Ok(Some(tally)),
+            Err(error) if error.kind() == ErrorKind::Memory => Ok(None),
+            Err(error) => Err(error),
         }
     }
 }
@@ -141,13 +153,7 @@ impl Tally {
     }
 
     /// Counts the selected rows of a source. Sources must come in rising order.
-    pub(super) fn add(
-        &mut self,
-        numbered: &Numbered,
-        selected: &Selection,
-        source: usize,
-    ) -> Result<()> {
-        self.make_room(numbered.greatest())?;
+    fn add(&mut self, numbered: &Numbered, selected: &Selection, source: usize) {
         match numbered.rows() {
             RowNumbers::Same(number) => {
                 self.counts[*number as usize].add(selected.count() as u64, source);
@@ -156,7 +162,6 @@ impl Tally {
             RowNumbers::Shorts(numbers) => self.add_rows(numbers, selected, source),
             RowNumbers::Longs(numbers) => self.add_rows(numbers, selected, source),
         }
-        Ok(())
     }
 
     fn add_rows<N: Copy + Into<u32>>(
@@ -169,28 +174,30 @@ impl Tally {
     }
 
     /// Counts events by number.
-    pub(super) fn add_counts(&mut self, counts: &[(u32, u64)], source: usize) -> Result<()> {
-        self.make_room(counts.iter().map(|(number, _)| *number).max().unwrap_or(0))?;
+    fn add_counts(&mut self, counts: &[(u32, u64)], source: usize) {
         for (number, events) in counts {
             self.counts[*number as usize].add(*events, source);
         }
-        Ok(())
     }
 
-    fn make_room(&mut self, greatest: u32) -> Result<()> {
+    /// Makes room for all numbers up to this one, and for the groups of their values (`C4`).
+    fn make_room(&mut self, greatest: u32, groups: &Groups) -> Result<()> {
         let count = greatest as usize + 1;
         if count > self.counts.len() {
-            self.memory.grow_to(count * size_of::<Count>(), STEP_BYTES)?;
+            let texts = self.field.known().texts_len(greatest);
+            let bytes = count * size_of::<Count>() + groups.room_of(count, 1, texts);
+            self.memory.grow_to(bytes, STEP_BYTES)?;
             self.counts.resize(count, Count::default());
         }
         Ok(())
     }
 
     /// Takes in what another one of the same field has.
-    pub(super) fn merge(&mut self, other: Self) -> Result<()> {
-        self.make_room(other.counts.len().saturating_sub(1) as u32)?;
+    pub(super) fn merge(&mut self, other: Self) {
+        self.memory.merge(other.memory);
+        let count = self.counts.len().max(other.counts.len());
+        self.counts.resize(count, Count::default());
         self.counts.iter_mut().zip(other.counts).for_each(|(mine, other)| mine.merge(other));
-        Ok(())
     }
 
     /// Makes groups of what was counted; of the `top` highest counts at least, if no more is wanted.
@@ -207,6 +214,7 @@ impl Tally {
         }
         let texts = wanted.iter().filter(|(_, number, _)| *number > 0);
         let texts = texts.map(|(_, number, _)| known.value(*number).text.len()).sum();
+        groups.take_room(self.memory);
         groups.make_room(wanted.len(), 1, texts)?;
         // Sources must come in rising order.
         wanted.sort_unstable();

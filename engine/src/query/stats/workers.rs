@@ -125,7 +125,7 @@ impl Found {
     fn merge(mut self, mut other: Self, before: Before<'_>) -> Result<Self> {
         self.scanned += other.scanned;
         match (&mut self.tally, other.tally.take()) {
-            (Some(mine), Some(theirs)) if mine.is_same(&theirs) => mine.merge(theirs)?,
+            (Some(mine), Some(theirs)) if mine.is_same(&theirs) => mine.merge(theirs),
             (None, theirs) => self.tally = theirs,
             (Some(_), theirs) => {
                 other.tally = theirs;
