@@ -323,9 +323,12 @@ fn reads_of_one_file_that_fail_cost_only_its_queries() {
             assert!(answer.body.contains(first), "names the file: {}", answer.body);
             assert_eq!(life.of(DAYS[1]).expect("served").len(), 9_000);
             // What is not known of its index must not be taken for "not there".
-            for needle in [&*known, &unknown] {
-                let answer = life.server().get("/api/v1/logs", &[("q", needle)]);
-                assert_eq!(answer.status, 500, "{needle}: {}", answer.body);
+            let answer = life.server().get("/api/v1/logs", &[("q", &unknown)]);
+            assert_eq!(answer.status, 500, "{}", answer.body);
+            // What was shown of it before may be in memory still.
+            let answer = life.server().get("/api/v1/logs", &[("q", &known)]);
+            if answer.status != 500 {
+                assert_eq!(numbers(&answer.body).collect::<Vec<_>>(), [7], "{}", answer.body);
             }
         }
         assert!(life.is_ready());
