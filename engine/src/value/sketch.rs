@@ -111,21 +111,26 @@ impl Sketch {
 
     /// Counts what another sketch has. Returns the bytes that it took.
     pub(crate) fn merge(&mut self, other: &Self) -> usize {
-        if other.count == 0 {
-            return 0;
-        }
-        if self.count == 0 {
-            (self.min, self.max) = (other.min, other.max);
-        }
-        self.min = self.min.min(other.min);
-        self.max = self.max.max(other.max);
-        self.count += other.count;
+        self.take_in(other.count, other.min, other.max);
         let pages = self.pages.len();
         for (page, counts) in &other.pages {
             let mine = self.page(*page).iter_mut().zip(&**counts);
             mine.for_each(|(mine, count)| *mine += count);
         }
         (self.pages.len() - pages) * PAGE_BYTES
+    }
+
+    /// Takes in so many numbers between these, without their steps.
+    fn take_in(&mut self, count: u64, min: f64, max: f64) {
+        if count == 0 {
+            return;
+        }
+        if self.count == 0 {
+            (self.min, self.max) = (min, max);
+        }
+        self.min = self.min.min(min);
+        self.max = self.max.max(max);
+        self.count += count;
     }
 
     /// The least and the greatest number, if there is one.
@@ -145,15 +150,7 @@ impl Sketch {
 
     /// Counts what a packed sketch has. Returns the bytes that it took.
     pub(crate) fn merge_packed(&mut self, other: &PackedSketch) -> usize {
-        if other.count == 0 {
-            return 0;
-        }
-        if self.count == 0 {
-            (self.min, self.max) = (other.min, other.max);
-        }
-        self.min = self.min.min(other.min);
-        self.max = self.max.max(other.max);
-        self.count += other.count;
+        self.take_in(other.count, other.min, other.max);
         let pages = self.pages.len();
         for steps in other.steps.chunk_by(|a, b| a.page() == b.page()) {
             let counts = self.page(steps[0].page());
