@@ -18,6 +18,10 @@ pub(crate) const FRAME_BYTES_MAX: usize = 64 << 10;
 pub(crate) const SENTENCES_MAX: usize = 4_096;
 /// Their bytes together: all are inflated to read one value.
 pub(crate) const SENTENCE_BYTES_MAX: usize = 256 << 10;
+/// Sentences of a section's list at most; blocks that bring further ones keep their own.
+pub(crate) const SENTENCE_LIST_MAX: usize = 32_768;
+/// Their bytes together: all are inflated to read one value.
+pub(crate) const SENTENCE_LIST_BYTES_MAX: usize = 1 << 20;
 /// Distinct texts without their digits that a record of the log lists for a field; they, and the digits'
 /// places, fit the processor's caches.
 pub(crate) const BLANKS_MAX: usize = 4_096;

@@ -38,7 +38,7 @@ impl StoredColumn {
     pub(crate) fn open(&self) -> Result<Column> {
         let bytes = PartBytes::Shared(Arc::clone(&self.bytes), 0..self.bytes.len());
         let part = Part { bytes, offset: 0, file: Arc::from(Path::new("")), what: "column" };
-        Column::decode(part, self.tag, self.shape)
+        Column::decode(part, self.tag, self.shape, None)
     }
 }
 

@@ -164,7 +164,12 @@ impl ColumnEntry {
 
     /// Whether the column has message templates: see [`super::column::Templates`].
     pub(crate) fn is_templates(&self) -> bool {
-        self.encoding == super::column::Encoding::Templates as u8
+        self.encoding == super::column::Encoding::Templates as u8 || self.is_shared()
+    }
+
+    /// Whether the sentences stand in the list of the section.
+    pub(super) fn is_shared(&self) -> bool {
+        self.encoding == super::column::Encoding::SharedTemplates as u8
     }
 
     /// Bytes of the encoded column.

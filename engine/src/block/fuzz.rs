@@ -3,6 +3,7 @@
 
 use super::column::{Column, ColumnData, Rest};
 use super::format::BlockMeta;
+use super::list::{SentenceList, SentenceListBuilder};
 use super::part::{Part, PartBytes, Shape};
 use super::reader::{Block, Source, decode};
 use crate::codec::slice::Slice;
@@ -13,10 +14,11 @@ use std::sync::Arc;
 /// What one input may make the decoder allocate.
 const RAW_BYTES_MAX: usize = 1 << 20;
 
-/// Reads `bytes` as a whole block, then as one part whose checksum holds:
+/// Reads `bytes` as a whole block, as a sentence list, then as one part whose checksum holds:
 /// `tag u8 (0: the rest column)  rows u16  values u16  payload`.
 pub(crate) fn decode_any(bytes: &[u8]) {
     let _ = whole(bytes);
+    let _ = SentenceList::decode(&mut Slice::new(bytes, 0, "fuzz input", Path::new("")));
     let mut slice = Slice::new(bytes, 0, "fuzz input", Path::new(""));
     let head = (slice.u8(), slice.u16(), slice.u16());
     if let (Ok(tag), Ok(rows), Ok(values)) = head {
@@ -36,14 +38,24 @@ fn whole(bytes: &[u8]) -> Result<()> {
     let mut slice = Slice::new(bytes, 0, "fuzz input", Path::new(""));
     slice.take(8)?;
     let meta = BlockMeta::decode(&mut slice)?;
-    let _ = super::without_filter(bytes, &meta);
     let _ = super::verify(&bytes.into(), &meta, 0, Path::new(""));
     let block = Block::open(Source::Memory(bytes.into()), &meta)?;
+    let _ = super::share(bytes, &block, &mut SentenceListBuilder::default());
     block.filter(|_| Ok(()))?;
     if meta.raw_bytes <= RAW_BYTES_MAX as u64 {
         decode(&block)?.check_invariants();
     }
     Ok(())
+}
+
+/// What the column of a part may name.
+fn some_list() -> Arc<SentenceList> {
+    let mut list = SentenceListBuilder::default();
+    let sentences: [&[u8]; 5] = [b"up", b"id \x01", b"conn \x01 of \x01 closed", b"\x01", b""];
+    list.numbers_of(&sentences).expect("a few");
+    let bytes = list.finish().expect("it has some").bytes;
+    let mut slice = Slice::new(&bytes, 0, "sentence list", Path::new(""));
+    Arc::new(SentenceList::decode(&mut slice).expect("just written"))
 }
 
 fn part_of(part: impl Fn() -> Part, tag: u8, shape: Shape) -> Result<()> {
@@ -59,12 +71,12 @@ fn part_of(part: impl Fn() -> Part, tag: u8, shape: Shape) -> Result<()> {
     // Values where they stand, before anything else is unpacked.
     let single = |index: usize| {
         let mut scratch = Vec::new();
-        let column = Column::decode(part(), tag, shape)?;
+        let column = Column::decode(part(), tag, shape, Some(some_list()))?;
         let value = column.value(index, &mut scratch)?;
         Ok::<_, Error>((value.kind, value.text.to_vec()))
     };
     let picked = [0, shape.values / 2, shape.values - 1].map(|index| (index, single(index)));
-    let column = Column::decode(part(), tag, shape)?;
+    let column = Column::decode(part(), tag, shape, Some(some_list()))?;
     let (mut values, mut text_bytes) = (0, 0);
     let read = column.for_each(|row, value| {
         assert!(row < shape.rows);

@@ -16,17 +16,18 @@ mod format;
 pub(crate) mod fuzz;
 #[cfg(test)]
 mod golden;
+mod list;
 mod numbering;
 mod pairs;
 mod part;
 mod reader;
-mod reseal;
 mod rows;
 mod sentences;
 mod summaries;
 mod terms;
 #[cfg(test)]
 mod tests;
+mod verify;
 mod writer;
 
 pub(crate) use column::{
@@ -34,16 +35,15 @@ pub(crate) use column::{
 };
 pub(crate) use decoded::Decoded;
 pub(crate) use format::{BlockMeta, ColumnEntry, NumberRange};
+pub(crate) use list::{ListPart, ListPlace, SentenceListBuilder, SharedSentences, share};
 pub(crate) use numbering::{FieldValues, KnownValues, Numbered, Numbering, RowNumbers, ValueTable};
 pub(crate) use pairs::Pairs;
 pub(crate) use reader::{Block, Source, decode};
-pub(crate) use reseal::verify;
-pub(crate) use reseal::without_filter;
 pub(crate) use rows::{Levels, RowSeqs, RowTimes};
 pub(crate) use sentences::{Epoch, Outline, SentenceTable, Sentences, Slot};
 pub(crate) use summaries::{GroupSummary, Summaries};
 pub(crate) use terms::add_terms;
-#[cfg(test)]
+pub(crate) use verify::verify;
 pub(crate) use writer::EncodedBlock;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use writer::encode;

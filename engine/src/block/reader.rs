@@ -3,6 +3,7 @@
 use super::column::presence::Presence;
 use super::column::{Column, Rest};
 use super::format::{BlockMeta, ColumnEntry, Header, PartEntry, check_crc};
+use super::list::SharedSentences;
 use super::numbering::FieldValues;
 use super::part::{Part, PartBytes, Shape};
 use super::rows::{Levels, RowLevels, RowSeqs, RowTimes};
@@ -50,6 +51,8 @@ struct Findings {
 #[derive(Debug, Clone)]
 pub(crate) struct Block {
     source: Source,
+    /// The list of its section, if that has one.
+    shared: Option<Arc<SharedSentences>>,
     header: Arc<Header>,
     findings: Arc<Mutex<Findings>>,
 }
@@ -73,7 +76,12 @@ impl Block {
             }
             Ok(header)
         })?;
-        Ok(Self { source, header: Arc::new(header), findings: Arc::default() })
+        Ok(Self { source, shared: None, header: Arc::new(header), findings: Arc::default() })
+    }
+
+    /// The block in a section with this list.
+    pub(crate) fn with_list(self, shared: Option<Arc<SharedSentences>>) -> Self {
+        Self { shared, ..self }
     }
 
     /// The number of rows.
@@ -208,7 +216,9 @@ impl Block {
     pub(crate) fn column(&self, index: usize) -> Result<Column> {
         let entry = &self.columns()[index];
         let part = self.part(entry.part, "block column")?;
-        Column::decode(part, entry.encoding, self.shape(entry.values as usize))
+        let shared = self.shared.as_ref().filter(|_| entry.is_shared());
+        let list = shared.map(|shared| shared.get()).transpose()?;
+        Column::decode(part, entry.encoding, self.shape(entry.values as usize), list)
     }
 
     /// Reads and verifies the fields that have no column of their own, if there are any.

@@ -319,7 +319,7 @@ impl<'a, 'b> Walk<'a, 'b> {
         let mut is_sound = true;
         let mut text = Vec::new();
         for ((code, sentence), (frames, count)) in (0..).zip(sentences.iter()).zip(found) {
-            let known = self.terms.sentence(sentence.text, frames);
+            let known = self.terms.sentence(sentence, frames);
             is_sound &= known.is_sound;
             self.text_bytes += u64::from(known.literal_bytes) * u64::from(count);
             if known.may_be_number {

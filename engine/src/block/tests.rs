@@ -347,8 +347,8 @@ fn later_versions_and_encodings_are_named_not_called_damage() {
         assert_eq!(error.kind(), crate::ErrorKind::Unsupported);
     }
     // The first column's tag.
-    let block = reopened(106, 8).expect("the other columns are readable");
-    assert_eq!(block.columns()[0].encoding, 8);
+    let block = reopened(106, 9).expect("the other columns are readable");
+    assert_eq!(block.columns()[0].encoding, 9);
     assert_eq!(block.column(0).expect_err("unknown").kind(), crate::ErrorKind::Unsupported);
     block.column(1).expect("sound");
 }

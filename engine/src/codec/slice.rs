@@ -25,6 +25,11 @@ impl<'a> Slice<'a> {
         self.at
     }
 
+    /// The file that the bytes are of, for errors.
+    pub(crate) fn file(&self) -> &'a Path {
+        self.file
+    }
+
     /// The bytes not yet read.
     pub(crate) fn remaining(&self) -> usize {
         self.bytes.len() - self.at

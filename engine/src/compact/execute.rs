@@ -176,20 +176,20 @@ impl Work<'_> {
     fn section(&mut self, writer: &mut Writer<'_>, part: Part) -> Result<(), Failure> {
         let Part { partition, inputs, mut runs } = part;
         writer.begin_section(partition.clone());
-        let Place { limits, indexes, .. } = *self.place;
-        let mut merge = Merge::new(writer, limits, indexes, self.memory, self.proceed);
+        let Place { limits, cache, indexes, .. } = *self.place;
+        let mut merge = Merge::new(writer, limits, cache, indexes, self.memory, self.proceed);
         std::mem::swap(&mut merge.names, &mut self.names);
         let finished = merge.section(inputs);
         std::mem::swap(&mut merge.names, &mut self.names);
         let fault = merge.fault;
-        let index = finished.map_err(|error| match fault {
+        let (list, index) = finished.map_err(|error| match fault {
             Fault::Source => Failure::Source(partition, error),
             Fault::Index => Failure::Index(error),
             Fault::Stopped => Failure::Stopped(error),
             Fault::Output => Failure::Output(error),
         })?;
         runs.sort_unstable();
-        writer.end_section(runs, index).map_err(Failure::Output)
+        writer.end_section(runs, list.as_ref(), index).map_err(Failure::Output)
     }
 }
 

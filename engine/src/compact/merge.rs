@@ -2,14 +2,16 @@
 //! are; small ones are gathered with what stands beside them.
 
 use crate::batch::{RowColumn, Rows, gather};
-use crate::block::{self, Block, BlockMeta, Source};
+use crate::block::{self, Block, BlockMeta, EncodedBlock, ListPart, SentenceListBuilder, Source};
 use crate::error::{Corruption, Error, Result};
 use crate::field;
 use crate::index::{SegmentIndexBuilder, Split};
 use crate::limits::{Limits, MEMTABLE_NAMES_MAX};
 use crate::manifest::Range64;
 use crate::pool::Reservation;
-use crate::segment::{BlockPlace, INDEX_KIND, INDEX_VERSION, IndexPart, SegmentFile, Writer};
+use crate::segment::{
+    BlockCache, BlockPlace, INDEX_KIND, INDEX_VERSION, IndexPart, SegmentFile, Writer,
+};
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
@@ -67,6 +69,9 @@ pub(super) struct Merge<'a, 'w> {
     pub(super) fault: Fault,
     /// The index of the section, if it gets one; its blocks then need no filters.
     index: Option<SegmentIndexBuilder>,
+    /// The sentences of the blocks that are written, if the section has an index.
+    list: SentenceListBuilder,
+    cache: &'a BlockCache,
     /// Rows that wait for a block of their own: less than a block, or it was just made.
     pending: Vec<Rows>,
 }
@@ -75,6 +80,7 @@ impl<'a, 'w> Merge<'a, 'w> {
     pub(super) fn new(
         writer: &'a mut Writer<'w>,
         limits: &'a Limits,
+        cache: &'a BlockCache,
         indexes: bool,
         memory: &'a mut Reservation,
         proceed: &'a mut dyn FnMut() -> Result<()>,
@@ -89,15 +95,20 @@ impl<'a, 'w> Merge<'a, 'w> {
             names: BTreeSet::new(),
             fault: Fault::Output,
             index: None,
+            list: SentenceListBuilder::default(),
+            cache,
             pending: Vec::new(),
         }
     }
 
-    /// Copies all blocks of a section. Returns its index part, if it gets one.
+    /// Copies all blocks of a section. Returns its sentence list and its index part, if it gets them.
     ///
     /// # Errors
     /// Corrupt names the damaged source; `Full` and `Io`; that of `proceed`.
-    pub(super) fn section(&mut self, mut inputs: Vec<Input>) -> Result<Option<IndexPart>> {
+    pub(super) fn section(
+        &mut self,
+        mut inputs: Vec<Input>,
+    ) -> Result<(Option<ListPart>, Option<IndexPart>)> {
         let rows: usize = inputs.iter().map(|input| input.place.meta.rows as usize).sum();
         let is_indexable = self.indexes && inputs.len() <= self.limits.compaction.blocks_max;
         if is_indexable && rows >= INDEXED_BLOCKS_MIN * self.limits.block_rows_max {
@@ -117,8 +128,9 @@ impl<'a, 'w> Merge<'a, 'w> {
         }
         self.flush()?;
         let index = self.index_part().inspect_err(|_| self.fault = Fault::Index)?;
+        let list = std::mem::take(&mut self.list).finish();
         self.memory.shrink_to(self.memory_base);
-        Ok(index)
+        Ok((list, index))
     }
 
     /// Copies a block, or gathers its rows.
@@ -163,7 +175,12 @@ impl<'a, 'w> Merge<'a, 'w> {
         } else {
             block::seal(rows)
         };
-        self.writer.put_block(&encoded.meta, &encoded.bytes)
+        if self.index.is_none() {
+            return self.writer.put_block(&encoded.meta, &encoded.bytes);
+        }
+        let bytes: Arc<[u8]> = encoded.bytes.into();
+        let block = Block::open(Source::Memory(Arc::clone(&bytes)), &encoded.meta)?;
+        self.put_shared(&bytes, &block)
     }
 
     /// Merges blocks that overlap in sequence, row by row.
@@ -209,12 +226,13 @@ impl<'a, 'w> Merge<'a, 'w> {
 
     fn read(&mut self, input: &Input) -> Result<(Arc<[u8]>, Block)> {
         let bytes: Arc<[u8]> = input.file.block_bytes(&input.place)?.into();
-        let BlockPlace { offset, meta } = &input.place;
+        let BlockPlace { offset, meta, .. } = &input.place;
         let block = match input.takes {
             Some(_) => Block::open(Source::Memory(Arc::clone(&bytes)), meta)
                 .map_err(|error| error.placed(input.file.path(), *offset))?,
             None => block::verify(&bytes, meta, *offset, input.file.path())?,
         };
+        let block = block.with_list(input.file.list(&input.place, self.cache));
         if input.takes.is_none() {
             self.note_names(&block, input)?;
         }
@@ -279,10 +297,15 @@ impl<'a, 'w> Merge<'a, 'w> {
             added.map_err(|error| error.placed(input.file.path(), input.place.offset))?;
             terms.finish();
         }
+        self.put_shared(bytes, block)
+    }
+
+    /// Writes a block whose section has an index, without its filter and with its sentences in the list.
+    fn put_shared(&mut self, bytes: &[u8], block: &Block) -> Result<()> {
+        let shared = block::share(bytes, block, &mut self.list);
+        let EncodedBlock { bytes, meta } = shared.inspect_err(|_| self.fault = Fault::Source)?;
         self.reserve_index().inspect_err(|_| self.fault = Fault::Index)?;
-        let bare = block::without_filter(bytes, block.meta())
-            .inspect_err(|_| self.fault = Fault::Source)?;
-        self.writer.put_block(&bare.meta, &bare.bytes)
+        self.writer.put_block(&meta, &bytes)
     }
 
     fn begin_index(&mut self) -> Result<()> {
@@ -304,7 +327,8 @@ impl<'a, 'w> Merge<'a, 'w> {
 
     fn reserve_index(&mut self) -> Result<()> {
         let index = self.index.as_ref().map_or(0, SegmentIndexBuilder::memory);
-        Ok(self.memory.grow_to(self.memory_base.saturating_add(index), MEMORY_STEP)?)
+        let takes = self.memory_base.saturating_add(index).saturating_add(self.list.memory());
+        Ok(self.memory.grow_to(takes, MEMORY_STEP)?)
     }
 
     /// The index of the section, all of whose blocks are written.

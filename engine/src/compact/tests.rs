@@ -1,5 +1,6 @@
 //! The merge by what it writes.
 
+mod lists;
 mod planner;
 
 use super::*;
@@ -111,9 +112,13 @@ fn rows(seqs: &[u64]) -> Rows {
 
 /// A file with one section of blocks with these sequence numbers, opened.
 fn source(io: &Io, generation: u64, blocks: &[Vec<u64>]) -> SourceSection {
-    let encode = |seqs: &Vec<u64>| {
-        let rows = rows(seqs);
-        let encoded = block::encode(&rows, &index::filter_bytes(&rows));
+    source_of(io, generation, &blocks.iter().map(|seqs| rows(seqs)).collect::<Vec<_>>())
+}
+
+/// A file with one section of blocks of these rows, opened.
+fn source_of(io: &Io, generation: u64, blocks: &[Rows]) -> SourceSection {
+    let encode = |rows: &Rows| {
+        let encoded = block::encode(rows, &index::filter_bytes(rows));
         (encoded.meta, encoded.bytes.into())
     };
     let section = SectionBlocks {
@@ -121,8 +126,9 @@ fn source(io: &Io, generation: u64, blocks: &[Vec<u64>]) -> SourceSection {
         blocks: blocks.iter().map(encode).collect(),
         digest: Some([generation as u8; 32]),
     };
-    let all = || blocks.iter().flatten();
-    let seqs = (*all().min().unwrap(), all().max().unwrap() + 1);
+    let firsts = blocks.iter().map(|rows| rows.seq(0).0);
+    let lasts = blocks.iter().map(|rows| rows.seq(rows.len() - 1).0);
+    let seqs = (firsts.min().unwrap(), lasts.max().unwrap() + 1);
     let id = FileId::LevelZero(generation);
     let header = Header { store: [7; 16], incarnation: 5, id, seqs };
     let meta = segment::write(io, Path::new("store"), &header, &[section], []).unwrap();

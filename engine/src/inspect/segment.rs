@@ -1,7 +1,7 @@
 //! Level-0 files, segments and packs.
 
 use super::Output;
-use crate::block::{self, Block, ColumnData, SentenceTable, Source};
+use crate::block::{self, Block, ColumnData, SentenceTable, SharedSentences, Source};
 use crate::crypt;
 use crate::error::{Error, Result};
 use crate::index::{IndexFaults, SegmentIndex};
@@ -46,8 +46,18 @@ pub(super) fn inspect(io: &Io, path: &Path, dump: bool, out: &mut Output<'_>) ->
         if let Some(place) = section.index {
             show_index(&file, path, section, place, out)?;
         }
+        let list = section.list.map(|place| {
+            (place, Arc::new(SharedSentences::new(Arc::clone(&file), path.into(), place)))
+        });
+        if let Some((place, list)) = &list {
+            list.verify()?;
+            let sentences = list.get()?.len();
+            let bytes = place.len;
+            out.line(format!("  list of {sentences} sentences, {bytes} bytes, twice"))?;
+        }
+        let list = list.map(|(_, list)| list);
         for place in &section.blocks {
-            let block = open(&file, path, place)?;
+            let block = open(&file, path, place)?.with_list(list.clone());
             show_block(&block, place, out)?;
             // Reads every column: what is shown has been verified.
             let rows = block::decode(&block)?;

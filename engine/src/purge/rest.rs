@@ -65,7 +65,7 @@ pub(crate) fn rest_of(
             continue;
         }
         let old = scars.get(&key(run));
-        let work = RunWork { blocks: &blocks, run, gone: &of_run };
+        let work = RunWork { blocks: &blocks, run, gone: &of_run, cache };
         let (left, scar) = work.without(source, old)?;
         let digest = old.map(|scar| scar.digest).or(run.digest);
         lost.push(Run {
@@ -154,6 +154,7 @@ struct RunWork<'a> {
     blocks: &'a [Input],
     run: &'a Run,
     gone: &'a [Range64],
+    cache: &'a BlockCache,
 }
 
 impl RunWork<'_> {
@@ -262,7 +263,8 @@ impl RunWork<'_> {
         for input in blocks.into_iter().filter(touches) {
             let bytes: Arc<[u8]> = input.file.block_bytes(&input.place)?.into();
             let place = &input.place;
-            let block = block::verify(&bytes, &place.meta, place.offset, input.file.path())?;
+            let block = block::verify(&bytes, &place.meta, place.offset, input.file.path())?
+                .with_list(input.file.list(place, self.cache));
             let rows = block::decode(&block)
                 .map_err(|error| error.placed(input.file.path(), place.offset))?;
             let before = |seq: u64| {

@@ -1,6 +1,6 @@
 //! Sections and their blocks: which of them are what was written, and what is in them.
 
-use crate::block::{self, Block, BlockMeta, Source};
+use crate::block::{self, Block, BlockMeta, ListPlace, SharedSentences, Source};
 use crate::codec::slice::Slice;
 use crate::error::{Corruption, Error, ErrorKind, Result};
 use crate::io::File;
@@ -52,6 +52,7 @@ impl FoundSection {
         file: &Arc<dyn File>,
         path: &Arc<Path>,
         place: &BlockPlace,
+        list: Option<&Arc<SharedSentences>>,
     ) -> Result<Option<Error>> {
         let mut bytes = vec![0; place.meta.len as usize];
         match file.read_exact_at(&mut bytes, place.offset) {
@@ -65,6 +66,7 @@ impl FoundSection {
         let bytes: Arc<[u8]> = bytes.into();
         let placed = |error: Error| error.placed(path, place.offset);
         let block = Block::open(Source::Memory(Arc::clone(&bytes)), &place.meta);
+        let block = block.map(|block| block.with_list(list.cloned()));
         let rows = block.and_then(|block| block::decode(&block)).map_err(placed)?;
         let seqs = (0..rows.len()).map(|row| rows.seq(row).0);
         let mut counts = vec![0; self.kept.len()];
@@ -93,16 +95,17 @@ impl FoundSection {
     /// The digest of what is left of a run: of its events in the sound blocks.
     pub(super) fn digest(&self, file: &Arc<dyn File>, path: &Path, run: &Run) -> Result<[u8; 32]> {
         let mut digest = Recomputed::default();
+        let path = Arc::from(path);
+        let list = list_of(self.blocks.first().map(|block| &block.place), file, &path);
         for FoundBlock { place, .. } in &self.blocks {
             let BlockMeta { min_seq, max_seq, .. } = place.meta;
             if max_seq < run.seqs.start || min_seq >= run.seqs.end {
                 continue;
             }
-            let (file, path) = (Arc::clone(file), path.into());
-            let rows = block::decode(&Block::open(
-                Source::File { file, path, offset: place.offset },
-                &place.meta,
-            )?)?;
+            let (file, path) = (Arc::clone(file), Arc::clone(&path));
+            let source = Source::File { file, path, offset: place.offset };
+            let block = Block::open(source, &place.meta)?.with_list(list.clone());
+            let rows = block::decode(&block)?;
             let before =
                 |seq: u64| (0..rows.len()).take_while(|row| rows.seq(*row).0 < seq).count();
             digest.push(&rows, before(run.seqs.start)..before(run.seqs.end));
@@ -137,10 +140,24 @@ pub(super) fn walk(
         if Block::open(Source::File { file, path, offset }, &meta).is_err() {
             break;
         }
-        places.push(BlockPlace { offset, meta });
+        places.push(BlockPlace { offset, meta, list: None });
         offset = offset.saturating_add(u64::from(meta.len));
     }
+    let blocks_end = (places.len() == section.blocks as usize).then_some(offset);
+    let end = section.offset.saturating_add(section.len);
+    let list = ListPlace::find(&**file, path, blocks_end, end);
+    places.iter_mut().for_each(|place| place.list = list);
     places
+}
+
+/// The sentence list of the section that a block is of.
+pub(super) fn list_of(
+    block: Option<&BlockPlace>,
+    file: &Arc<dyn File>,
+    path: &Arc<Path>,
+) -> Option<Arc<SharedSentences>> {
+    let place = block?.list?;
+    Some(Arc::new(SharedSentences::new(Arc::clone(file), Arc::clone(path), place)))
 }
 
 pub(super) fn corrupt(

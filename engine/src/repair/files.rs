@@ -4,7 +4,7 @@
 //! them or not: what one has lost another may still have, from before a merge or from one whose edit
 //! was never written.
 
-use super::blocks::{FoundSection, corrupt, walk};
+use super::blocks::{FoundSection, corrupt, list_of, walk};
 use crate::crypt::Input;
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::{File, Io};
@@ -248,8 +248,17 @@ impl FoundFile {
         places: Vec<BlockPlace>,
     ) -> Result<FoundSection> {
         let mut found = FoundSection::nothing(meta);
+        let list = list_of(places.first(), file, path);
+        if let Some(list) = &list {
+            match list.verify() {
+                Ok(()) => {}
+                // The other copy may be sound: then its blocks are.
+                Err(error) if error.kind() == ErrorKind::Corrupt => self.note(error),
+                Err(error) => return Err(error),
+            }
+        }
         for place in places {
-            match found.block(file, path, &place) {
+            match found.block(file, path, &place, list.as_ref()) {
                 Ok(None) => {}
                 Ok(Some(error)) => self.note(error),
                 Err(error) if error.kind() == ErrorKind::Corrupt => {

@@ -1,5 +1,6 @@
 mod cut_off;
 mod keyed;
+mod lists;
 mod merges;
 mod scars;
 mod whole;

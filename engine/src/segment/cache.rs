@@ -3,7 +3,7 @@
 
 use super::format::{BlockPlace, Section};
 use crate::block::{
-    Block, Decoded, Numbered, Outline, Pairs, SentenceTable, Summaries, ValueTable,
+    Block, Decoded, Numbered, Outline, Pairs, SentenceTable, SharedSentences, Summaries, ValueTable,
 };
 use crate::index::{Filter, IndexFaults, SegmentIndex};
 use crate::manifest::{FileId, Run};
@@ -54,6 +54,7 @@ enum Part {
     Block,
     Filter,
     Index,
+    List,
     /// Of a block's column.
     Outline(u16),
     Numbered(u16),
@@ -75,6 +76,7 @@ enum Entry {
     Block(Arc<Block>),
     Filter(Arc<Filter>),
     Index(Arc<SegmentIndex>),
+    List(Arc<SharedSentences>),
     Outline(Arc<Outline>),
     /// `None`: its values hardly come again.
     Numbered(Option<Arc<Numbered>>),
@@ -92,6 +94,7 @@ impl Weighter<(Key, Part), Entry> for ByBytes {
             Entry::Block(block) => block.heap_bytes() as u64,
             Entry::Filter(filter) => filter.heap_bytes() as u64,
             Entry::Index(index) => index.heap_bytes() as u64,
+            Entry::List(list) => list.heap_bytes() as u64,
             Entry::Outline(outline) => outline.heap_bytes() as u64,
             Entry::Numbered(numbered) => {
                 numbered.as_ref().map_or(size_of::<Entry>(), |numbered| numbered.heap_bytes())
@@ -186,6 +189,13 @@ impl BlockCache {
         }
     }
 
+    pub(crate) fn list(&self, key: Key) -> Option<Arc<SharedSentences>> {
+        match self.entries.get(&(key, Part::List))? {
+            Entry::List(list) => Some(list),
+            _ => unreachable!("the key says which part it is"),
+        }
+    }
+
     pub(crate) fn outline(&self, key: Key, column: usize) -> Option<Arc<Outline>> {
         match self.entries.get(&(key, Part::Outline(column as u16)))? {
             Entry::Outline(outline) => Some(outline),
@@ -246,6 +256,10 @@ impl BlockCache {
 
     pub(crate) fn put_filter(&self, key: Key, filter: &Arc<Filter>) {
         self.entries.insert((key, Part::Filter), Entry::Filter(Arc::clone(filter)));
+    }
+
+    pub(crate) fn put_list(&self, key: Key, list: &Arc<SharedSentences>) {
+        self.entries.insert((key, Part::List), Entry::List(Arc::clone(list)));
     }
 
     pub(crate) fn put_outline(&self, key: Key, column: usize, outline: &Arc<Outline>) {
@@ -320,7 +334,13 @@ mod tests {
             let run = Run { generation: 1, seqs, rows: 1, digest: None };
             let count = bytes_max as usize / 3 / size_of::<Run>();
             let key = PartitionKey { tenant: "t".into(), class: "c".into(), day: Day(1) };
-            let section = Section { key, blocks: Vec::new(), runs: vec![run; count], index: None };
+            let section = Section {
+                key,
+                blocks: Vec::new(),
+                runs: vec![run; count],
+                list: None,
+                index: None,
+            };
             cache.put_sections(FileId::Segment(7), &Arc::new(vec![section]));
             assert!(cache.sections(FileId::Segment(7)).is_some(), "{bytes_max}");
         }

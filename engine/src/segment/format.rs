@@ -1,6 +1,6 @@
 //! Files of sections as bytes: header, footer, trailer. No I/O. See `docs/format/segment.md`.
 
-use crate::block::BlockMeta;
+use crate::block::{BlockMeta, ListPlace};
 use crate::codec::slice::Slice;
 use crate::codec::varint;
 use crate::crypt;
@@ -14,9 +14,11 @@ use std::path::Path;
 /// What a file begins and ends with.
 pub(crate) const MAGIC: [u8; 8] = *b"LSSEG\0\0\x01";
 /// The version that is written.
-pub(crate) const VERSION: u16 = 2;
+pub(crate) const VERSION: u16 = 3;
 /// Level-0 files without runs; still read.
 pub(super) const VERSION_1: u16 = 1;
+/// Sections without sentence lists; still read.
+pub(super) const VERSION_2: u16 = 2;
 /// The header: everything that identifies the file.
 pub(crate) const HEADER_LEN: usize = 64;
 /// The trailer: where the footer is.
@@ -43,7 +45,9 @@ pub(crate) struct Section {
     pub(crate) blocks: Vec<BlockPlace>,
     /// The runs in it, by generation; none in a file of version 1.
     pub(crate) runs: Vec<Run>,
-    /// Its index part, behind the blocks.
+    /// The sentences that its blocks share: a copy behind the blocks, the other at its end.
+    pub(crate) list: Option<ListPlace>,
+    /// Its index part, behind the blocks and the first copy of the list.
     pub(crate) index: Option<IndexPlace>,
 }
 
@@ -69,6 +73,8 @@ pub(crate) struct IndexPlace {
 pub(crate) struct BlockPlace {
     pub(crate) offset: u64,
     pub(crate) meta: BlockMeta,
+    /// The list of its section.
+    pub(crate) list: Option<ListPlace>,
 }
 
 /// Where a file's footer is.
@@ -192,6 +198,13 @@ pub(crate) fn encode_footer(sections: &[Section], names: &[String]) -> Vec<u8> {
             out.extend(index.kind.to_le_bytes());
             out.extend(index.version.to_le_bytes());
         }
+        out.push(u8::from(section.list.is_some()));
+        if let Some(list) = &section.list {
+            out.extend(list.offset.to_le_bytes());
+            out.extend(list.copy.to_le_bytes());
+            out.extend(list.len.to_le_bytes());
+            out.extend(list.memory.to_le_bytes());
+        }
     }
     varint::encode(names.len() as u64, &mut out);
     for name in names {
@@ -254,7 +267,7 @@ pub(crate) fn decode_footer(
 fn decode_section(
     slice: &mut Slice<'_>,
     trailer: &Trailer,
-    version: u16,
+    file_version: u16,
 ) -> Result<Section, Corruption> {
     let tenant = slice.str()?.into();
     let class = slice.str()?.into();
@@ -265,11 +278,11 @@ fn decode_section(
         let offset = slice.u64()?;
         let meta = BlockMeta::decode(slice)?;
         check_place(slice, trailer, offset, u64::from(meta.len))?;
-        blocks.push(BlockPlace { offset, meta });
+        blocks.push(BlockPlace { offset, meta, list: None });
     }
     let key = PartitionKey { tenant, class, day };
-    let mut section = Section { key, blocks, runs: Vec::new(), index: None };
-    if version == VERSION_1 {
+    let mut section = Section { key, blocks, runs: Vec::new(), list: None, index: None };
+    if file_version == VERSION_1 {
         return Ok(section);
     }
     let count = slice.varint_max(slice.remaining())?;
@@ -281,6 +294,18 @@ fn decode_section(
         check_place(slice, trailer, offset, len)?;
         let (kind, version) = (slice.u16()?, slice.u16()?);
         section.index = Some(IndexPlace { offset, len, crc, kind, version });
+    }
+    if file_version == VERSION_2 {
+        return Ok(section);
+    }
+    if flag(slice)? {
+        let (offset, copy) = (slice.u64()?, slice.u64()?);
+        let (len, memory) = (slice.u32()?, slice.u32()?);
+        check_place(slice, trailer, offset, u64::from(len))?;
+        check_place(slice, trailer, copy, u64::from(len))?;
+        let place = ListPlace { offset, copy, len, memory };
+        section.list = Some(place);
+        section.blocks.iter_mut().for_each(|block| block.list = Some(place));
     }
     Ok(section)
 }
@@ -308,7 +333,7 @@ fn expect_magic(slice: &mut Slice<'_>) -> Result<(), Corruption> {
 
 fn known_version(slice: &mut Slice<'_>, file: &Path) -> Result<u16> {
     match slice.u16()? {
-        version @ (VERSION_1 | VERSION) => Ok(version),
+        version @ (VERSION_1 | VERSION_2 | VERSION) => Ok(version),
         found => Err(Error::unsupported(format!(
             "{}: segment version {found}, this version reads up to {VERSION}",
             file.display()

@@ -59,11 +59,15 @@ fn open(bytes: Vec<u8>) -> Result<()> {
         let end = index.offset.checked_add(index.len);
         assert!(index.offset >= HEADER_LEN as u64 && end.is_some_and(|end| end <= len));
     }
+    for list in directory.sections.iter().filter_map(|section| section.list) {
+        let ends = [list.offset, list.copy].map(|at| at.checked_add(u64::from(list.len)));
+        assert!(ends.iter().all(|end| end.is_some_and(|end| end <= len)));
+    }
     Ok(())
 }
 
 /// Reads `bytes` as a whole file, as it is and with the checksums of header, footer and trailer made
-/// right: its directory, its blocks, their filters, its indexes.
+/// right: its directory, its blocks, their filters, its sentence lists and indexes.
 pub(crate) fn fuzz_file(bytes: &[u8]) {
     let _ = read(bytes.to_vec());
     if let Some(sealed) = sealed(bytes) {
@@ -133,7 +137,7 @@ fn read(bytes: Vec<u8>) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::super::format::{BlockPlace, IndexPlace, Section, encode_footer};
-    use crate::block;
+    use crate::block::{self, ListPlace};
     use crate::manifest::Run;
     use crate::partition::PartitionKey;
     use crate::timestamp::Day;
@@ -158,10 +162,11 @@ mod tests {
             };
             let meta = block::encode(&rows, &[]).meta;
             let key = PartitionKey { tenant: "t".into(), class: "c".into(), day: Day(0) };
-            let blocks = vec![BlockPlace { offset: 64, meta }];
+            let blocks = vec![BlockPlace { offset: 64, meta, list: None }];
             let run = Run { generation: 1, seqs: (1..2).into(), rows: 1, digest: Some([8; 32]) };
             let index = IndexPlace { offset: 70, len: 9, crc: 7, kind: 1, version: 1 };
-            let section = Section { key, blocks, runs: vec![run], index: Some(index) };
+            let list = Some(ListPlace { offset: 70, copy: 75, len: 4, memory: 9 });
+            let section = Section { key, blocks, runs: vec![run], list, index: Some(index) };
             let mut footer = encode_footer(&[section], &["message".into()]);
             let at = at.index(footer.len());
             footer[at] = value;

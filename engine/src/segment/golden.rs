@@ -10,6 +10,7 @@ use crate::manifest::FileMeta;
 use crate::names;
 
 const VERSION_1: &str = include_str!("fixtures/v1.md");
+const VERSION_2: &str = include_str!("fixtures/v2.md");
 const PAGE: &str = include_str!("../../../docs/format/segment.md");
 
 #[test]
@@ -28,6 +29,11 @@ fn the_dump_of_the_format_page_is_read() {
 #[test]
 fn a_file_of_version_1_is_read() {
     assert_is_the_sample(VERSION_1, 0);
+}
+
+#[test]
+fn a_file_of_version_2_is_read() {
+    assert_is_the_sample(VERSION_2, 1);
 }
 
 /// Reads the dump of a page: sections with `runs` runs each.

@@ -15,6 +15,8 @@ mod tests;
 mod writer;
 
 pub(crate) use cache::{BlockCache, Key};
+#[cfg(test)]
+pub(crate) use format::TRAILER_LEN;
 pub(crate) use format::{
     BlockPlace, HEADER_LEN, Header, INDEX_KIND, INDEX_VERSION, IndexPlace, Section,
 };

@@ -5,7 +5,7 @@ use super::format::{
     self, BlockPlace, HEADER_LEN, Header, INDEX_KIND, INDEX_VERSION, Section, TRAILER_LEN, Trailer,
 };
 use super::handles::{Handles, LazyFile};
-use crate::block::{self, Block, Source};
+use crate::block::{self, Block, SharedSentences, Source};
 use crate::codec::region::read_region;
 use crate::cold::{self, ColdFile};
 use crate::crypt::{Input, KeyId};
@@ -232,9 +232,27 @@ impl SegmentFile {
         }
         let file = Arc::clone(&self.file) as Arc<dyn File>;
         let source = Source::File { file, path: Arc::clone(&self.path), offset: place.offset };
-        let block = Arc::new(Block::open(source, &place.meta)?);
+        let block = Block::open(source, &place.meta)?.with_list(self.list(place, cache));
+        let block = Arc::new(block);
         cache.put_block(key, &block);
         Ok(block)
+    }
+
+    /// The list of the section that a block of the file is of, if it has one.
+    pub(crate) fn list(
+        &self,
+        place: &BlockPlace,
+        cache: &BlockCache,
+    ) -> Option<Arc<SharedSentences>> {
+        let place = place.list?;
+        let key = self.key(place.offset);
+        if let Some(list) = cache.list(key) {
+            return Some(list);
+        }
+        let file = Arc::clone(&self.file) as Arc<dyn File>;
+        let list = Arc::new(SharedSentences::new(file, Arc::clone(&self.path), place));
+        cache.put_list(key, &list);
+        Some(list)
     }
 
     /// The filter of a block of the file.

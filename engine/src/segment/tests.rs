@@ -228,7 +228,7 @@ fn a_pack_gives_back_its_runs_and_index_parts() {
             writer.put_block(meta, bytes).unwrap();
         }
         let bytes = section.key.to_string().into_bytes();
-        writer.end_section(runs(10), Some(IndexPart { kind: 1, version: 7, bytes })).unwrap();
+        writer.end_section(runs(10), None, Some(IndexPart { kind: 1, version: 7, bytes })).unwrap();
     }
     let meta = writer.finish(["message".to_owned()], Written { at: 77, times: 3 }).unwrap();
     assert_eq!((meta.id, meta.created, meta.writes), (FileId::Pack(9), 77, 3));

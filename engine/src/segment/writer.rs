@@ -2,7 +2,7 @@
 //! only once the manifest names it.
 
 use super::format::{self, BlockPlace, Header, IndexPlace, Section, Trailer};
-use crate::block::BlockMeta;
+use crate::block::{BlockMeta, ListPart, ListPlace};
 use crate::crypt::Output;
 use crate::error::{Error, Result};
 use crate::io::Io;
@@ -59,7 +59,7 @@ pub(crate) fn write(
         let seqs = (header.seqs.0..header.seqs.1).into();
         let generation = header.id.number();
         let run = Run { generation, seqs, rows, digest: section.digest };
-        writer.end_section(vec![run], None)?;
+        writer.end_section(vec![run], None, None)?;
     }
     writer.finish(column_names, Written { at: io.clock.now().0, times: 1 })
 }
@@ -113,7 +113,8 @@ impl<'a> Writer<'a> {
 
     /// Begins the section of a partition; the one before has ended.
     pub(crate) fn begin_section(&mut self, key: PartitionKey) {
-        let section = Section { key, blocks: Vec::new(), runs: Vec::new(), index: None };
+        let section =
+            Section { key, blocks: Vec::new(), runs: Vec::new(), list: None, index: None };
         assert!(self.open.replace(section).is_none(), "one section at a time");
     }
 
@@ -128,17 +129,26 @@ impl<'a> Writer<'a> {
         let section = self.open.as_mut().expect("blocks are of a section");
         let last = section.blocks.last().map(|last| last.meta.max_seq);
         assert!(last.is_none_or(|last| last < meta.min_seq), "blocks rise and don't overlap");
-        section.blocks.push(BlockPlace { offset, meta: *meta });
+        section.blocks.push(BlockPlace { offset, meta: *meta, list: None });
         Ok(())
     }
 
-    /// Ends the section, which has these runs.
+    /// Ends the section, which has these runs. `list` has the sentences that its blocks share.
     ///
     /// # Errors
     /// `Full` or `Io`.
-    pub(crate) fn end_section(&mut self, runs: Vec<Run>, index: Option<IndexPart>) -> Result<()> {
+    pub(crate) fn end_section(
+        &mut self,
+        runs: Vec<Run>,
+        list: Option<&ListPart>,
+        index: Option<IndexPart>,
+    ) -> Result<()> {
         let mut section = self.open.take().expect("a section was begun");
         section.runs = runs;
+        let offset = self.output.len();
+        if let Some(part) = list {
+            self.put(&part.bytes)?;
+        }
         if let Some(part) = index {
             section.index = Some(IndexPlace {
                 offset: self.output.len(),
@@ -147,6 +157,11 @@ impl<'a> Writer<'a> {
                 kind: part.kind,
                 version: part.version,
             });
+            self.put(&part.bytes)?;
+        }
+        if let Some(part) = list {
+            let (copy, len) = (self.output.len(), part.bytes.len() as u32);
+            section.list = Some(ListPlace { offset, copy, len, memory: part.memory });
             self.put(&part.bytes)?;
         }
         self.sections.push(section);
@@ -187,7 +202,7 @@ impl<'a> Writer<'a> {
             created: written.at,
             writes: written.times,
             checksum: Some(self.output.hash()),
-            sections: sections.expect("a section has blocks, and its index behind them"),
+            sections: sections.expect("a section has blocks, and all else behind them"),
             columns: column_names,
         })
     }
@@ -203,14 +218,18 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// What the manifest says of a section; `None` if it has no block, or an index before its blocks.
+/// What the manifest says of a section; `None` if it has no block, or an index or a list before its blocks.
 pub(crate) fn section_meta(section: Section) -> Option<SectionMeta> {
     let metas = || section.blocks.iter().map(|block| &block.meta);
     let (first, last) = (section.blocks.first()?, section.blocks.last()?);
     let blocks_end = last.offset.checked_add(u64::from(last.meta.len))?;
-    let end = match section.index {
+    let index_end = match section.index {
         Some(index) => index.offset.checked_add(index.len)?,
         None => blocks_end,
+    };
+    let end = match section.list {
+        Some(list) => list.copy.checked_add(u64::from(list.len))?,
+        None => index_end,
     };
     Some(SectionMeta {
         offset: first.offset,

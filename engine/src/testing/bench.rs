@@ -2,7 +2,7 @@
 
 use crate::append::{Redacted, Redactor, Rules};
 use crate::batch::{Batch, RowColumn, Rows};
-use crate::block::{self, Block, BlockMeta, SentenceTable};
+use crate::block::{self, Block, BlockMeta, SentenceListBuilder, SentenceTable};
 use crate::error::Result;
 use crate::index::{self, IndexFaults, SegmentIndex, SegmentIndexBuilder, Split, Term};
 use crate::io::Region;
@@ -270,18 +270,18 @@ impl SectionIndex {
 }
 
 /// The bytes of the index of a section with these blocks, as a merge makes it of blocks that it
-/// copies: they are verified, and copied without their filters.
+/// copies: they are verified, and copied without their filters and sentences.
 ///
 /// # Errors
 /// None, of what was just encoded.
 pub fn section_index_of(blocks: &[BlockBytes]) -> Result<Vec<u8>> {
-    let mut builder = SegmentIndexBuilder::new();
+    let (mut builder, mut list) = (SegmentIndexBuilder::new(), SentenceListBuilder::default());
     for BlockBytes { bytes, meta } in blocks {
         let block = block::verify(bytes, meta, 0, Path::new(""))?;
         let mut terms = builder.begin_block()?;
         block::add_terms(&block, &mut terms)?;
         terms.finish();
-        std::hint::black_box(block::without_filter(bytes, meta)?);
+        std::hint::black_box(block::share(bytes, &block, &mut list)?);
     }
     builder.finish()
 }

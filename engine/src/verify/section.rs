@@ -4,7 +4,7 @@
 use super::chain::hex;
 use super::report::{Affected, Checked, Findings};
 use crate::batch::Rows;
-use crate::block::{self, Block};
+use crate::block::{self, Block, SharedSentences};
 use crate::error::{Corruption, Error, Result};
 use crate::index::{self, Filter, IndexFaults, SectionCheck, SegmentIndex};
 use crate::io::File;
@@ -26,7 +26,7 @@ pub(super) struct Place<'a> {
     pub(super) scars: Option<&'a BTreeMap<RunKey, Scar>>,
 }
 
-/// Verifies every block and the index of a section, which has these runs.
+/// Verifies every block, the sentence list and the index of a section, which has these runs.
 pub(super) fn check_section(
     place: &Place<'_>,
     section: &Section,
@@ -41,6 +41,12 @@ pub(super) fn check_section(
         let opened = open_index(place, section, index);
         opened.map_err(|error| findings.error(path, error, events_of(section))).ok()
     });
+    let list = section
+        .list
+        .map(|list| Arc::new(SharedSentences::new(Arc::clone(place.file), Arc::clone(path), list)));
+    if let Some(Err(error)) = list.as_ref().map(|list| list.verify()) {
+        findings.error(path, error, events_of(section));
+    }
     let mut terms = index.as_ref().map(SectionCheck::new);
     let (run, damaged) = (Recomputed::default(), Vec::new());
     let mut digests = Digests { section, runs, run, damaged, scars: place.scars, scarred: None };
@@ -56,7 +62,7 @@ pub(super) fn check_section(
         }
         last_seq = Some(seqs.1);
         let block = match read_block(place, at) {
-            Ok(block) => block,
+            Ok(block) => block.with_list(list.clone()),
             Err(error) => {
                 findings.error(path, error, events());
                 digests.damaged.push(seqs);

@@ -23,12 +23,13 @@ pub(crate) use id::Ids;
 pub(super) use plan::Plan;
 pub(crate) use presence::Presence;
 pub(crate) use rest::Rest;
-pub(in crate::block) use template::FrameBigrams;
 pub(crate) use template::Templates;
+pub(in crate::block) use template::{FrameBigrams, count_slots};
 pub(crate) use text::Text;
 pub(crate) use values::Values;
 pub(super) use values::ValuesWriter;
 
+use super::list::SentenceList;
 use super::part::{Part, Shape};
 use crate::codec::slice::Slice;
 use crate::error::{Corruption, Error, Result};
@@ -52,10 +53,12 @@ pub(in crate::block) enum Encoding {
     Ids = 5,
     Text = 6,
     Templates = 7,
+    /// Templates whose sentences stand in the list of their section.
+    SharedTemplates = 8,
 }
 
 impl Encoding {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Constant,
         Self::Dictionary,
         Self::Integers,
@@ -63,6 +66,7 @@ impl Encoding {
         Self::Ids,
         Self::Text,
         Self::Templates,
+        Self::SharedTemplates,
     ];
 
     /// The name of an encoding, for people.
@@ -75,6 +79,7 @@ impl Encoding {
             Some(Self::Ids) => "ids",
             Some(Self::Text) => "text",
             Some(Self::Templates) => "templates",
+            Some(Self::SharedTemplates) => "shared templates",
             None => "unknown",
         }
     }
@@ -218,11 +223,16 @@ impl Column {
         Ok(())
     }
 
-    /// Reads a column whose checksum holds.
-    pub(super) fn decode(part: Part, tag: u8, shape: Shape) -> Result<Self> {
+    /// Reads a column whose checksum holds. `list` has its sentences, if its encoding needs them.
+    pub(super) fn decode(
+        part: Part,
+        tag: u8,
+        shape: Shape,
+        list: Option<Arc<SentenceList>>,
+    ) -> Result<Self> {
         let Some(encoding) = Encoding::from_tag(tag) else {
             return Err(Error::unsupported(format!(
-                "{}: {part:?} has encoding {tag}, this program reads 1 to 7",
+                "{}: {part:?} has encoding {tag}, this program reads 1 to 8",
                 part.file.display()
             )));
         };
@@ -245,9 +255,13 @@ impl Column {
                 let data = ColumnData::Text(Text::decode(part, start, shape)?);
                 return Ok(Self { values: shape.values, presence, data });
             }
-            Encoding::Templates => {
+            Encoding::Templates | Encoding::SharedTemplates => {
                 let start = slice.position();
-                let data = ColumnData::Templates(Templates::decode(part, start, shape)?);
+                let list = list.filter(|_| encoding == Encoding::SharedTemplates);
+                if list.is_none() && encoding == Encoding::SharedTemplates {
+                    return Err(slice.corrupt("a section with a sentence list", "none").into());
+                }
+                let data = ColumnData::Templates(Templates::decode(part, start, shape, list)?);
                 return Ok(Self { values: shape.values, presence, data });
             }
         };

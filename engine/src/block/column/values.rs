@@ -55,6 +55,16 @@ impl Values {
         Value { kind: self.kinds[index], text: &self.body[start..self.ends[index] as usize] }
     }
 
+    /// Inflates a list of `count` values whose lengths are known: takes its stored bytes from the slice.
+    pub(in crate::block) fn inflate(
+        slice: &mut Slice<'_>,
+        count: usize,
+        raw_len: usize,
+        stored_len: usize,
+    ) -> Result<Self, Corruption> {
+        inflate(slice, Stored { count, raw_len, stored_len })
+    }
+
     /// Calls `each` once with every value, and its index, in which `find` finds a place. `find`
     /// searches the texts of many values at once, with or without a byte between them, for the
     /// first place; what it looks for begins there.
@@ -113,7 +123,7 @@ impl ValuesWriter {
     }
 
     /// The length of the body and its stored form.
-    pub(super) fn store<'a>(
+    pub(in crate::block) fn store<'a>(
         &mut self,
         values: impl Iterator<Item = Value<'a>> + Clone,
     ) -> (usize, &[u8]) {

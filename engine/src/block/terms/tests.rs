@@ -183,7 +183,7 @@ fn variables_that_are_no_words_hide_none() {
     let shape = Shape { rows: 600, values: 600, raw_max: 1 << 20 };
     let file = Arc::from(Path::new(""));
     let part = Part { bytes: PartBytes::Owned(bytes), offset: 0, file, what: "forged" };
-    let column = Column::decode(part, encoding as u8, shape).expect("as the writer would");
+    let column = Column::decode(part, encoding as u8, shape, None).expect("as the writer would");
     let mut index = SegmentIndexBuilder::new();
     let mut terms = index.begin_block().expect("few words");
     let text_bytes = Walk::new("message", &column, &mut terms).column(&column).expect("sound");

@@ -8,7 +8,6 @@ use crate::index::Phrase;
 use crate::query::matcher::{Judged, Matcher, Verdict};
 use crate::query::patterns::sentence_of;
 use crate::query::selection::Selection;
-use std::collections::HashMap;
 
 /// Of so many candidates, the variables of each are looked at; of more, all that lie in the same frames
 /// are searched at once.
@@ -92,7 +91,8 @@ pub(super) fn add_matching(
     Ok(())
 }
 
-/// As [`add_matching`] where few rows are candidates: only their sentences are looked at. `phrase` is
+/// As [`add_matching`] where not all rows are candidates: only their sentences are looked at, and nothing is
+/// found out of all. `phrase` is
 /// what [`Matcher::phrase_of_literals`] gave: where no literal has it, no text of the sentence does.
 pub(super) fn add_matching_few(
     column: &Column,
@@ -105,15 +105,15 @@ pub(super) fn add_matching_few(
         unreachable!("columns of templates have sentences");
     };
     let (codes, sentences) = (templates.code_list()?, templates.sentences()?);
-    let mut known: HashMap<u16, bool> = HashMap::new();
+    let mut known = vec![None; sentences.len()];
     let mut scratch = Vec::new();
     for row in from.iter() {
         let Some(index) = column.presence().value_index(row) else { continue };
         let code = codes[index];
-        let may_pass = code == Templates::RAW
-            || *known
-                .entry(code)
-                .or_insert_with(|| phrase.is_match(sentences.value(usize::from(code)).text));
+        let may_pass = code == Templates::RAW || {
+            let code = usize::from(code);
+            *known[code].get_or_insert_with(|| phrase.is_match(sentences.get(code)))
+        };
         if may_pass && matcher.matches(templates.value(index, &mut scratch)?) {
             to.insert(row);
         }
@@ -140,7 +140,7 @@ pub(super) fn for_each_sentence(
             sentence_of(templates.value(index, &mut scratch)?.text, &mut sentence);
             each(row, None, &sentence);
         } else {
-            each(row, Some(code), sentences.value(usize::from(code)).text);
+            each(row, Some(code), sentences.get(usize::from(code)));
         }
     }
     Ok(())

@@ -1,7 +1,7 @@
 //! Changes by somebody who may write the files and knows their form: every checksum is right.
 
 use super::*;
-use crate::block::{self, Source};
+use crate::block::{self, SentenceListBuilder, SharedSentences, Source};
 use crate::manifest::{self, Edit, FileMeta, forge};
 use crate::segment::{Header, IndexPart, Writer, Written, read_directory};
 
@@ -50,10 +50,15 @@ fn rewrite(storage: &MemoryStorage, path: &Path) -> FileMeta {
     let mut is_done = false;
     for section in directory.sections {
         writer.begin_section(section.key.clone());
+        let mut shared = SentenceListBuilder::default();
+        let list = section.list.map(|place| {
+            let file = io.storage.open(path).unwrap();
+            Arc::new(SharedSentences::new(file, path.into(), place))
+        });
         for place in &section.blocks {
             let start = place.offset as usize;
             let source = Source::Memory(bytes[start..start + place.meta.len as usize].into());
-            let block = block::Block::open(source, &place.meta).unwrap();
+            let block = block::Block::open(source, &place.meta).unwrap().with_list(list.clone());
             let mut rows = block::decode(&block).unwrap();
             if !std::mem::replace(&mut is_done, true) {
                 let message = rows.columns.iter_mut().find(|column| &*column.name == "message");
@@ -63,7 +68,12 @@ fn rewrite(storage: &MemoryStorage, path: &Path) -> FileMeta {
             }
             let encoded = block::seal(&rows);
             let encoded = match section.index {
-                Some(_) => block::without_filter(&encoded.bytes, &encoded.meta).unwrap(),
+                Some(_) => {
+                    let bytes: Arc<[u8]> = encoded.bytes.into();
+                    let block =
+                        block::Block::open(Source::Memory(Arc::clone(&bytes)), &encoded.meta);
+                    block::share(&bytes, &block.unwrap(), &mut shared).unwrap()
+                }
                 None => encoded,
             };
             writer.put_block(&encoded.meta, &encoded.bytes).unwrap();
@@ -73,7 +83,7 @@ fn rewrite(storage: &MemoryStorage, path: &Path) -> FileMeta {
             version: index.version,
             bytes: bytes[index.offset as usize..(index.offset + index.len) as usize].to_vec(),
         });
-        writer.end_section(section.runs, index).unwrap();
+        writer.end_section(section.runs, shared.finish().as_ref(), index).unwrap();
     }
     writer.finish(directory.names, Written { at: 0, times: 1 }).unwrap()
 }

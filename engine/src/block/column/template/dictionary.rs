@@ -1,12 +1,16 @@
 //! The sentences of a column, and where the variables of each are.
 
 use super::frame::FrameEntry;
-use super::{Templates, UNIT_VALUES};
-use crate::block::column::values::{self, Values};
+use super::{Stand, Templates, UNIT_VALUES};
+use crate::block::column::values::{self, Stored, Values};
+use crate::block::list::SentenceList;
 use crate::block::sentences::Slot;
+use crate::codec::packed;
+use crate::codec::slice::Slice;
 use crate::error::Corruption;
 use crate::event::Kind;
 use crate::index::SLOT;
+use std::sync::Arc;
 
 /// The width of a form; the rest is the class.
 const WIDTH: u8 = 0x3f;
@@ -27,10 +31,19 @@ pub(crate) enum Class {
     Other = 2,
 }
 
+/// The sentences of a column, by place.
+#[derive(Debug)]
+pub(crate) enum ColumnSentences {
+    /// The column's own.
+    Own(Values),
+    /// Those of these numbers.
+    Shared(Arc<SentenceList>, Arc<[u32]>),
+}
+
 /// What is inflated to test the sentences of a column, and to rebuild texts.
 #[derive(Debug)]
 pub(crate) struct Dictionary {
-    sentences: Values,
+    sentences: ColumnSentences,
     /// The number of slots of each.
     slots: Box<[u32]>,
 }
@@ -79,6 +92,44 @@ impl Column {
     }
 }
 
+impl ColumnSentences {
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Own(values) => values.len(),
+            Self::Shared(_, numbers) => numbers.len(),
+        }
+    }
+
+    /// The sentence at a place, with [`SLOT`] for each variable; panics past the last.
+    pub(crate) fn get(&self, place: usize) -> &[u8] {
+        match self {
+            Self::Own(values) => values.value(place).text,
+            Self::Shared(list, numbers) => list.get(numbers[place] as usize),
+        }
+    }
+
+    /// All in order.
+    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = &[u8]> {
+        (0..self.len()).map(|place| self.get(place))
+    }
+
+    fn slots_of(&self, place: usize) -> usize {
+        match self {
+            Self::Own(values) => count_slots(values.value(place).text),
+            Self::Shared(list, numbers) => list.slots_of(numbers[place] as usize) as usize,
+        }
+    }
+
+    fn heap_bytes(&self) -> usize {
+        match self {
+            Self::Own(values) => values.heap_bytes(),
+            // The list is its section's.
+            Self::Shared(_, numbers) => size_of_val(&**numbers),
+        }
+    }
+}
+
 impl Dictionary {
     /// The bytes that it takes in memory.
     pub(super) fn heap_bytes(&self) -> usize {
@@ -86,7 +137,7 @@ impl Dictionary {
     }
 
     /// The sentences, rising.
-    pub(crate) fn sentences(&self) -> &Values {
+    pub(super) fn sentences(&self) -> &ColumnSentences {
         &self.sentences
     }
 
@@ -96,19 +147,22 @@ impl Dictionary {
     }
 
     pub(super) fn read(templates: &Templates) -> Result<Self, Corruption> {
-        let mut slice = templates.slice_of(templates.sentences.range());
-        let sentences = values::inflate(&mut slice, templates.sentences.stored)?;
-        let rise = (1..sentences.len())
-            .all(|index| sentences.value(index - 1).text < sentences.value(index).text);
-        if !rise || sentences.iter().any(|sentence| sentence.kind != Kind::String) {
-            return Err(slice.corrupt("rising strings", "others"));
-        }
+        let mut slice = templates.slice_of(templates.listing.clone());
+        let sentences = match &templates.sentences {
+            Stand::Own(place) => {
+                slice = templates.slice_of(place.range());
+                ColumnSentences::Own(read_own(&mut slice, place.stored)?)
+            }
+            Stand::Shared(list, numbers) => {
+                ColumnSentences::Shared(Arc::clone(list), Arc::clone(numbers))
+            }
+        };
         let mut slots = Vec::with_capacity(sentences.len());
         let mut literals = 0usize;
-        for (sentence, count) in sentences.iter().zip(&templates.counts) {
-            let of_sentence = count_slots(sentence.text);
+        for (place, count) in templates.counts.iter().enumerate() {
+            let of_sentence = sentences.slots_of(place);
             // What a sentence is repeated to is a text of the block: the sum is bounded.
-            let literal = (sentence.text.len() - of_sentence) * *count as usize;
+            let literal = (sentences.get(place).len() - of_sentence) * *count as usize;
             literals = literals.saturating_add(literal);
             slots.push(of_sentence as u32);
             if literals > templates.shape.raw_max {
@@ -131,13 +185,17 @@ impl Layout {
 
     /// Calls `each` with every sentence, in order, with the byte of a [`Slot`] for each slot: what
     /// all variables of the slot are.
-    pub(super) fn for_each_with_slots(&self, sentences: &Values, mut each: impl FnMut(&[u8])) {
+    pub(super) fn for_each_with_slots(
+        &self,
+        sentences: &ColumnSentences,
+        mut each: impl FnMut(&[u8]),
+    ) {
         let mut text = Vec::new();
         let ends = self.firsts.iter().skip(1).map(|(first, _)| *first);
         let ends = ends.chain([self.columns.len() as u32]);
         for ((sentence, (first, slots)), end) in sentences.iter().zip(&self.firsts).zip(ends) {
             text.clear();
-            text.extend_from_slice(sentence.text);
+            text.extend_from_slice(sentence);
             let columns = &self.columns[*first as usize..end as usize];
             let places = text.iter_mut().filter(|byte| **byte == SLOT);
             for (slot, byte) in places.enumerate() {
@@ -215,13 +273,14 @@ impl Layout {
         }
         let mut firsts = Vec::with_capacity(slots.len());
         let mut columns = Vec::with_capacity(forms.len());
-        let mut left = forms.iter();
+        let mut left = &forms[..];
         for (slots, count) in slots.iter().zip(&templates.counts) {
             firsts.push((columns.len() as u32, *slots));
             for first in (0..*count as usize).step_by(UNIT_VALUES) {
                 let rows = (*count as usize - first).min(UNIT_VALUES) as u16;
-                let unit = left.by_ref().take(*slots as usize);
-                columns.extend(unit.map(|form| Column { at: 0, rows, form: *form }));
+                let (unit, others) = left.split_at(*slots as usize);
+                left = others;
+                columns.extend(unit.iter().map(|form| Column { at: 0, rows, form: *form }));
             }
         }
         let (by_frame, frame_starts) = (Vec::new(), Vec::new());
@@ -260,8 +319,38 @@ impl Layout {
     }
 }
 
+/// The sentences that stand in the column.
+fn read_own(slice: &mut Slice<'_>, stored: Stored) -> Result<Values, Corruption> {
+    let sentences = values::inflate(slice, stored)?;
+    let rise = (1..sentences.len())
+        .all(|index| sentences.value(index - 1).text < sentences.value(index).text);
+    if !rise || sentences.iter().any(|sentence| sentence.kind != Kind::String) {
+        return Err(slice.corrupt("rising strings", "others"));
+    }
+    Ok(sentences)
+}
+
+/// Reads the numbers of `count` sentences of a list.
+pub(super) fn decode_numbers(
+    slice: &mut Slice<'_>,
+    count: usize,
+    list: &SentenceList,
+) -> Result<Arc<[u32]>, Corruption> {
+    let numbers = packed::decode(slice, count)?;
+    let mut is_there = vec![false; list.len()];
+    let differ = numbers.iter().all(|number| {
+        let place = usize::try_from(*number).ok().and_then(|number| is_there.get_mut(number));
+        place.is_some_and(|is_there| !std::mem::replace(is_there, true))
+    });
+    if !differ {
+        let expected = format!("different sentences of {}", list.len());
+        return Err(slice.corrupt(expected, format!("{count} numbers")));
+    }
+    Ok(numbers.into_iter().map(|number| number as u32).collect())
+}
+
 /// Counts in bytes, of which many are added at once, as long as those can't overflow.
-pub(super) fn count_slots(sentence: &[u8]) -> usize {
+pub(in crate::block) fn count_slots(sentence: &[u8]) -> usize {
     let count = |part: &[u8]| part.iter().map(|byte| u8::from(*byte == SLOT)).sum::<u8>();
     sentence.chunks(usize::from(u8::MAX)).map(|part| usize::from(count(part))).sum()
 }

@@ -1,9 +1,10 @@
-//! Encoding 7: texts as sentences and variables (see `engine/src/index/split.rs`). A query looks at
-//! each sentence once, whatever the number of its values.
+//! Encodings 7 and 8: texts as sentences and variables (see `engine/src/index/split.rs`). A query looks
+//! at each sentence once, whatever the number of its values.
 //!
 //! ```text
 //! sentences varint, at least 1    packed count of values of each sentence, at least 1
-//! list of sentences (see values.rs), as strings, rising
+//! list of sentences (see values.rs), as strings, rising; in encoding 8: packed number of each in the
+//! sentence list of the section (see `engine/src/block/list`), all different
 //! forms (stored bytes): one of each column
 //! codes_len varint, codes: form u8 = 1: packed; 2: stored bytes, all low bytes, then all high bytes
 //! twice, first for columns of digits, then for all others:
@@ -32,11 +33,13 @@ mod search;
 #[cfg(test)]
 mod tests;
 
+pub(in crate::block) use dictionary::count_slots;
 pub(super) use encode::encode;
 pub(in crate::block) use search::FrameBigrams;
 
 use super::text::Text;
-use super::values::{self, Stored, Values};
+use super::values::{self, Stored};
+use crate::block::list::SentenceList;
 use crate::block::part::{Part, Shape};
 use crate::block::sentences::Slot;
 use crate::codec::copy::push_range;
@@ -46,7 +49,7 @@ use crate::error::{Corruption, Result};
 use crate::event::{Kind, Value};
 use crate::index::{SLOT, Split};
 use crate::limits::SENTENCES_MAX;
-use dictionary::{Dictionary, Layout};
+use dictionary::{ColumnSentences, Dictionary, Layout};
 use frame::{Frame, FrameEntry, Variables};
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -64,7 +67,9 @@ const CODES_PLANES: u8 = 2;
 pub(crate) struct Templates {
     shape: Shape,
     counts: Vec<u32>,
-    sentences: Place,
+    sentences: Stand,
+    /// Where what tells of the sentences lies in the part.
+    listing: Range<usize>,
     forms: Place,
     codes: Range<usize>,
     frames: Vec<FrameEntry>,
@@ -95,6 +100,15 @@ pub(in crate::block) struct SlotVariables<'a> {
     pub(in crate::block) variables: Variables<'a>,
 }
 
+/// Where a column's sentences are.
+#[derive(Debug)]
+enum Stand {
+    /// In the column.
+    Own(Place),
+    /// In the list of the section, by these numbers.
+    Shared(Arc<SentenceList>, Arc<[u32]>),
+}
+
 /// Where stored bytes lie in the part.
 #[derive(Debug, Clone, Copy)]
 struct Place {
@@ -107,7 +121,7 @@ impl Templates {
     pub(crate) const RAW: u16 = Split::RAW;
 
     /// The sentences, with [`SLOT`] for each variable, rising. Inflated when first asked for.
-    pub(crate) fn sentences(&self) -> Result<&Values> {
+    pub(crate) fn sentences(&self) -> Result<&ColumnSentences> {
         Ok(self.dictionary()?.sentences())
     }
 
@@ -291,7 +305,7 @@ impl Templates {
             frames.iter().map(|frame| frame.place.stored.stored_len).sum::<usize>()
         };
         [
-            ("sentences", self.sentences.stored.stored_len),
+            ("sentences", self.listing.len()),
             ("forms", self.forms.stored.stored_len),
             ("codes", self.codes.len()),
             ("digits", stored(digits)),
@@ -303,7 +317,7 @@ impl Templates {
     /// Writes the `rank`-th value of a sentence.
     fn rebuild(&self, code: u16, rank: usize, text: &mut Vec<u8>) -> Result<(), Corruption> {
         let (dictionary, layout) = (self.dictionary()?, self.layout()?);
-        let sentence = dictionary.sentences().value(usize::from(code)).text;
+        let sentence = dictionary.sentences().get(usize::from(code));
         let columns = layout.columns(usize::from(code), rank / UNIT_VALUES);
         text.clear();
         let mut literal = 0;
@@ -316,6 +330,46 @@ impl Templates {
         }
         push_range(sentence, literal..sentence.len(), text);
         Ok(())
+    }
+
+    /// The bytes of the column, from its presence on, with other sentences than its own: those of these
+    /// numbers of a list.
+    pub(in crate::block) fn with_numbers(&self, numbers: &[u64]) -> Vec<u8> {
+        assert_eq!(numbers.len(), self.counts.len());
+        let bytes = &self.raw.part().bytes;
+        let mut out = Vec::with_capacity(bytes.len());
+        out.extend_from_slice(&bytes[..self.listing.start]);
+        packed::encode(numbers, &mut out);
+        out.extend_from_slice(&bytes[self.listing.end..]);
+        out
+    }
+
+    /// The same with sentences of its own.
+    pub(in crate::block) fn with_own_sentences(&self) -> Result<Vec<u8>> {
+        let sentences = self.sentences()?;
+        if !sentences.iter().is_sorted_by(|before, after| before < after) {
+            return Err(self
+                .slice_of(self.listing.clone())
+                .corrupt("rising sentences", "others")
+                .into());
+        }
+        let texts = (0..sentences.len())
+            .map(|place| Value { kind: Kind::String, text: sentences.get(place) });
+        let bytes = &self.raw.part().bytes;
+        let mut out = bytes[..self.listing.start].to_vec();
+        values::ValuesWriter::new().write(texts, &mut out);
+        out.extend_from_slice(&bytes[self.listing.end..]);
+        Ok(out)
+    }
+
+    /// Whether its sentences stand in the list of its section.
+    pub(in crate::block) fn is_shared(&self) -> bool {
+        matches!(self.sentences, Stand::Shared(..))
+    }
+
+    /// The bytes that tell of its sentences.
+    pub(in crate::block) fn listing_len(&self) -> usize {
+        self.listing.len()
     }
 
     fn frame(&self, layout: &Layout, index: usize) -> Result<&Frame, Corruption> {
@@ -343,10 +397,23 @@ impl Templates {
 
     /// Reads what does not have to be inflated. The column's values begin at `start` of the part
     /// and go on to its end.
-    pub(super) fn decode(part: Arc<Part>, start: usize, shape: Shape) -> Result<Self> {
+    pub(super) fn decode(
+        part: Arc<Part>,
+        start: usize,
+        shape: Shape,
+        list: Option<Arc<SentenceList>>,
+    ) -> Result<Self> {
         let mut slice = part.slice_of(start..part.bytes.len());
         let counts = decode_counts(&mut slice, shape)?;
-        let sentences = Place::read(&mut slice, start, counts.len(), shape)?;
+        let listing = start + slice.position();
+        let sentences = match list {
+            None => Stand::Own(Place::read(&mut slice, start, counts.len(), shape)?),
+            Some(list) => {
+                let numbers = dictionary::decode_numbers(&mut slice, counts.len(), &list)?;
+                Stand::Shared(list, numbers)
+            }
+        };
+        let listing = listing..start + slice.position();
         let forms = Place::read(&mut slice, start, 0, shape)?;
         let codes_len = slice.varint_max(slice.remaining())?;
         let codes = start + slice.position()..start + slice.position() + codes_len;
@@ -369,6 +436,7 @@ impl Templates {
             shape,
             counts,
             sentences,
+            listing,
             forms,
             codes,
             frames,

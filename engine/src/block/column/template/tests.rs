@@ -28,7 +28,7 @@ fn open(bytes: Vec<u8>, values: usize, raw_max: usize) -> Result<Templates> {
     let shape = Shape { rows: values, values, raw_max };
     let bytes = PartBytes::Owned(bytes);
     let part = Part { bytes, offset: 0, file: Arc::from(Path::new("")), what: "templates" };
-    Templates::decode(part.into(), 0, shape)
+    Templates::decode(part.into(), 0, shape, None)
 }
 
 /// What [`crate::batch::Rows::raw_bytes`] counts at least.
@@ -178,7 +178,7 @@ fn a_sentence_of_many_values_has_several_units_and_frames() {
         (0..5_000).map(|n| format!("task {n} of {:064x} ended", n * 7_919)).collect();
     let templates = round_trip(&strings(texts.iter().map(String::as_str)));
     assert_eq!(templates.counts(), [5_000]);
-    assert_eq!(templates.sentences().expect("sound").value(0).text, b"task \x01 of \x01 ended");
+    assert_eq!(templates.sentences().expect("sound").get(0), b"task \x01 of \x01 ended");
     let lens: Vec<_> = templates.frames.iter().map(|frame| frame.place.stored.raw_len).collect();
     assert_eq!(templates.digit_frames, 1);
     assert!(lens.len() == 6 && lens.iter().all(|len| *len <= 66_560), "{lens:?}");

@@ -1,0 +1,78 @@
+//! A block whose bytes are copied: every checksum verified.
+
+use super::format::{BlockMeta, Header, PartEntry, check_crc};
+use super::reader::{Block, Source};
+use crate::codec::slice::Slice;
+use crate::error::{Error, Result};
+use std::path::Path;
+use std::sync::Arc;
+
+/// The block of these bytes, which stand at `offset` of `file`, with all of its checksums verified.
+///
+/// # Errors
+/// Corrupt names the place in the file; unsupported if the version is unknown.
+pub(crate) fn verify(
+    bytes: &Arc<[u8]>,
+    meta: &BlockMeta,
+    offset: u64,
+    file: &Path,
+) -> Result<Block> {
+    let block = Block::open(Source::Memory(Arc::clone(bytes)), meta);
+    let block = block.map_err(|error| error.placed(file, offset))?;
+    for part in block.header().parts() {
+        let (start, end) = (part.offset as usize, part.offset as usize + part.len as usize);
+        let part_bytes = bytes.get(start..end).unwrap_or_default();
+        let place = offset.saturating_add(u64::from(part.offset));
+        check_crc(&Slice::new(part_bytes, place, "block part", file), part_bytes, part.crc)?;
+    }
+    Ok(block)
+}
+
+impl Header {
+    /// Every part behind the header, the absent ones too, in their order.
+    pub(super) fn parts(&self) -> impl Iterator<Item = PartEntry> {
+        let fixed = [self.timestamps, self.seqs, self.levels];
+        let columns = self.columns.iter().map(|column| column.part);
+        fixed.into_iter().chain(columns).chain([self.rest, self.filter])
+    }
+}
+
+impl Error {
+    /// The same damage, found in a copy of what stands at `offset` of `file`.
+    pub(crate) fn placed(self, file: &Path, offset: u64) -> Self {
+        match self.corruption() {
+            Some(found) => {
+                let mut found = found.clone();
+                found.file = file.to_owned();
+                found.offset = found.offset.saturating_add(offset);
+                found.into()
+            }
+            None => self,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::block::encode;
+    use crate::block::tests::any_rows;
+    use crate::error::ErrorKind;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn any_flip_is_found_and_named(rows in any_rows(), at: prop::sample::Index, bit in 0u8..8) {
+            let block = encode(&rows, b"a filter");
+            let mut bytes = block.bytes;
+            let at = at.index(bytes.len());
+            bytes[at] ^= 1 << bit;
+            let error = verify(&bytes.into(), &block.meta, 1_000, Path::new("f")).unwrap_err();
+            prop_assert!(matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Unsupported));
+            if let Some(found) = error.corruption() {
+                prop_assert_eq!(&found.file, Path::new("f"));
+                prop_assert!(found.offset >= 1_000, "{}", error);
+            }
+        }
+    }
+}
