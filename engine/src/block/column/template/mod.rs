@@ -30,6 +30,8 @@ mod dictionary;
 mod encode;
 mod frame;
 mod search;
+mod share;
+mod slots;
 #[cfg(test)]
 mod tests;
 
@@ -41,7 +43,6 @@ use super::text::Text;
 use super::values::{self, Stored};
 use crate::block::list::SentenceList;
 use crate::block::part::{Part, Shape};
-use crate::block::sentences::Slot;
 use crate::codec::copy::push_range;
 use crate::codec::packed;
 use crate::codec::slice::Slice;
@@ -50,7 +51,7 @@ use crate::event::{Kind, Value};
 use crate::index::{SLOT, Split};
 use crate::limits::SENTENCES_MAX;
 use dictionary::{ColumnSentences, Dictionary, Layout};
-use frame::{Frame, FrameEntry, Variables};
+use frame::{Frame, FrameEntry};
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
@@ -86,18 +87,6 @@ pub(crate) struct Templates {
     counted: AtomicUsize,
     /// Kept, unlike frames of text: rows that follow each other are in different ones.
     inflated: Vec<OnceLock<Frame>>,
-}
-
-/// The variables of one slot of a unit.
-pub(in crate::block) struct SlotVariables<'a> {
-    /// The place of the sentence.
-    pub(in crate::block) sentence: usize,
-    /// Which of the sentence's values is the first of the unit.
-    pub(in crate::block) first: usize,
-    /// What the writer said that they are.
-    pub(in crate::block) class: Slot,
-    /// One a value.
-    pub(in crate::block) variables: Variables<'a>,
 }
 
 /// Where a column's sentences are.
@@ -249,25 +238,6 @@ impl Templates {
         Ok(())
     }
 
-    /// Calls `each` with every slot of every unit of every sentence. Inflates all frames.
-    pub(in crate::block) fn for_each_slot(
-        &self,
-        mut each: impl FnMut(SlotVariables<'_>),
-    ) -> Result<()> {
-        let layout = self.layout()?;
-        for (sentence, count) in self.counts.iter().enumerate() {
-            for unit in 0..(*count as usize).div_ceil(UNIT_VALUES) {
-                for column in layout.columns(sentence, unit) {
-                    let (frame, place) = layout.frame_of(*column);
-                    let variables = self.frame(layout, frame)?.variables(*column, place);
-                    let (first, class) = (unit * UNIT_VALUES, column.slot());
-                    each(SlotVariables { sentence, first, class, variables });
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// Writes the `rank`-th value of a sentence; panics past the last. Inflates as
     /// [`Templates::value`] does.
     pub(in crate::block) fn text(&self, code: u16, rank: usize, text: &mut Vec<u8>) -> Result<()> {
@@ -330,46 +300,6 @@ impl Templates {
         }
         push_range(sentence, literal..sentence.len(), text);
         Ok(())
-    }
-
-    /// The bytes of the column, from its presence on, with other sentences than its own: those of these
-    /// numbers of a list.
-    pub(in crate::block) fn with_numbers(&self, numbers: &[u64]) -> Vec<u8> {
-        assert_eq!(numbers.len(), self.counts.len());
-        let bytes = &self.raw.part().bytes;
-        let mut out = Vec::with_capacity(bytes.len());
-        out.extend_from_slice(&bytes[..self.listing.start]);
-        packed::encode(numbers, &mut out);
-        out.extend_from_slice(&bytes[self.listing.end..]);
-        out
-    }
-
-    /// The same with sentences of its own.
-    pub(in crate::block) fn with_own_sentences(&self) -> Result<Vec<u8>> {
-        let sentences = self.sentences()?;
-        if !sentences.iter().is_sorted_by(|before, after| before < after) {
-            return Err(self
-                .slice_of(self.listing.clone())
-                .corrupt("rising sentences", "others")
-                .into());
-        }
-        let texts = (0..sentences.len())
-            .map(|place| Value { kind: Kind::String, text: sentences.get(place) });
-        let bytes = &self.raw.part().bytes;
-        let mut out = bytes[..self.listing.start].to_vec();
-        values::ValuesWriter::new().write(texts, &mut out);
-        out.extend_from_slice(&bytes[self.listing.end..]);
-        Ok(out)
-    }
-
-    /// Whether its sentences stand in the list of its section.
-    pub(in crate::block) fn is_shared(&self) -> bool {
-        matches!(self.sentences, Stand::Shared(..))
-    }
-
-    /// The bytes that tell of its sentences.
-    pub(in crate::block) fn listing_len(&self) -> usize {
-        self.listing.len()
     }
 
     fn frame(&self, layout: &Layout, index: usize) -> Result<&Frame, Corruption> {

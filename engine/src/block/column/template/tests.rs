@@ -245,3 +245,20 @@ fn the_page_shows_a_column() {
     let templates = open(bytes, 5, 1_000).expect("a column");
     assert_eq!(read(&templates).expect("a column"), sample());
 }
+
+#[test]
+fn values_of_one_slot_are_given_in_pieces() {
+    let pieces = |values: &[Cell]| {
+        let templates = open(encoded(values), values.len(), raw_bytes(values)).expect("encoded");
+        let mut found = Vec::new();
+        let push = |text: &[&[u8]]| found.push((Kind::String, text.concat()));
+        templates.for_each_of_only_slot(push).expect("sound").then_some(found)
+    };
+    let texts: Vec<String> = (0..3_000).map(|n| format!("user {} left", n * 7_919 % 977)).collect();
+    let mut values = strings(texts.iter().map(String::as_str));
+    assert_eq!(pieces(&values).as_ref(), Some(&values));
+    values.push((Kind::Json, b"[1]".to_vec()));
+    assert_eq!(pieces(&values), None, "one has no sentence");
+    assert_eq!(pieces(&strings(["a 1", "b 1"])), None, "two sentences");
+    assert_eq!(pieces(&strings(["a 1 1", "a 1 2"])), None, "two slots");
+}

@@ -8,17 +8,17 @@
 //!   before until they are asked again. A field that was full gets only the values that columns list from
 //!   there on: it has more than come again often enough.
 
-use super::column::{Column, ColumnData};
-use crate::error::Result;
+mod column;
+
+pub(crate) use column::{Numbered, Numbering, RowNumbers};
+
 use crate::event::{Kind, Value};
-use crate::value::ValueSet;
 use foldhash::fast::RandomState;
-use parking_lot::{Mutex, MutexGuard};
-use std::borrow::Cow;
+use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
-use std::sync::{Arc, Weak};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// What the values of all fields take at most.
@@ -41,7 +41,7 @@ pub(crate) struct ValueTable {
 /// The numbered values of a field.
 #[derive(Debug, Default)]
 pub(crate) struct FieldValues {
-    known: Mutex<KnownValues>,
+    known: RwLock<KnownValues>,
     bytes: AtomicUsize,
     /// Whether values are numbered only where a column lists them (`U3`).
     only_listed: bool,
@@ -62,35 +62,6 @@ pub(crate) struct KnownValues {
     kind_bits: u8,
     /// Whether one lexeme is a value of several kinds.
     is_ambiguous: bool,
-}
-
-/// The values of a block's column by number, one a row.
-#[derive(Debug)]
-pub(crate) struct Numbered {
-    /// What the numbers stand for.
-    field: Weak<FieldValues>,
-    rows: RowNumbers,
-    greatest: u32,
-}
-
-/// What came of numbering a column.
-#[derive(Debug)]
-pub(crate) enum Numbering {
-    Rows(Numbered),
-    /// The field has too many values: later there may be room.
-    NoRoom,
-    /// The column's values hardly come again.
-    Unique,
-}
-
-/// A number for each row.
-#[derive(Debug)]
-pub(crate) enum RowNumbers {
-    /// The same for all.
-    Same(u32),
-    Bytes(Box<[u8]>),
-    Shorts(Box<[u16]>),
-    Longs(Box<[u32]>),
 }
 
 impl ValueTable {
@@ -118,8 +89,8 @@ impl ValueTable {
 
 impl FieldValues {
     /// The values that are known now.
-    pub(crate) fn known(&self) -> MutexGuard<'_, KnownValues> {
-        self.known.lock()
+    pub(crate) fn known(&self) -> RwLockReadGuard<'_, KnownValues> {
+        self.known.read()
     }
 
     fn is_full(&self) -> bool {
@@ -137,14 +108,37 @@ impl FieldValues {
         &self,
         values: impl Iterator<Item = Value<'v>>,
     ) -> Option<Vec<u32>> {
-        let mut known = self.known.lock();
-        let numbers = values.map(|value| known.number_of(value)).collect();
+        // Most are known, and looked up by several threads at once.
+        let mut numbers = Vec::with_capacity(values.size_hint().0);
+        let mut new = Vec::new();
+        {
+            let known = self.known.read();
+            for value in values {
+                let hash = hash_of(value.kind, value.text);
+                let number = known.look_up(hash, value);
+                if number == Some(0) {
+                    new.push((numbers.len(), hash, value.kind, value.text.to_vec()));
+                }
+                numbers.push(number?);
+            }
+        }
+        if new.is_empty() {
+            return Some(numbers);
+        }
+        let mut known = self.known.write();
+        let mut is_full = false;
+        for (at, hash, kind, text) in new {
+            match known.number_of(hash, Value { kind, text: &text }) {
+                Some(number) => numbers[at] = number,
+                None => is_full = true,
+            }
+        }
         let bytes = known.texts.len() + known.len() * VALUE_BYTES + FIELD_BYTES;
         self.bytes.store(bytes, Relaxed);
         if known.len() >= FIELD_VALUES_MAX {
             self.was_full.store(true, Relaxed);
         }
-        numbers
+        (!is_full).then_some(numbers)
     }
 }
 
@@ -192,12 +186,18 @@ impl KnownValues {
         self.ends[index] as usize
     }
 
-    fn number_of(&mut self, value: Value<'_>) -> Option<u32> {
-        let hash = hash_of(value.kind, value.text);
-        if let Some(number) = self.numbers.get(&hash).copied() {
-            let known = self.value(number);
-            // Another value with the same hash has no number.
-            return ((known.kind, known.text) == (value.kind, value.text)).then_some(number);
+    /// The number of a value with this hash, 0 if it is not known; `None` if another has its hash, and it
+    /// gets none.
+    fn look_up(&self, hash: u64, value: Value<'_>) -> Option<u32> {
+        let Some(number) = self.numbers.get(&hash).copied() else { return Some(0) };
+        let known = self.value(number);
+        ((known.kind, known.text) == (value.kind, value.text)).then_some(number)
+    }
+
+    fn number_of(&mut self, hash: u64, value: Value<'_>) -> Option<u32> {
+        match self.look_up(hash, value) {
+            Some(0) => {}
+            known => return known,
         }
         let bytes = self.texts.len() + value.text.len();
         if self.len() >= FIELD_VALUES_MAX || bytes > VALUES_BYTES_MAX / 2 {
@@ -215,115 +215,6 @@ impl KnownValues {
         let number = self.len() as u32;
         self.numbers.insert(hash, number);
         Some(number)
-    }
-}
-
-impl Numbering {
-    /// Numbers the rows of a column of a block of so many.
-    pub(crate) fn of(field: &Arc<FieldValues>, column: &Column, rows: usize) -> Result<Self> {
-        let (numbers, places) = match column.data() {
-            ColumnData::Constant(values) => {
-                let Some(numbers) = field.numbers_of(values.iter().take(1)) else {
-                    return Ok(Self::NoRoom);
-                };
-                if column.len() == rows {
-                    let (field, greatest) = (Arc::downgrade(field), numbers[0]);
-                    let rows = RowNumbers::Same(greatest);
-                    return Ok(Self::Rows(Numbered { field, rows, greatest }));
-                }
-                (numbers, Cow::Owned(vec![0; column.len()]))
-            }
-            ColumnData::Dictionary { values, codes } => {
-                let Some(numbers) = field.numbers_of(values.iter()) else {
-                    return Ok(Self::NoRoom);
-                };
-                (numbers, Cow::Borrowed(codes.get()?))
-            }
-            ColumnData::Templates(_) | ColumnData::Numbers(_) => {
-                let Some((set, places)) = coming_again(column)? else { return Ok(Self::Unique) };
-                let Some(numbers) = field.numbers_of(set.iter()) else { return Ok(Self::NoRoom) };
-                (numbers, Cow::Owned(places))
-            }
-            ColumnData::Text(_) | ColumnData::Ids(_) => return Ok(Self::Unique),
-        };
-        let mut numbered = vec![0; rows];
-        for (row, place) in column.presence().rows().zip(&*places) {
-            numbered[row] = numbers[usize::from(*place)];
-        }
-        let greatest = numbers.iter().copied().max().unwrap_or(0);
-        let rows = RowNumbers::new(numbered, greatest);
-        Ok(Self::Rows(Numbered { field: Arc::downgrade(field), rows, greatest }))
-    }
-}
-
-/// The distinct values of a column, and which of them each value is; `None` if they hardly come again.
-fn coming_again(column: &Column) -> Result<Option<(ValueSet, Vec<u16>)>> {
-    /// After so many values it is seen whether they do. Of fewer it can't be.
-    const SAMPLE: usize = 1_024;
-    let mut set = ValueSet::default();
-    let mut places = Vec::with_capacity(column.len());
-    let mut scratch = Vec::new();
-    column.expect_reads(column.len())?;
-    for index in 0..column.len() {
-        if index == SAMPLE && set.len() > SAMPLE / 8 * 7 {
-            return Ok(None);
-        }
-        let code = set.code(column.value(index, &mut scratch)?);
-        // A block has fewer than 2^16 rows.
-        places.push((code - 1) as u16);
-    }
-    let few = column.len() <= SAMPLE;
-    Ok((few || set.len() <= column.len() / 4 * 3).then_some((set, places)))
-}
-
-impl Numbered {
-    /// Whether the numbers are of these values.
-    pub(crate) fn is_of(&self, field: &Arc<FieldValues>) -> bool {
-        std::ptr::eq(self.field.as_ptr(), Arc::as_ptr(field))
-    }
-
-    /// The number of each row.
-    pub(crate) fn rows(&self) -> &RowNumbers {
-        &self.rows
-    }
-
-    /// No row has a number above this.
-    pub(crate) fn greatest(&self) -> u32 {
-        self.greatest
-    }
-
-    /// The bytes that it takes, without the values.
-    pub(crate) fn heap_bytes(&self) -> usize {
-        let rows = match &self.rows {
-            RowNumbers::Same(_) => 0,
-            RowNumbers::Bytes(numbers) => size_of_val(&**numbers),
-            RowNumbers::Shorts(numbers) => size_of_val(&**numbers),
-            RowNumbers::Longs(numbers) => size_of_val(&**numbers),
-        };
-        size_of::<Self>() + rows
-    }
-}
-
-impl RowNumbers {
-    /// In the narrowest form.
-    fn new(numbers: Vec<u32>, greatest: u32) -> Self {
-        if u8::try_from(greatest).is_ok() {
-            Self::Bytes(numbers.into_iter().map(|number| number as u8).collect())
-        } else if u16::try_from(greatest).is_ok() {
-            Self::Shorts(numbers.into_iter().map(|number| number as u16).collect())
-        } else {
-            Self::Longs(numbers.into())
-        }
-    }
-
-    /// The number of a row; panics past the last row.
-    pub(crate) fn get(&self, row: usize) -> u32 {
-        match self {
-            Self::Same(number) => *number,
-            Self::Bytes(numbers) => numbers[row].into(),
-            Self::Shorts(numbers) => numbers[row].into(),
-            Self::Longs(numbers) => numbers[row],
-        }
     }
 }
 
@@ -370,16 +261,5 @@ mod tests {
         assert_eq!(anew.numbers_of(known.into_iter()), Some(vec![1]));
         table.begin_query();
         assert!(Arc::ptr_eq(&anew, &table.of_field("user")));
-    }
-
-    #[test]
-    fn numbers_are_kept_in_the_narrowest_form() {
-        for greatest in [255, 256, 65_535, 65_536] {
-            let numbers = RowNumbers::new(vec![0, greatest, 7], greatest);
-            assert_eq!([0, 1, 2].map(|row| numbers.get(row)), [0, greatest, 7]);
-        }
-        assert!(matches!(RowNumbers::new(vec![255], 255), RowNumbers::Bytes(_)));
-        assert!(matches!(RowNumbers::new(vec![256], 256), RowNumbers::Shorts(_)));
-        assert_eq!(RowNumbers::Same(3).get(9), 3);
     }
 }
