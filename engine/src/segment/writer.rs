@@ -5,7 +5,7 @@ use super::format::{self, BlockPlace, Header, IndexPlace, Section, Trailer};
 use crate::block::BlockMeta;
 use crate::crypt::Output;
 use crate::error::{Error, Result};
-use crate::io::Io;
+use crate::io::{Io, SYNCED_AFTER};
 use crate::manifest::{FileMeta, Run, SectionMeta};
 use crate::names;
 use crate::partition::PartitionKey;
@@ -73,6 +73,8 @@ pub(crate) struct Writer<'a> {
     header: Header,
     temporary: PathBuf,
     output: Output,
+    /// How much of it was synced.
+    synced: u64,
     sections: Vec<Section>,
     /// The section that is being written.
     open: Option<Section>,
@@ -101,7 +103,7 @@ impl<'a> Writer<'a> {
         match begun {
             Ok(output) => {
                 let (header, sections) = (*header, Vec::new());
-                Ok(Self { io, dir, header, temporary, output, sections, open: None })
+                Ok(Self { io, dir, header, temporary, output, synced: 0, sections, open: None })
             }
             Err(error) => {
                 // What stays is removed when the store is opened.
@@ -199,7 +201,13 @@ impl<'a> Writer<'a> {
     }
 
     fn put(&mut self, bytes: &[u8]) -> Result<()> {
-        self.output.put(bytes).map_err(|e| Error::io("write", &self.temporary, e))
+        self.output.put(bytes).map_err(|e| Error::io("write", &self.temporary, e))?;
+        let written = self.output.stored();
+        if written - self.synced >= SYNCED_AFTER {
+            self.output.file().sync_data().map_err(|e| Error::sync(&self.temporary, e))?;
+            self.synced = written;
+        }
+        Ok(())
     }
 }
 
