@@ -55,10 +55,6 @@ impl Io {
     }
 }
 
-/// After so many bytes a file that is written in the background is synced: whoever syncs another file meanwhile
-/// waits until the disk has written what was given to it before.
-pub(crate) const SYNCED_AFTER: u64 = 4 << 20;
-
 /// Files and directories. Names are durable only after [`Storage::sync_dir`].
 pub trait Storage: Send + Sync + fmt::Debug {
     /// Creates a directory and its parents, durably; one that exists is fine.

@@ -4,10 +4,8 @@ use crate::block::{self, BlockMeta};
 use crate::error::ErrorKind;
 use crate::event::{Kind, Level};
 use crate::index;
-use crate::io::{
-    FileStorage, Io, ManualClock, MemoryStorage, SYNCED_AFTER, SeededEntropy, Storage,
-};
-use crate::limits::Limits;
+use crate::io::{FileStorage, Io, ManualClock, MemoryStorage, SeededEntropy, Storage};
+use crate::limits::{Limits, SYNCED_AFTER};
 use crate::manifest::{FileId, FileMeta, Run};
 use crate::names;
 use crate::partition::PartitionKey;

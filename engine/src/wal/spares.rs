@@ -2,7 +2,8 @@
 //! one is 1.4 to 1.9 times as fast as growing a file, which must write its new length too.
 
 use crate::error::{Error, Result};
-use crate::io::{File, Io, SYNCED_AFTER};
+use crate::io::{File, Io};
+use crate::limits::SYNCED_AFTER;
 use crate::names;
 use parking_lot::Mutex;
 use std::path::{Path, PathBuf};
