@@ -31,6 +31,9 @@ pub(crate) const BLANK_BYTES_MAX: usize = 512 << 10;
 pub(crate) const WAL_RECORD_BYTES_MAX: usize = 256 << 20;
 /// The alignment of groups in the log, and so the step in which recovery looks for them.
 pub(crate) const WAL_ALIGN: usize = 4_096;
+/// After so many bytes a file that is written in the background is synced: whoever syncs another file meanwhile
+/// waits until the disk has written what was given to it before.
+pub(crate) const SYNCED_AFTER: u64 = 4 << 20;
 /// An edit of the manifest is refused above this.
 pub(crate) const MANIFEST_EDIT_BYTES_MAX: usize = 256 << 20;
 /// Column names that the manifest keeps for a file at most.

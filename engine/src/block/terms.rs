@@ -12,6 +12,7 @@ use crate::error::Result;
 use crate::event::Value;
 use crate::field;
 use crate::index::{BlockTerms, FrameMask};
+use crate::io;
 use crate::limits::{BLOCK_ROWS_MAX, FRAME_ROWS_MAX};
 use std::ops::Range;
 
@@ -31,6 +32,7 @@ pub(crate) fn add_terms(block: &Block, terms: &mut BlockTerms<'_>) -> Result<()>
     block.timestamps()?.all()?;
     let mut raw_bytes = rows_raw_bytes(block.rows());
     for (index, entry) in block.columns().iter().enumerate() {
+        io::may_break();
         let column = block.column(index)?;
         let text_bytes = Walk::new(&entry.name, &column, terms).column(&column)?;
         raw_bytes += column_raw_bytes(&entry.name, entry.values as usize, text_bytes);

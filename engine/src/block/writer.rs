@@ -127,6 +127,7 @@ fn encode_column(
     writer: &mut ValuesWriter,
     body: &mut Vec<u8>,
 ) -> ColumnEntry {
+    crate::io::may_break();
     let mut chosen = None;
     let part = part(body, |out| chosen = Some(plan.encode(column, rows.len(), writer, out)));
     let (encoding, numbers) = chosen.expect("the closure ran");

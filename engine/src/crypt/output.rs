@@ -3,7 +3,7 @@
 use super::frames::{FRAME_BYTES, nonce};
 use super::header::{Header, Purpose};
 use super::keyring::Keyring;
-use crate::io::{Entropy, File};
+use crate::io::{Entropy, File, may_break};
 use aws_lc_rs::aead::{Aad, LessSafeKey};
 use std::fmt;
 use std::io;
@@ -133,6 +133,7 @@ impl Output {
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        may_break();
         self.file.write_all_at(bytes, self.stored)?;
         self.hasher.update(bytes);
         self.stored += bytes.len() as u64;

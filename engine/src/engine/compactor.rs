@@ -163,6 +163,7 @@ impl Drop for EndsQueue<'_> {
 /// Works until the queue is closed.
 pub(crate) fn run(shared: &Shared, queue: &CompactQueue) {
     io::yield_to_others();
+    io::take_breaks(true);
     let _ends = EndsQueue(queue);
     // Right after opening there may be work already.
     queue.wake();

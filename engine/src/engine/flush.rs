@@ -15,6 +15,7 @@ use super::state::Shared;
 use crate::error::{ErrorKind, Result};
 use crate::field;
 use crate::idempotency::KeyFiles;
+use crate::io;
 use crate::manifest::{Edit, FileId};
 use crate::segment::{self, Header, SectionBlocks};
 use parking_lot::{Condvar, Mutex};
@@ -117,6 +118,7 @@ pub(crate) fn run(
     compactions: &CompactQueue,
     keys: &KeyFiles,
 ) {
+    io::take_breaks(true);
     let _ends = EndsQueue(flushes);
     while flushes.next() {
         loop {

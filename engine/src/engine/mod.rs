@@ -342,7 +342,7 @@ impl Engine {
 
     /// Whether queries leave out what statistics and filters rule out, as they do unless told
     /// otherwise here. No answer depends on it: that is what tests switch it off for.
-    #[cfg(feature = "testing")]
+    #[cfg(any(test, feature = "testing"))]
     pub fn set_pruning(&self, prunes: bool) {
         self.shared.prunes.store(prunes, Relaxed);
     }

@@ -16,7 +16,7 @@ use crate::cold::ColdFiles;
 use crate::crypt::{Input, KeyId};
 use crate::error::{Error, ErrorKind, Result};
 use crate::idempotency::{self, KeyFiles};
-use crate::io::{Io, Lock};
+use crate::io::{self, Io, Lock};
 use crate::manifest::{FileId, Manifest, ManifestState};
 use crate::memtable::Memtable;
 use crate::names::{self, Name};
@@ -109,6 +109,7 @@ pub(crate) fn open(options: Options, cold: Arc<dyn ColdFiles>) -> Result<Engine>
     let (wanted, orders) = channel::<Busy>();
     let spares = Arc::clone(wal.spares());
     let preparer = spawn(&shared, "preparer", move |shared| {
+        io::yield_to_others();
         while let Ok(_busy) = orders.recv() {
             // On a full disk the log does with files that grow.
             if has_room_for_spare(shared) {

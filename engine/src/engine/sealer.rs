@@ -8,6 +8,7 @@ use super::state::Shared;
 use crate::batch::Rows;
 use crate::block;
 use crate::error::Result;
+use crate::io;
 use crate::memtable::{MemBlock, PendingBlock, SealJob};
 use crate::proof::Runs;
 use std::collections::VecDeque;
@@ -21,6 +22,9 @@ use std::thread::JoinHandle;
 /// Blocks that are encoded at the same time while a store is opened: reading the log is a third of the
 /// work, and one thread's.
 pub(crate) const SEALERS_AT_OPEN: usize = 3;
+
+/// The sealer takes no breaks once this part of what may wait for it does.
+const HURRIES_AT: usize = 4;
 
 /// What the sealer thread is to do.
 #[derive(Debug)]
@@ -95,6 +99,7 @@ pub(crate) fn run(shared: &Shared, tasks: &Receiver<(Task, Busy)>, flushes: &Flu
                 while finish_first(&mut ahead, &mut runs) {}
                 match task {
                     Task::Seal(job) => {
+                        io::take_breaks(!is_behind(shared));
                         let (rows, block) = encode(&job.pending);
                         finish(shared, &mut runs, &job, &rows, block);
                     }
@@ -108,8 +113,14 @@ pub(crate) fn run(shared: &Shared, tasks: &Receiver<(Task, Busy)>, flushes: &Flu
     }
 }
 
+/// Whether what waits for its encoding nears what appends wait for.
+fn is_behind(shared: &Shared) -> bool {
+    shared.state().active.pending_bytes > shared.limits.unsealed_bytes_max / HURRIES_AT
+}
+
 fn encode(pending: &PendingBlock) -> (Rows, MemBlock) {
     let rows = pending.gather();
+    io::may_break();
     let block = seal(&rows).expect("what was just encoded can be read");
     (rows, block)
 }
@@ -134,6 +145,7 @@ fn finish_runs(shared: &Shared, runs: &mut Runs) {
 
 fn seal(rows: &Rows) -> Result<MemBlock> {
     let encoded = block::seal(rows);
+    io::may_break();
     let bytes: Arc<[u8]> = encoded.bytes.into();
     let source = block::Source::Memory(Arc::clone(&bytes));
     let block = block::Block::open(source, &encoded.meta)?;

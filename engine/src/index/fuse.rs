@@ -12,6 +12,7 @@ use super::hashes::HashSorter;
 use super::tokens::TOKENIZER_VERSION;
 use crate::codec::slice::Slice;
 use crate::error::Corruption;
+use crate::io;
 
 const VERSION: u8 = 1;
 const KIND_LIST: u8 = 1;
@@ -79,7 +80,9 @@ impl FilterBuilder {
             self.hashes.extend(terms.iter().map(|term| mix(term.wrapping_add(seed))));
             // Mixing is a bijection: hashes are as many as terms. In their order, each needs slots near
             // those of the one before.
+            io::may_break();
             self.sorter.sort_dedup(&mut self.hashes, 0);
+            io::may_break();
             if self.hashes.len() <= LIST_TERMS_MAX {
                 break;
             }
@@ -109,6 +112,7 @@ impl FilterBuilder {
         if !self.peel(layout) {
             return None;
         }
+        io::may_break();
         let mut fingerprints = vec![0; layout.slots()].into_boxed_slice();
         // In reverse, the slot by which a term was peeled is not needed by any term set before.
         for (hash, slot) in self.order.iter().rev() {
@@ -129,6 +133,7 @@ impl FilterBuilder {
                 needed[slot].1 ^= hash;
             }
         }
+        io::may_break();
         alone.clear();
         alone.extend((0..).zip(&*needed).filter(|(_, need)| need.0 == 1).map(|(slot, _)| slot));
         order.clear();

@@ -18,6 +18,7 @@ use super::tokens::{TokenKind, Unit, Units, for_each_token};
 use crate::batch::RowColumn;
 use crate::codec::copy::push_range;
 use crate::event::{Kind, Value};
+use crate::io;
 use crate::limits::{BLOCK_ROWS_MAX, SENTENCE_BYTES_MAX, SENTENCES_MAX};
 use masks::{Found, Masks};
 use xxhash_rust::xxh3::xxh3_64;
@@ -113,6 +114,9 @@ impl Split {
             let Value { kind, text } = column.value(index);
             splitter.push(kind, text, start);
             start += text.len();
+            if index % SAMPLE == 0 {
+                io::may_break();
+            }
         }
         pays(&splitter, start).then_some(splitter.split)
     }

@@ -9,6 +9,7 @@ use super::tokens::{Token, TokenKind, for_each_letter_run, for_each_token};
 use crate::batch::{RowColumn, Rows};
 use crate::event::{Kind, Value};
 use crate::field;
+use crate::io;
 use crate::limits::TOKEN_BYTES_MAX;
 use crate::value::Number;
 use crate::value::any_leaf;
@@ -18,6 +19,9 @@ use xxhash_rust::xxh3::xxh3_64;
 const RECENT_TERMS: usize = 4_096;
 /// Values of a column remembered, to leave out those that come again.
 const RECENT_VALUES: usize = 1_024;
+
+/// Variables that are looked at between two breaks.
+const PIECE_VARIABLES: usize = 4_096;
 
 /// What somebody found out of a column's values.
 #[derive(Debug, Clone, Copy)]
@@ -96,8 +100,9 @@ impl ValueTerms {
         mut f: impl FnMut(TermKind, &[u8]),
     ) {
         split.sentences().for_each(|sentence| each_of_words(sentence, &mut f));
-        for variable in split.variables() {
-            each_of_variable(*variable, column, &mut f);
+        for variables in split.variables().chunks(PIECE_VARIABLES) {
+            variables.iter().for_each(|variable| each_of_variable(*variable, column, &mut f));
+            io::may_break();
         }
         // A number's sentence is one of few; nearly always there is none.
         let may_be_numbers: Vec<bool> = split.sentences().map(may_be_number).collect();
@@ -214,6 +219,7 @@ impl Collector {
         // No query looks into what is hidden.
         for column in rows.columns.iter().filter(|column| !field::is_hidden(&column.name)) {
             self.column(column, known_of(column));
+            io::may_break();
         }
         &self.terms
     }

@@ -1,6 +1,7 @@
 //! The only door to disk, clock and chance. Nothing outside this folder may touch `std::fs`,
 //! `std::time` or random numbers (`clippy.toml` bans it), so that tests own every one of them.
 
+mod breaks;
 #[cfg(any(test, feature = "testing"))]
 mod fault;
 mod file;
@@ -11,6 +12,7 @@ mod memory;
 mod region;
 mod role;
 
+pub(crate) use breaks::{may_break, take_breaks};
 #[cfg(any(test, feature = "testing"))]
 pub use fault::{Fault, FaultyStorage, Op, Place, Rule, Step};
 pub(crate) use file::yield_to_others;

@@ -34,6 +34,14 @@ impl Region {
         self.unchecked().len()
     }
 
+    /// The bytes that it takes on the heap: mapped ones take none.
+    pub fn heap_bytes(&self) -> usize {
+        match &self.kept {
+            Kept::Owned(bytes) => bytes.len(),
+            Kept::Mapped(_) => size_of::<Mapping>(),
+        }
+    }
+
     /// Whether there is no byte.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -3,6 +3,7 @@
 use super::canon::{CanonRows, CanonWriter};
 use crate::batch::Rows;
 use crate::codec::varint;
+use crate::io;
 use crate::partition::PartitionKey;
 use std::collections::HashMap;
 use std::ops::Range;
@@ -88,6 +89,7 @@ impl RunDigest {
             writer.write(before, &canon, at..end, |bytes| {
                 page.update(bytes);
             });
+            io::may_break();
             self.rows += (end - at) as u64;
             if self.rows.is_multiple_of(PAGE_ROWS as u64) {
                 self.close_page();

@@ -10,7 +10,7 @@ use crate::codec::region::read_region;
 use crate::cold::{self, ColdFile};
 use crate::crypt::{Input, KeyId};
 use crate::error::{Corruption, Error, ErrorKind, Result};
-use crate::index::{Filter, Kept, SegmentIndex};
+use crate::index::{Filter, Kept, SectionHits, SegmentIndex, Term};
 use crate::io::{File, check_may_wait};
 use crate::manifest::{FileId, FileMeta};
 use crate::names;
@@ -310,6 +310,21 @@ impl SegmentFile {
         let index = Arc::new(index);
         cache.put_index(key, &index);
         Ok(Some(index))
+    }
+
+    /// What the index of a section, if it has one, says of these terms.
+    pub(crate) fn look_up<'a>(
+        &self,
+        section: &Section,
+        terms: impl IntoIterator<Item = &'a Term>,
+        cache: &BlockCache,
+    ) -> Result<Option<SectionHits>> {
+        let Some(index) = self.index(section, cache)? else { return Ok(None) };
+        let hits = index.look_up(terms)?;
+        if let (Some(grown), Some(place)) = (index.grown(), &section.index) {
+            cache.put_index(self.key(place.offset), &Arc::new(grown));
+        }
+        Ok(Some(hits))
     }
 
     fn read_sections(&self) -> Result<Vec<Section>> {

@@ -1,11 +1,11 @@
 use super::*;
 use crate::batch::BatchBuilder;
-use crate::block;
+use crate::block::{self, BlockMeta};
 use crate::error::ErrorKind;
 use crate::event::{Kind, Level};
 use crate::index;
 use crate::io::{FileStorage, Io, ManualClock, MemoryStorage, SeededEntropy, Storage};
-use crate::limits::Limits;
+use crate::limits::{Limits, SYNCED_AFTER};
 use crate::manifest::{FileId, FileMeta, Run};
 use crate::names;
 use crate::partition::PartitionKey;
@@ -266,4 +266,33 @@ fn a_file_that_was_replaced_goes_with_its_last_reader() {
     let meta = write_sample(&io, &dir);
     drop(SegmentFile::new(&handles(&io), &path, STORE, &meta));
     assert!(storage.read(&path).is_some());
+}
+
+/// Who syncs another file meanwhile waits for what the disk was given before: that is never much.
+#[test]
+fn what_is_written_is_synced_piece_by_piece() {
+    let disk = MemoryStorage::new();
+    let io = Io { storage: Arc::new(disk.clone()), ..Io::system() };
+    let (dir, id) = (Path::new("store"), FileId::LevelZero(GENERATION));
+    io.storage.create_dir_all(&names::segments_dir(dir)).unwrap();
+    let header = Header { store: STORE, incarnation: 5, id, seqs: (10, 12) };
+    let mut writer = Writer::begin(&io, dir, &header).unwrap();
+    io.storage.sync_dir(&names::segments_dir(dir)).unwrap();
+    let part = &sample_sections()[0];
+    let (meta, bytes) = &part.blocks[0];
+    let mut written = 0;
+    writer.begin_section(part.key.clone());
+    for number in 0..12 {
+        // As long as its meta says; nobody looks into it.
+        let len = 1u32 << 20;
+        let (min_seq, max_seq) = (meta.min_seq + 1_000 * number, meta.min_seq + 1_000 * number + 1);
+        let meta = BlockMeta { len, min_seq, max_seq, ..*meta };
+        writer
+            .put_block(&meta, &bytes.iter().copied().cycle().take(len as usize).collect::<Vec<_>>())
+            .unwrap();
+        written += u64::from(len);
+        let left =
+            disk.power_cut().read(&names::temporary(&id.path(dir))).map_or(0, |left| left.len());
+        assert!(left as u64 + SYNCED_AFTER > written, "{left} of {written} bytes");
+    }
 }

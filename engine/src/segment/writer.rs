@@ -6,6 +6,7 @@ use crate::block::{BlockMeta, ListPart, ListPlace};
 use crate::crypt::Output;
 use crate::error::{Error, Result};
 use crate::io::Io;
+use crate::limits::SYNCED_AFTER;
 use crate::manifest::{FileMeta, Run, SectionMeta};
 use crate::names;
 use crate::partition::PartitionKey;
@@ -73,6 +74,8 @@ pub(crate) struct Writer<'a> {
     header: Header,
     temporary: PathBuf,
     output: Output,
+    /// How much of it was synced.
+    synced: u64,
     sections: Vec<Section>,
     /// The section that is being written.
     open: Option<Section>,
@@ -101,7 +104,7 @@ impl<'a> Writer<'a> {
         match begun {
             Ok(output) => {
                 let (header, sections) = (*header, Vec::new());
-                Ok(Self { io, dir, header, temporary, output, sections, open: None })
+                Ok(Self { io, dir, header, temporary, output, synced: 0, sections, open: None })
             }
             Err(error) => {
                 // What stays is removed when the store is opened.
@@ -214,7 +217,13 @@ impl<'a> Writer<'a> {
     }
 
     fn put(&mut self, bytes: &[u8]) -> Result<()> {
-        self.output.put(bytes).map_err(|e| Error::io("write", &self.temporary, e))
+        self.output.put(bytes).map_err(|e| Error::io("write", &self.temporary, e))?;
+        let written = self.output.stored();
+        if written - self.synced >= SYNCED_AFTER {
+            self.output.file().sync_data().map_err(|e| Error::sync(&self.temporary, e))?;
+            self.synced = written;
+        }
+        Ok(())
     }
 }
 

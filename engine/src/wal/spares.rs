@@ -3,6 +3,7 @@
 
 use crate::error::{Error, Result};
 use crate::io::{File, Io};
+use crate::limits::SYNCED_AFTER;
 use crate::names;
 use parking_lot::Mutex;
 use std::path::{Path, PathBuf};
@@ -83,6 +84,9 @@ impl Spares {
             let len = zeros.len().min((self.file_bytes - at) as usize);
             file.write_all_at(&zeros[..len], at).map_err(|e| Error::io("fill", path, e))?;
             at += len as u64;
+            if at.is_multiple_of(SYNCED_AFTER) && at < self.file_bytes {
+                file.sync_data().map_err(|e| Error::io("sync", path, e))?;
+            }
         }
         file.sync_data().map_err(|e| Error::io("sync", path, e))
     }

@@ -12,6 +12,7 @@ use crate::codec::slice::Slice;
 use crate::codec::varint;
 use crate::error::Corruption;
 use crate::event::{Kind, Value};
+use crate::io;
 use std::cell::RefCell;
 use zstd::bulk::{Compressor, Decompressor};
 
@@ -153,6 +154,7 @@ fn compress(compressor: &mut Compressor<'_>, bytes: &[u8], out: &mut Vec<u8>) ->
     if bytes.len() < COMPRESS_MIN {
         return false;
     }
+    io::may_break();
     out.clear();
     out.reserve(zstd::zstd_safe::compress_bound(bytes.len()));
     compressor.compress_to_buffer(bytes, out).expect("the buffer has the bound's size");

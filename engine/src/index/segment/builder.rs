@@ -13,6 +13,7 @@ use crate::event::Value;
 use crate::index::term::{TermKind, is_dictionary_word, term};
 use crate::index::terms::{ValueTerms, each_of_token, word_of_digits};
 use crate::index::tokens::for_each_token;
+use crate::io;
 
 /// Terms remembered, to leave out those that come again at once.
 const RECENT_TERMS: usize = 4_096;
@@ -102,6 +103,7 @@ impl BlockTerms<'_> {
     pub(crate) fn sentence(&mut self, text: &[u8], frames: FrameMask) -> Sentence {
         let SegmentIndexBuilder { sentences, words, block_ids, .. } = &mut *self.index;
         let add = |words: &mut Vocabulary, word| words.add(word, frames);
+        io::may_break();
         sentences.of(text, words, add, |id| block_ids.push(id))
     }
 

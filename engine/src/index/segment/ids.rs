@@ -16,6 +16,7 @@ use crate::codec::slice::Slice;
 use crate::codec::varint;
 use crate::error::Corruption;
 use crate::index::hashes::HashSorter;
+use crate::io;
 use std::ops::Range;
 
 /// Blocks of a section at most: their numbers take two bytes.
@@ -124,6 +125,7 @@ impl<'a> Slices<'a> {
             self.cut(depth + 1, bits << 1 | 1, blocks, pages);
             return;
         }
+        io::may_break();
         self.slice.clear();
         let dropped = BUILD_BITS - self.hash_bits;
         for block in &mut self.blocks {

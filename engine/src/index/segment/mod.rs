@@ -54,8 +54,11 @@ pub(crate) const SECTION_BLOCKS_MAX: u32 = ids::BLOCKS_MAX;
 #[derive(Debug)]
 pub(crate) struct SegmentIndex {
     /// `None` if there is nothing to ask.
-    parts: Option<Parts>,
+    parts: Option<Arc<Parts>>,
     faults: IndexFaults,
+    /// Whether its bytes are with those of the dictionary of words, which is opened when a word is first
+    /// asked for. What an entry of a cache weighs must not change while it is one.
+    counts_words: bool,
 }
 
 /// How often an index had to be taken as absent because of damage.
@@ -111,19 +114,30 @@ impl SegmentIndex {
         let head = 0..bytes.read(header, |header| format::head_len(header, len))?;
         let head = bytes.read(head, |bytes| format::decode(bytes, len, offset, path))??;
         let Some(head) = head else {
-            return Ok(Self { parts: None, faults: faults.clone() });
+            return Ok(Self::of(None, faults));
         };
         if head.blocks as usize != blocks {
             let (expected, found) = (format!("{blocks} blocks"), head.blocks.to_string());
             return Err(bytes.corrupt("segment index", 0, expected, found).into());
         }
-        Ok(Self { parts: Some(Parts::new(head, bytes)), faults: faults.clone() })
+        Ok(Self::of(Some(Parts::new(head, bytes)), faults))
+    }
+
+    fn of(parts: Option<Parts>, faults: &IndexFaults) -> Self {
+        Self { parts: parts.map(Arc::new), faults: faults.clone(), counts_words: false }
+    }
+
+    /// The same index, to be kept in its place, if it takes more than [`SegmentIndex::heap_bytes`] says.
+    pub(crate) fn grown(&self) -> Option<Self> {
+        let parts = self.parts.as_ref().filter(|parts| !self.counts_words && parts.has_words())?;
+        let (parts, faults) = (Some(Arc::clone(parts)), self.faults.clone());
+        Some(Self { parts, faults, counts_words: true })
     }
 
     /// In place of an index that does not open: it rules nothing out. The damage is counted.
     pub(crate) fn damaged(faults: &IndexFaults) -> Self {
         faults.add();
-        Self { parts: None, faults: faults.clone() }
+        Self::of(None, faults)
     }
 
     /// What is known of these terms.
@@ -164,15 +178,18 @@ impl SegmentIndex {
 
     /// The bytes that it takes on the heap.
     pub(crate) fn heap_bytes(&self) -> usize {
-        let Some(parts) = &self.parts else { return 0 };
-        // The weight of a cache's entry must not change: of tantivy's files an open dictionary has
-        // a copy of the most part, and it may be opened later.
-        let copied: usize = parts.files.lens().map(|(_, len)| len).sum();
-        let kept = match &parts.bytes.kept {
-            Kept::Here(region) => region.len(),
-            Kept::There { .. } => parts.words_start,
+        let Some(parts) = &self.parts else { return size_of::<Self>() };
+        // Of tantivy's files an open dictionary has a copy of the most part.
+        let words: usize = match self.counts_words {
+            true => parts.files.lens().map(|(_, len)| len).sum(),
+            false => 0,
         };
-        kept + copied
+        let kept = match &parts.bytes.kept {
+            Kept::Here(region) => region.heap_bytes(),
+            Kept::There { .. } => 0,
+        };
+        let pages = parts.ids.heap_bytes() + parts.files.pages().heap_bytes();
+        size_of::<Self>() + size_of::<Parts>() + pages + size_of_val(&*parts.firsts) + kept + words
     }
 
     /// The bytes of its parts, by name.
@@ -239,6 +256,11 @@ impl Parts {
             None => self.blocks_of(term, |block| masks[block as usize] = EVERY_FRAME)?,
         }
         Ok(SectionFrames::Of(masks))
+    }
+
+    /// Whether the words have been opened.
+    fn has_words(&self) -> bool {
+        self.words.get().is_some_and(Option::is_some)
     }
 
     /// The words, `None` if they are damaged. That they can't be read now is not kept.

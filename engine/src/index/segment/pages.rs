@@ -138,6 +138,11 @@ impl Pages {
         self.pages.len()
     }
 
+    /// The bytes that they take on the heap, without those of the part.
+    pub(super) fn heap_bytes(&self) -> usize {
+        size_of_val(&*self.pages)
+    }
+
     /// Where a page is in the part, if it is one.
     pub(super) fn place(&self, index: usize) -> Option<Range<usize>> {
         self.pages.get(index).map(|page| page.range.clone())

@@ -6,6 +6,7 @@ use crate::index::Split;
 use crate::index::term::TermKind;
 use crate::index::terms;
 use crate::index::testing::rows;
+use crate::io::{FileStorage, Region, Storage};
 use crate::limits::FRAME_ROWS_MAX;
 use std::sync::Arc;
 
@@ -205,4 +206,48 @@ fn what_makes_tantivy_panic_is_an_absent_index() {
         faults += index.faults.count();
     }
     assert!(faults > 30, "{faults}");
+}
+
+/// All of a mapped index was charged to the cache, as if it were on the heap: a store of a hundred million
+/// events opened each of its indexes anew for each query.
+#[test]
+fn an_index_counts_what_it_has_on_the_heap() {
+    let bytes = build(&[three_frames(), messages(&["common id77"])]);
+    let len = bytes.len();
+    let dir = tempfile::tempdir().unwrap();
+    let storage = FileStorage::default();
+    let file = storage.create(&dir.path().join("index")).unwrap();
+    let counts = |region: Region, blocks| {
+        let path: Arc<Path> = Path::new("test").into();
+        let opened = SegmentIndex::open(region, blocks, &path, 0, &IndexFaults::default());
+        opened.unwrap().heap_bytes()
+    };
+    assert!(counts(Region::owned(bytes.clone()), 2) > len);
+    let many: Vec<Rows> = (0..40)
+        .map(|block| {
+            let ids: Vec<String> =
+                (0..2_000).map(|id| format!("id{:x}9", id * 40 + block)).collect();
+            messages(&ids.iter().map(|id| &**id).collect::<Vec<_>>())
+        })
+        .collect();
+    let large = build(&many);
+    assert!(large.len() > 100 << 10, "{}", large.len());
+    file.write_all_at(&large, 0).unwrap();
+    let mapped = file.region(0..large.len() as u64).unwrap();
+    assert!(counts(mapped, many.len()) < large.len() / 10);
+    assert!(counts(Region::owned(large.clone()), many.len()) > large.len());
+}
+
+#[test]
+fn words_count_once_they_are_opened() {
+    let index = open(build(&[three_frames()]), 1).unwrap();
+    let closed = index.heap_bytes();
+    index.look_up([&word("id77")]).unwrap();
+    assert!(index.grown().is_none(), "an id opens no dictionary");
+    index.look_up([&word("common")]).unwrap();
+    assert_eq!(index.heap_bytes(), closed, "what a cache was told stays");
+    let grown = index.grown().unwrap();
+    assert!(grown.heap_bytes() > closed + 100, "{} {closed}", grown.heap_bytes());
+    assert_eq!(masks(&grown, &word("late"), 1), masks(&index, &word("late"), 1));
+    assert!(grown.grown().is_none());
 }

@@ -199,8 +199,13 @@ pub(crate) fn in_file(
     let plan = plan.filter(|plan| shared.prunes() && plan.uses_index);
     let mut sources = Vec::new();
     for section in file.file.sections(&shared.cache)?.iter() {
-        let first = section.blocks.first();
-        if first.is_none_or(|first| file.meta.section(first.offset).is_none()) {
+        let Some(meta) = section.blocks.first().and_then(|first| file.meta.section(first.offset))
+        else {
+            continue;
+        };
+        if !overlaps(range, (Timestamp(meta.min_ts), Timestamp(meta.max_ts))) {
+            *pruned += section.blocks.len() as u64;
+            tell(Pruned::Time, section.blocks.len() as u64);
             continue;
         }
         let hits = match plan {
@@ -234,8 +239,7 @@ fn section_hits(
     section: &Section,
     plan: &Plan,
 ) -> Result<Option<Arc<SectionHits>>> {
-    let index = file.file.index(section, &shared.cache)?;
-    let hits = index.map(|index| index.look_up(plan.terms())).transpose()?;
+    let hits = file.file.look_up(section, plan.terms(), &shared.cache)?;
     Ok(hits.map(Arc::new))
 }
 

@@ -8,6 +8,7 @@ use crate::block::column::values::ValuesWriter;
 use crate::codec::{packed, varint};
 use crate::event::{Kind, Value};
 use crate::index::{Split, Variable};
+use crate::io;
 
 /// Raw bytes after which a frame ends. Two of them are inflated to read a value: measured, 64 KiB
 /// save nothing on mixed messages, and 0.1 bytes a message on the logs of single programs.
@@ -26,6 +27,7 @@ pub(in crate::block::column) fn encode(
     varint::encode(order.sentences.len() as u64, out);
     packed::encode(&counts.collect::<Vec<_>>(), out);
     writer.write(sentences.map(|text| Value { kind: Kind::String, text }), out);
+    io::may_break();
     let variables = Variables::of(column, split, &order);
     write_stored(&variables.forms, writer, out);
     let codes = encode_codes(&order.codes, writer);
@@ -186,6 +188,7 @@ impl Variables {
             Column::form(slot.class(), slot.width as usize)
         });
         let forms = forms.collect();
+        io::may_break();
         digits.end();
         others.end();
         for (index, place) in places.into_iter().enumerate() {
