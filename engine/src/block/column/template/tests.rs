@@ -3,6 +3,7 @@ use crate::batch::RowColumn;
 use crate::block::SentenceTable;
 use crate::block::column::values::ValuesWriter;
 use crate::block::part::PartBytes;
+use crate::block::sentences::Slot;
 use proptest::prelude::*;
 use std::path::Path;
 use std::sync::Arc;
