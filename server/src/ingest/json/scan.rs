@@ -11,19 +11,16 @@ pub(super) struct Span {
     kind: Kind,
     /// As sent, strings with their quotes.
     pub(super) raw: Range<usize>,
-    /// A string's characters in the buffer of those that had escapes.
-    unescaped: Option<Range<usize>>,
+    /// The lexeme, in the text or the buffer of those that had escapes.
+    lexeme: Range<usize>,
+    is_unescaped: bool,
 }
 
 impl Span {
     /// The lexeme, from the text or the buffer that [`value`] was called with.
     pub(super) fn value<'v>(&self, text: &'v str, unescaped: &'v [u8]) -> Value<'v> {
-        let text = match (self.kind, &self.unescaped) {
-            (_, Some(place)) => &unescaped[place.clone()],
-            (Kind::String, None) => &text.as_bytes()[self.raw.start + 1..self.raw.end - 1],
-            (_, None) => &text.as_bytes()[self.raw.clone()],
-        };
-        Value { kind: self.kind, text }
+        let from = if self.is_unescaped { unescaped } else { text.as_bytes() };
+        Value { kind: self.kind, text: &from[self.lexeme.clone()] }
     }
 }
 
@@ -36,12 +33,14 @@ pub(super) fn value(text: &str, start: usize, unescaped: &mut Vec<u8>) -> Option
         b'"' => {
             let (len, has_escapes) = string_len(rest)?;
             let raw = start..start + len;
-            let place = has_escapes.then(|| {
+            let lexeme = if has_escapes {
                 let from = unescaped.len();
                 unescaped.extend_from_slice(&string_text(&text[raw.clone()]));
                 from..unescaped.len()
-            });
-            return Some(Span { kind: Kind::String, raw, unescaped: place });
+            } else {
+                raw.start + 1..raw.end - 1
+            };
+            return Some(Span { kind: Kind::String, raw, lexeme, is_unescaped: has_escapes });
         }
         b't' => (Kind::Bool, word_len(rest, b"true")?),
         b'f' => (Kind::Bool, word_len(rest, b"false")?),
@@ -49,7 +48,8 @@ pub(super) fn value(text: &str, start: usize, unescaped: &mut Vec<u8>) -> Option
         b'[' => (Kind::Json, array_len(&text[start..])?),
         _ => (Kind::Number, number_len(rest)?),
     };
-    Some(Span { kind, raw: start..start + len, unescaped: None })
+    let raw = start..start + len;
+    Some(Span { kind, lexeme: raw.clone(), raw, is_unescaped: false })
 }
 
 /// The bytes of a string with its quotes, and whether it has escapes.
@@ -57,7 +57,7 @@ fn string_len(rest: &[u8]) -> Option<(usize, bool)> {
     let mut at = 1;
     let mut has_escapes = false;
     loop {
-        at += memchr::memchr2(b'"', b'\\', rest.get(at..)?)?;
+        at += end_or_escape(rest.get(at..)?)?;
         if rest[at] == b'"' {
             return Some((at + 1, has_escapes));
         }
@@ -68,6 +68,25 @@ fn string_len(rest: &[u8]) -> Option<(usize, bool)> {
             _ => return None,
         };
     }
+}
+
+/// The first quote or backslash.
+fn end_or_escape(text: &[u8]) -> Option<usize> {
+    const LOW: u64 = u64::from_le_bytes([0x01; 8]);
+    const HIGH: u64 = u64::from_le_bytes([0x80; 8]);
+    // Most strings are short: their ends are found sooner than a vector is set up.
+    for (index, eight) in text.as_chunks::<8>().0.iter().take(2).enumerate() {
+        let eight = u64::from_le_bytes(*eight);
+        let (quotes, escapes) = (eight ^ LOW * u64::from(b'"'), eight ^ LOW * u64::from(b'\\'));
+        // The lowest bit that is set is of a byte that is zero; those above may be of others.
+        let zeros = |bytes: u64| bytes.wrapping_sub(LOW) & !bytes & HIGH;
+        let found = zeros(quotes) | zeros(escapes);
+        if found != 0 {
+            return Some(index * 8 + found.trailing_zeros() as usize / 8);
+        }
+    }
+    let seen = text.len().min(16) / 8 * 8;
+    Some(seen + memchr::memchr2(b'"', b'\\', &text[seen..])?)
 }
 
 fn word_len(rest: &[u8], word: &[u8]) -> Option<usize> {
