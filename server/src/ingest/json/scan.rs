@@ -27,6 +27,9 @@ impl Span {
 /// The value that begins at `start`; a string's characters go to `unescaped` if it has escapes.
 /// `None` if it is none, or an object. That a number or a word ends where it does is for the
 /// caller to see; so are control characters, which no string may have.
+// In its caller: through memory, what it gives would be written in halves and read as a whole, which
+// the processor waits for.
+#[inline(always)]
 pub(super) fn value(text: &str, start: usize, unescaped: &mut Vec<u8>) -> Option<Span> {
     let rest = &text.as_bytes()[start..];
     let (kind, len) = match rest.first()? {
@@ -57,7 +60,7 @@ fn string_len(rest: &[u8]) -> Option<(usize, bool)> {
     let mut at = 1;
     let mut has_escapes = false;
     loop {
-        at += end_or_escape(rest.get(at..)?)?;
+        at += memchr::memchr2(b'"', b'\\', rest.get(at..)?)?;
         if rest[at] == b'"' {
             return Some((at + 1, has_escapes));
         }
@@ -68,25 +71,6 @@ fn string_len(rest: &[u8]) -> Option<(usize, bool)> {
             _ => return None,
         };
     }
-}
-
-/// The first quote or backslash.
-fn end_or_escape(text: &[u8]) -> Option<usize> {
-    const LOW: u64 = u64::from_le_bytes([0x01; 8]);
-    const HIGH: u64 = u64::from_le_bytes([0x80; 8]);
-    // Most strings are short: their ends are found sooner than a vector is set up.
-    for (index, eight) in text.as_chunks::<8>().0.iter().take(2).enumerate() {
-        let eight = u64::from_le_bytes(*eight);
-        let (quotes, escapes) = (eight ^ LOW * u64::from(b'"'), eight ^ LOW * u64::from(b'\\'));
-        // The lowest bit that is set is of a byte that is zero; those above may be of others.
-        let zeros = |bytes: u64| bytes.wrapping_sub(LOW) & !bytes & HIGH;
-        let found = zeros(quotes) | zeros(escapes);
-        if found != 0 {
-            return Some(index * 8 + found.trailing_zeros() as usize / 8);
-        }
-    }
-    let seen = text.len().min(16) / 8 * 8;
-    Some(seen + memchr::memchr2(b'"', b'\\', &text[seen..])?)
 }
 
 fn word_len(rest: &[u8], word: &[u8]) -> Option<usize> {
