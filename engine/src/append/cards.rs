@@ -2,46 +2,86 @@
 //! nothing around them that makes them part of something longer.
 //!
 //! A number is one run of 13 to 19 digits, or groups as they stand on cards, all joined by spaces
-//! (`+` in a URL) or all by dashes. A text is probed in strides, so that one without long numbers costs next to nothing.
+//! (`+` in a URL) or all by dashes. A text is looked at 64 bytes at a time, so that one without long numbers costs
+//! next to nothing.
 
+use crate::codec::chunk::{CHUNK, Chunk};
 use std::ops::Range;
 
 pub(super) const DIGITS_MIN: usize = 13;
 const DIGITS_MAX: usize = 19;
 /// Digits of each group, as cards show them.
 const GROUPINGS: [&[usize]; 4] = [&[4, 4, 4, 4], &[4, 6, 5], &[4, 6, 4], &[4, 4, 4, 4, 3]];
-/// Bytes that are looked at together.
-const WINDOW_BYTES: usize = 8;
-/// A run of [`DIGITS_MIN`] bytes, wherever it begins, has a window within it, if there is one every
-/// so many bytes.
-const STRIDE: usize = DIGITS_MIN - WINDOW_BYTES + 1;
+/// Places at which a run may begin, of a chunk: behind each it has [`DIGITS_MIN`] bytes.
+const STRIDE: usize = CHUNK - DIGITS_MIN + 1;
+const _: () = assert!(DIGITS_MIN == 13, "twelve neighbours: see `long_runs`");
 
-/// Calls `found` with each run of digits and single separators that is long enough to be looked at.
+/// Calls `found` with each run of digits and single separators that is long enough to be looked at, from
+/// its first byte to its last.
 pub(super) fn each_run(text: &[u8], mut found: impl FnMut(Range<usize>)) {
     let mut at = 0;
-    while let Some(window) = text.get(at..at + WINDOW_BYTES) {
-        let window = window.try_into().expect("of this length");
-        if !may_be_within(window) || !may_join(text[at], text[at + 1]) {
+    while at + DIGITS_MIN <= text.len() {
+        let Joined { digits, joints } = match text[at..].first_chunk() {
+            Some(chunk) => Joined::of(chunk),
+            None => {
+                let mut filled = [0; CHUNK];
+                filled[..text.len() - at].copy_from_slice(&text[at..]);
+                Joined::of(&filled)
+            }
+        };
+        let runs = long_runs(joints);
+        if runs == 0 {
             at += STRIDE;
             continue;
         }
-        let run = run_around(text, at);
-        at = run.end;
+        // Nothing before it joins it: it would have been found from there.
+        let first = runs.trailing_zeros() as usize;
+        let within = (joints >> first).trailing_ones() as usize + 1;
+        let run = at + first..end_of_run(text, at + first + within);
         // Dates with a time behind them are as long, but have fewer digits.
-        let digits = |run: &[u8]| run.iter().filter(|byte| byte.is_ascii_digit()).count();
-        if run.len() >= DIGITS_MIN && digits(&text[run.clone()]) >= DIGITS_MIN {
+        let few = (digits >> first & (u64::MAX >> (CHUNK - within))).count_ones() as usize;
+        let is_long = if run.len() == within {
+            few >= DIGITS_MIN
+        } else {
+            text[run.clone()].iter().filter(|byte| byte.is_ascii_digit()).count() >= DIGITS_MIN
+        };
+        at = run.end;
+        if is_long {
             found(run);
         }
     }
 }
 
-/// Whether these bytes may lie within a number: a quick test that lets some others pass.
-fn may_be_within(window: [u8; WINDOW_BYTES]) -> bool {
-    let bytes = u64::from_le_bytes(window);
-    // Digits, spaces and dashes lie between 0x20 and 0x3f, digits from 0x30 on. Groups have three
-    // digits at least, so there are no more than two separators.
-    bytes & 0xe0e0_e0e0_e0e0_e0e0 == 0x2020_2020_2020_2020
-        && (bytes & 0x1010_1010_1010_1010).count_ones() >= 6
+/// One bit for each byte of a chunk.
+struct Joined {
+    digits: u64,
+    /// Whether the byte and the next may lie within one number.
+    joints: u64,
+}
+
+impl Joined {
+    fn of(chunk: &[u8; CHUNK]) -> Self {
+        let chunk = Chunk::new(chunk);
+        let digits = chunk.within(b'0', b'9');
+        let joins = (digits | chunk.is(b' ') | chunk.is(b'-') | chunk.is(b'+')).bits();
+        let digits = digits.bits();
+        Self { digits, joints: joins & joins >> 1 & (digits | digits >> 1) }
+    }
+}
+
+/// The bits at which twelve in a row begin.
+fn long_runs(joints: u64) -> u64 {
+    let two = joints & joints >> 1;
+    let four = two & two >> 2;
+    four & four >> 4 & four >> 8
+}
+
+/// Where the run ends that goes on up to `end` at least.
+fn end_of_run(text: &[u8], mut end: usize) -> usize {
+    while end < text.len() && may_join(text[end - 1], text[end]) {
+        end += 1;
+    }
+    end
 }
 
 /// Whether two neighbours may lie within one number.
@@ -53,17 +93,6 @@ fn may_join(first: u8, second: u8) -> bool {
         (false, true) => joins(first),
         (false, false) => false,
     }
-}
-
-fn run_around(text: &[u8], at: usize) -> Range<usize> {
-    let mut run = at..at + 2;
-    while run.start > 0 && may_join(text[run.start - 1], text[run.start]) {
-        run.start -= 1;
-    }
-    while run.end < text.len() && may_join(text[run.end - 1], text[run.end]) {
-        run.end += 1;
-    }
-    run
 }
 
 /// Whether a text holds a card's number.
@@ -219,6 +248,7 @@ fn has_right_check_digit(number: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn found(text: &str) -> Vec<&str> {
         let mut found = Vec::new();
@@ -278,6 +308,32 @@ mod tests {
             "2015-10-18 18:03:24,546",
         ] {
             assert_eq!(found(text), [""; 0], "{text}");
+        }
+    }
+
+    /// All runs, byte by byte.
+    fn runs(text: &[u8]) -> Vec<Range<usize>> {
+        let (mut runs, mut start) = (Vec::new(), 0);
+        for end in 1..=text.len() {
+            if end == text.len() || !may_join(text[end - 1], text[end]) {
+                let digits = text[start..end].iter().filter(|byte| byte.is_ascii_digit()).count();
+                if digits >= DIGITS_MIN {
+                    runs.push(start..end);
+                }
+                start = end;
+            }
+        }
+        runs
+    }
+
+    proptest! {
+        #[test]
+        fn runs_are_found_wherever_they_lie(
+            text in "([a-z.]{0,40}|[0-9]{1,20}|[0-9]{60,80}|[0-9 +-]{1,30}|[0-9]{4}[ -][0-9]{4}[ -]){0,12}",
+        ) {
+            let mut found = Vec::new();
+            each_run(text.as_bytes(), |run| found.push(run));
+            prop_assert_eq!(found, runs(text.as_bytes()));
         }
     }
 

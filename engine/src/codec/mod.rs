@@ -1,6 +1,7 @@
 //! Small pieces of encoding that every format uses.
 
 pub(crate) mod bitpack;
+pub(crate) mod chunk;
 pub(crate) mod copy;
 pub(crate) mod crc;
 #[cfg(any(test, feature = "testing"))]

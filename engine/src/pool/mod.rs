@@ -264,6 +264,12 @@ impl Reservation {
         self.bytes = bytes;
     }
 
+    /// Hands over all that it has.
+    pub fn take(&mut self) -> Self {
+        let (pool, bytes) = (Arc::clone(&self.pool), std::mem::take(&mut self.bytes));
+        Self { pool, consumer: self.consumer, bytes }
+    }
+
     /// Takes over what another reservation of the same consumer has.
     pub fn merge(&mut self, mut other: Self) {
         assert!(

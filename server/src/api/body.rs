@@ -1,9 +1,12 @@
 //! Request bodies: read up to the limit, in time, within the memory that all bodies share.
 
+mod kept;
+
 use crate::status::ApiError;
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::Body;
+use kept::Kept;
 use logstrata_client::wire::ErrorKind;
 use logstrata_engine::{Consumer, Pool, Refused, Reservation};
 use std::fmt::Display;
@@ -21,7 +24,10 @@ const STEP_BYTES: usize = 64 << 10;
 
 /// The memory that the bodies of all requests share with batches.
 #[derive(Debug, Clone)]
-pub(crate) struct BodyMemory(Arc<Pool>);
+pub(crate) struct BodyMemory {
+    pool: Arc<Pool>,
+    kept: Arc<Kept>,
+}
 
 /// A body, and its share of the memory.
 #[derive(Debug)]
@@ -29,16 +35,43 @@ pub(crate) struct Received {
     /// As it came, still compressed.
     pub(crate) bytes: Vec<u8>,
     memory: Reservation,
+    kept: Arc<Kept>,
 }
 
 impl BodyMemory {
     pub(crate) fn new(pool: &Arc<Pool>) -> Self {
-        Self(Arc::clone(pool))
+        Self { pool: Arc::clone(pool), kept: Arc::new(Kept::new(pool)) }
     }
 
     /// Memory for a body. Never waits: the request holds a connection, and perhaps half a body.
     pub(crate) fn reserve(&self, bytes: usize) -> Result<Reservation, ApiError> {
-        self.0.reserve(Consumer::Ingest, bytes).map_err(refused)
+        let reserve = || self.pool.reserve(Consumer::Ingest, bytes);
+        self.kept.or_without(reserve).map_err(refused)
+    }
+}
+
+impl Received {
+    /// Makes room for a body of `wanted` bytes, whose length was announced or not.
+    fn make_room(&mut self, wanted: usize, is_announced: bool) -> Result<(), Refused> {
+        if is_announced
+            && self.bytes.is_empty()
+            && let Some((bytes, memory)) = self.kept.take(wanted)
+        {
+            (self.bytes, self.memory) = (bytes, memory);
+            return Ok(());
+        }
+        let Self { bytes, memory, kept } = self;
+        kept.or_without(|| memory.grow_to(wanted, STEP_BYTES))?;
+        if is_announced && bytes.capacity() < wanted {
+            bytes.reserve_exact(Kept::capacity_for(wanted) - bytes.len());
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Received {
+    fn drop(&mut self) {
+        self.kept.keep(std::mem::take(&mut self.bytes), self.memory.take());
     }
 }
 
@@ -66,8 +99,8 @@ where
     }
     let announced = hint.exact().and_then(|length| usize::try_from(length).ok());
     let first = announced.unwrap_or_default().min(STEP_BYTES);
-    let mut received =
-        Received { bytes: Vec::with_capacity(first), memory: memory.reserve(first)? };
+    let kept = Arc::clone(&memory.kept);
+    let mut received = Received { bytes: Vec::new(), memory: memory.reserve(first)?, kept };
     let began = Instant::now();
     loop {
         let frame = timeout_at(next_by(began, received.bytes.len()), body.frame());
@@ -84,10 +117,7 @@ where
         }
         // A length is believed once the sender has begun: until then it could be had for nothing.
         let wanted = announced.unwrap_or_default().max(length);
-        received.memory.grow_to(wanted, STEP_BYTES).map_err(refused)?;
-        if announced.is_some() {
-            received.bytes.reserve_exact(wanted - received.bytes.len());
-        }
+        received.make_room(wanted, announced.is_some()).map_err(refused)?;
         received.bytes.extend_from_slice(&data);
     }
 }

@@ -1,8 +1,8 @@
 //! Finds the words with digits of an ASCII text: looks at 64 bytes at a time, without branches, and
 //! then only at the digits.
 
-/// Bytes of which each mask has a bit.
-const LANES: usize = u64::BITS as usize;
+use crate::codec::chunk::{CHUNK as LANES, Chunk};
+
 /// What a text is filled up with: a separator.
 const FILLER: u8 = b' ';
 
@@ -29,24 +29,19 @@ impl Masks {
         self.words.clear();
         self.digits.clear();
         self.len = text.len();
-        let (mut all, mut illegal) = (0, 0);
+        let (mut all, mut illegal) = (Chunk::none(), Chunk::none());
         let (chunks, rest) = text.as_chunks::<LANES>();
         let mut filled = [FILLER; LANES];
         filled[..rest.len()].copy_from_slice(rest);
         for chunk in chunks.iter().chain([&filled]) {
-            for byte in chunk {
-                all |= byte;
-                illegal |= u8::from(*byte < legal_min);
-            }
-            let digits = chunk.map(|byte| u8::from(byte.wrapping_sub(b'0') < 10));
-            let words = chunk.map(|byte| {
-                let letter = u8::from((byte | 0x20).wrapping_sub(b'a') < 26);
-                letter | u8::from(byte.wrapping_sub(b'0') < 10) | u8::from(byte == b'_')
-            });
-            self.digits.push(bits(&digits));
-            self.words.push(bits(&words));
+            let chunk = Chunk::new(chunk);
+            all = all | chunk;
+            illegal = illegal | chunk.within(0, legal_min - 1);
+            let digits = chunk.within(b'0', b'9');
+            self.digits.push(digits.bits());
+            self.words.push((chunk.lower().within(b'a', b'z') | digits | chunk.is(b'_')).bits());
         }
-        Found { is_ascii: all < 0x80, has_illegal: illegal != 0 }
+        Found { is_ascii: all.bits() == 0, has_illegal: illegal.bits() != 0 }
     }
 
     /// Gives every word with a digit to `f`, if the text is ASCII: where it begins and ends, and
@@ -62,17 +57,6 @@ impl Masks {
             at = end;
         }
     }
-}
-
-/// The lowest bit of each byte; all others are zero.
-fn bits(bytes: &[u8; LANES]) -> u64 {
-    let mut bits = 0;
-    for (index, eight) in bytes.as_chunks::<8>().0.iter().enumerate() {
-        // Moves bit 8 i to bit 56 + i, for each i.
-        let gathered = u64::from_le_bytes(*eight).wrapping_mul(0x0102_0408_1020_4080) >> 56;
-        bits |= gathered << (8 * index);
-    }
-    bits
 }
 
 /// The first bit from `from` on that is set.

@@ -6,6 +6,7 @@
 mod document;
 mod event;
 mod lexeme;
+mod minute;
 mod out;
 mod scan;
 mod sent;

@@ -11,37 +11,39 @@ pub(super) struct Span {
     kind: Kind,
     /// As sent, strings with their quotes.
     pub(super) raw: Range<usize>,
-    /// A string's characters in the buffer of those that had escapes.
-    unescaped: Option<Range<usize>>,
+    /// The lexeme, in the text or the buffer of those that had escapes.
+    lexeme: Range<usize>,
+    is_unescaped: bool,
 }
 
 impl Span {
     /// The lexeme, from the text or the buffer that [`value`] was called with.
     pub(super) fn value<'v>(&self, text: &'v str, unescaped: &'v [u8]) -> Value<'v> {
-        let text = match (self.kind, &self.unescaped) {
-            (_, Some(place)) => &unescaped[place.clone()],
-            (Kind::String, None) => &text.as_bytes()[self.raw.start + 1..self.raw.end - 1],
-            (_, None) => &text.as_bytes()[self.raw.clone()],
-        };
-        Value { kind: self.kind, text }
+        let from = if self.is_unescaped { unescaped } else { text.as_bytes() };
+        Value { kind: self.kind, text: &from[self.lexeme.clone()] }
     }
 }
 
 /// The value that begins at `start`; a string's characters go to `unescaped` if it has escapes.
 /// `None` if it is none, or an object. That a number or a word ends where it does is for the
 /// caller to see; so are control characters, which no string may have.
+// In its caller: through memory, what it gives would be written in halves and read as a whole, which
+// the processor waits for.
+#[inline(always)]
 pub(super) fn value(text: &str, start: usize, unescaped: &mut Vec<u8>) -> Option<Span> {
     let rest = &text.as_bytes()[start..];
     let (kind, len) = match rest.first()? {
         b'"' => {
             let (len, has_escapes) = string_len(rest)?;
             let raw = start..start + len;
-            let place = has_escapes.then(|| {
+            let lexeme = if has_escapes {
                 let from = unescaped.len();
                 unescaped.extend_from_slice(&string_text(&text[raw.clone()]));
                 from..unescaped.len()
-            });
-            return Some(Span { kind: Kind::String, raw, unescaped: place });
+            } else {
+                raw.start + 1..raw.end - 1
+            };
+            return Some(Span { kind: Kind::String, raw, lexeme, is_unescaped: has_escapes });
         }
         b't' => (Kind::Bool, word_len(rest, b"true")?),
         b'f' => (Kind::Bool, word_len(rest, b"false")?),
@@ -49,7 +51,8 @@ pub(super) fn value(text: &str, start: usize, unescaped: &mut Vec<u8>) -> Option
         b'[' => (Kind::Json, array_len(&text[start..])?),
         _ => (Kind::Number, number_len(rest)?),
     };
-    Some(Span { kind, raw: start..start + len, unescaped: None })
+    let raw = start..start + len;
+    Some(Span { kind, lexeme: raw.clone(), raw, is_unescaped: false })
 }
 
 /// The bytes of a string with its quotes, and whether it has escapes.

@@ -157,7 +157,7 @@ fn fraction_digits(text: &[u8]) -> Option<usize> {
 }
 
 /// The fractional digits that answers show.
-fn shown_digits(ns: i64) -> usize {
+pub(super) fn shown_digits(ns: i64) -> usize {
     match ns {
         _ if ns % 1_000_000_000 == 0 => 0,
         _ if ns % 1_000_000 == 0 => 3,

@@ -12,12 +12,13 @@
 
 use super::event::{DEPTH_MAX, FIELD_DEPTH_MAX, TimeRead};
 use super::lexeme::nesting;
+use super::minute::Minute;
 use super::scan::{self, Span};
-use super::sent::{Form, form_of_time};
-use super::slots::{fits, time_of};
+use super::sent::Form;
+use super::slots::fits;
 use super::trace::{Leaf, Source, Trace};
 use crate::ingest::fields::{ALIASES, Slot, Takes};
-use logstrata_engine::{BatchBuilder, Level, Shape, Timestamp, Value};
+use logstrata_engine::{BatchBuilder, Level, Shape, Value};
 
 /// Places between values that are known.
 const NODES_MAX: usize = 512;
@@ -43,6 +44,7 @@ pub(super) struct Shapes {
     traces: usize,
     spans: Vec<Span>,
     unescaped: Vec<u8>,
+    minute: Minute,
     trace: Trace,
 }
 
@@ -112,6 +114,7 @@ impl Default for Shapes {
             traces: 0,
             spans: Vec::new(),
             unescaped: Vec::new(),
+            minute: Minute::default(),
             trace: Trace::default(),
         }
     }
@@ -122,7 +125,12 @@ impl Shapes {
     /// filed.
     pub(super) fn push(&mut self, text: &str, builder: &mut BatchBuilder) -> Option<TimeRead> {
         let walk = self.walk(text)?;
-        let (variant, timestamp) = self.variant(&walk, text)?;
+        let (mut timestamp, mut form) = (None, None);
+        if let Some(time) = walk.time {
+            let (time, sent) = self.minute.time(&text[self.spans[time].raw.clone()])?;
+            (timestamp, form) = (Some(time), Some(sent));
+        }
+        let variant = self.variant(&walk, text, form)?;
         let values = variant.sources.iter().map(|source| match source {
             Source::Leaf(leaf) => self.spans[*leaf].value(text, &self.unescaped),
             Source::Constant(kind, text) => Value { kind: *kind, text },
@@ -166,20 +174,12 @@ impl Shapes {
         }
     }
 
-    /// How the event of a text is filed, and its time.
-    fn variant(&self, walk: &Walk, text: &str) -> Option<(&Variant, Option<Timestamp>)> {
-        let raw = |span: usize| &text[self.spans[span].raw.clone()];
-        let (mut timestamp, mut form) = (None, None);
-        if let Some(raw) = walk.time.map(raw) {
-            let time = time_of(raw).filter(|time| !time.clamped)?;
-            timestamp = Some(time.timestamp);
-            form = Some(form_of_time(Some(time), raw).constant()?);
-        }
-        let level = walk.level.map(raw);
+    /// How the event of a text is filed whose time was sent so.
+    fn variant(&self, walk: &Walk, text: &str, time: Option<Form<'static>>) -> Option<&Variant> {
+        let level = walk.level.map(|span| &text[self.spans[span].raw.clone()]);
         let is_it =
-            |variant: &&Variant| variant.level_text.as_deref() == level && variant.time == form;
-        let variants = &self.nodes[walk.node].ends[walk.end].variants;
-        Some((variants.iter().find(is_it)?, timestamp))
+            |variant: &&Variant| variant.level_text.as_deref() == level && variant.time == time;
+        self.nodes[walk.node].ends[walk.end].variants.iter().find(is_it)
     }
 
     /// What the decoder tells of the next event, unless nothing more is to be learned.

@@ -2,7 +2,7 @@ use super::*;
 use crate::ingest::fields::ALIASES;
 use crate::ingest::json::{Decoded, JsonDecoder, decode_ndjson};
 use crate::ingest::testing::{Event, events};
-use logstrata_engine::Limits;
+use logstrata_engine::{Limits, Timestamp};
 use proptest::prelude::*;
 
 const ARRIVAL: Timestamp = Timestamp(1_795_132_800_000_000_000);
