@@ -35,7 +35,7 @@ pub(crate) use segment::{
 };
 pub(crate) use split::{SLOT, Split, Variable};
 pub(crate) use term::Term;
-pub(crate) use terms::Known;
+pub(crate) use terms::{Known, is_bare};
 pub(crate) use tokens::{TokenKind, fold_eq, fold_into, for_each_token};
 
 /// The stored form of the filter of a block with these rows.
