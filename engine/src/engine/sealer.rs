@@ -133,7 +133,7 @@ fn finish_runs(shared: &Shared, runs: &mut Runs) {
 }
 
 fn seal(rows: &Rows) -> Result<MemBlock> {
-    let encoded = block::seal(rows);
+    let encoded = block::seal_young(rows);
     let bytes: Arc<[u8]> = encoded.bytes.into();
     let source = block::Source::Memory(Arc::clone(&bytes));
     let block = block::Block::open(source, &encoded.meta)?;
