@@ -77,6 +77,7 @@ impl RowColumn {
     }
 
     /// The `index`-th value (not: the value of row `index`).
+    #[inline]
     pub(crate) fn value(&self, index: usize) -> Value<'_> {
         Value {
             kind: Kind::from_code(self.kinds[index]).expect("R-kinds hold codes of Kind"),
@@ -85,6 +86,7 @@ impl RowColumn {
     }
 
     /// Where the lexeme of the `index`-th value stands in `bytes`.
+    #[inline]
     pub(crate) fn span(&self, index: usize) -> Range<usize> {
         let start = if index == 0 { 0 } else { self.ends[index - 1] as usize };
         start..self.ends[index] as usize

@@ -4,7 +4,7 @@ use super::column::{Column, Plan, ValuesWriter};
 use super::part::{Part, PartBytes, Shape};
 use crate::batch::{RowColumn, Rows};
 use crate::error::Result;
-use crate::index::{Known, Split, filter_bytes_with};
+use crate::index::{Known, Split, Stay, filter_bytes_with};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -47,5 +47,5 @@ pub(crate) fn filter_of_split(rows: &Rows, column: &RowColumn) -> usize {
     let split = Split::of(column);
     let split = split.as_ref();
     let known = |other: &RowColumn| split.filter(|_| other.name == column.name).map(Known::Split);
-    filter_bytes_with(rows, known).len()
+    filter_bytes_with(rows, Stay::Short, known).len()
 }

@@ -47,4 +47,4 @@ pub(crate) use verify::verify;
 pub(crate) use writer::EncodedBlock;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use writer::encode;
-pub(crate) use writer::{Plan, seal};
+pub(crate) use writer::{Plan, seal, seal_young};

@@ -11,7 +11,7 @@ use crate::batch::{column_raw_bytes, rows_raw_bytes};
 use crate::error::Result;
 use crate::event::Value;
 use crate::field;
-use crate::index::{BlockTerms, FrameMask};
+use crate::index::{BlockTerms, FrameMask, is_bare};
 use crate::io;
 use crate::limits::{BLOCK_ROWS_MAX, FRAME_ROWS_MAX};
 use std::ops::Range;
@@ -199,10 +199,11 @@ impl<'a, 'b> Walk<'a, 'b> {
             ColumnData::Numbers(numbers) => self.numbers(numbers),
             ColumnData::Ids(ids) => self.ids(ids)?,
             ColumnData::Text(text) => self.texts(text)?,
-            // A whole value is no sentence.
-            ColumnData::Templates(_) if self.is_exact || self.is_hidden => self.rebuilt(column)?,
+            ColumnData::Templates(_) if self.is_hidden => self.rebuilt(column)?,
             ColumnData::Templates(templates) => {
-                if !self.templates(templates)? {
+                // A whole value is no sentence; of one word it is no term of its own.
+                let is_whole = self.is_exact && !templates.sentences()?.iter().all(|s| is_bare(s));
+                if is_whole || !self.templates(templates)? {
                     // No writer cuts texts like that: words may reach over the ends of variables.
                     self.text_bytes = 0;
                     self.rebuilt(column)?;
@@ -297,7 +298,7 @@ impl<'a, 'b> Walk<'a, 'b> {
     /// Adds the terms of sentences and variables. Returns whether those are all that the texts have.
     fn templates(&mut self, templates: &Templates) -> Result<bool> {
         let (codes, counts) = (templates.codes()?, templates.counts());
-        let mut is_sound = self.sentences(templates)?;
+        let (mut is_sound, bare) = self.sentences(templates)?;
         let places = Places::new(&self.frames, codes, counts);
         templates.for_each_slot(|slot| {
             let frames = places.of(slot.sentence, slot.first);
@@ -307,6 +308,9 @@ impl<'a, 'b> Walk<'a, 'b> {
                     Slot::Digits => self.terms.digits(text),
                     Slot::Hex | Slot::Any => self.terms.variable(text, usize::from(*frame)),
                 };
+                if bare == Some(slot.sentence) {
+                    self.terms.number(text);
+                }
             }
         })?;
         templates.for_each_raw(|index, value| self.single(value, self.frames.of(index)))?;
@@ -314,24 +318,27 @@ impl<'a, 'b> Walk<'a, 'b> {
     }
 
     /// Adds the terms of sentences, and those that their texts are as numbers. Returns whether all slots
-    /// stand where a whole word can.
-    fn sentences(&mut self, templates: &Templates) -> Result<bool> {
+    /// stand where a whole word can, and the sentence whose texts are one variable each: as numbers these are
+    /// still to be added.
+    fn sentences(&mut self, templates: &Templates) -> Result<(bool, Option<usize>)> {
         let sentences = templates.sentences()?;
         let found = self.frames.of_codes(templates.codes()?, sentences.len());
-        let mut is_sound = true;
+        let (mut is_sound, mut bare) = (true, None);
         let mut text = Vec::new();
         for ((code, sentence), (frames, count)) in (0..).zip(sentences.iter()).zip(found) {
             let known = self.terms.sentence(sentence, frames);
             is_sound &= known.is_sound;
             self.text_bytes += u64::from(known.literal_bytes) * u64::from(count);
-            if known.may_be_number {
+            if known.is_bare {
+                bare = Some(usize::from(code));
+            } else if known.may_be_number {
                 for rank in 0..count as usize {
                     templates.text(code, rank, &mut text)?;
                     self.terms.number(&text);
                 }
             }
         }
-        Ok(is_sound)
+        Ok((is_sound, bare))
     }
 }
 

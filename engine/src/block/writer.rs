@@ -5,7 +5,7 @@ use super::column::{self, ValuesWriter, rest};
 use super::format::{BlockMeta, ColumnEntry, Header, NAME_BYTES_MAX, PartEntry, RAW_BYTES_MAX};
 use crate::batch::{RowColumn, Rows};
 use crate::codec::packed;
-use crate::index::{self, Known, Split};
+use crate::index::{self, Known, Split, Stay};
 use crate::limits::{BLOCK_COLUMNS_MAX, BLOCK_ROWS_MAX};
 use std::cmp::Reverse;
 
@@ -21,8 +21,17 @@ pub(crate) struct EncodedBlock {
 /// Encodes rows of one partition, at least one, in sequence order, with the filter of their terms.
 /// What is found out of a column to encode it is found out once, for both.
 pub(crate) fn seal(rows: &Rows) -> EncodedBlock {
+    seal_for(rows, Stay::Long)
+}
+
+/// As [`seal`], for a block of a level-0 file: its filter is one that is made fast.
+pub(crate) fn seal_young(rows: &Rows) -> EncodedBlock {
+    seal_for(rows, Stay::Short)
+}
+
+fn seal_for(rows: &Rows, stay: Stay) -> EncodedBlock {
     let plan = Plan::new(rows);
-    let filter = index::filter_bytes_with(rows, |column| plan.known_of(column));
+    let filter = index::filter_bytes_with(rows, stay, |column| plan.known_of(column));
     plan.encode(&filter)
 }
 
@@ -71,7 +80,8 @@ impl<'a> Plan<'a> {
         let raw_bytes = rows.raw_bytes() as u64;
         assert!(raw_bytes <= RAW_BYTES_MAX, "{raw_bytes} raw bytes in a block");
         let mut writer = ValuesWriter::new();
-        let mut body = Vec::new();
+        // More than nearly all blocks take: what is not written to is never touched.
+        let mut body = Vec::with_capacity(rows.raw_bytes() / 3 + filter.len());
         let timestamps = part(&mut body, |out| Scaled::new(&rows.timestamps).encode(out));
         let seqs = part(&mut body, |out| {
             let offsets: Vec<i64> = rows.seq_offsets.iter().map(|o| i64::from(*o)).collect();

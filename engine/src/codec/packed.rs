@@ -53,21 +53,73 @@ pub(crate) fn size(values: &[u64]) -> usize {
 }
 
 fn sizes(values: &[u64]) -> (usize, usize) {
-    let mut plain = 0;
-    for block in values.chunks(LANES) {
-        let least = block.iter().copied().min().unwrap_or(0);
-        let greatest = block.iter().copied().max().unwrap_or(0);
-        plain += varint::len(least) + 1 + packed_len(block.len(), width_of(greatest - least));
-    }
     let Some(first) = values.first() else { return (0, 1) };
-    let mut deltas = varint::len(*first);
-    for window in DeltaWindows::new(values) {
-        let least = window.deltas().min().unwrap_or(0);
-        let greatest = window.deltas().max().unwrap_or(0);
-        let spread = greatest.wrapping_sub(least) as u64;
-        deltas += varint::len(zigzag(least)) + 1 + packed_len(window.len(), width_of(spread));
+    let (mut plain, mut deltas) = (0, varint::len(*first));
+    for (number, block) in values.chunks(LANES).enumerate() {
+        // The last of the differences is that to the value behind the block.
+        let window = &values[number * LANES..values.len().min((number + 1) * LANES + 1)];
+        let Bounds { least, spread, least_delta, delta_spread } = Bounds::of(window, block.len());
+        plain += varint::len(least) + 1 + packed_len(block.len(), width_of(spread));
+        if window.len() > 1 {
+            let packed = packed_len(window.len() - 1, width_of(delta_spread));
+            deltas += varint::len(zigzag(least_delta)) + 1 + packed;
+        }
     }
     (plain, deltas)
+}
+
+/// Within which bounds the values of a miniblock lie, and their differences.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Bounds {
+    least: u64,
+    spread: u64,
+    least_delta: i64,
+    delta_spread: u64,
+}
+
+impl Bounds {
+    /// Of the first `count` values of a window, and of all its differences.
+    fn of(window: &[u64], count: usize) -> Self {
+        // Most numbers are codes and the like: where 16 bits are enough, eight are compared at a time.
+        match <&[u64; LANES + 1]>::try_from(window) {
+            Ok(window) if window.iter().fold(0, |all, value| all | value) < 1 << 15 => {
+                Self::narrow(window)
+            }
+            _ => Self::wide(window, count),
+        }
+    }
+
+    fn wide(window: &[u64], count: usize) -> Self {
+        let least = window[..count].iter().copied().min().unwrap_or(0);
+        let greatest = window[..count].iter().copied().max().unwrap_or(0);
+        let window = DeltaWindow(window);
+        let least_delta = window.deltas().min().unwrap_or(0);
+        let greatest_delta = window.deltas().max().unwrap_or(0);
+        Self {
+            least,
+            spread: greatest - least,
+            least_delta,
+            delta_spread: greatest_delta.wrapping_sub(least_delta) as u64,
+        }
+    }
+
+    /// Of a full miniblock and the value behind it, all below 2^15.
+    fn narrow(window: &[u64; LANES + 1]) -> Self {
+        let window = window.map(|value| value as i16);
+        let (mut least, mut greatest) = (i16::MAX, 0);
+        let (mut least_delta, mut greatest_delta) = (i16::MAX, i16::MIN);
+        for (value, next) in window[..LANES].iter().zip(&window[1..]) {
+            let delta = next - value;
+            (least, greatest) = (least.min(*value), greatest.max(*value));
+            (least_delta, greatest_delta) = (least_delta.min(delta), greatest_delta.max(delta));
+        }
+        Self {
+            least: u64::from(least.cast_unsigned()),
+            spread: u64::from((greatest - least).cast_unsigned()),
+            least_delta: i64::from(least_delta),
+            delta_spread: (i64::from(greatest_delta) - i64::from(least_delta)).cast_unsigned(),
+        }
+    }
 }
 
 fn push_miniblock(values: impl Iterator<Item = u64>, out: &mut Vec<u8>) {
@@ -88,10 +140,6 @@ fn push_miniblock(values: impl Iterator<Item = u64>, out: &mut Vec<u8>) {
 struct DeltaWindow<'a>(&'a [u64]);
 
 impl DeltaWindow<'_> {
-    fn len(&self) -> usize {
-        self.0.len() - 1
-    }
-
     fn deltas(&self) -> impl Iterator<Item = i64> {
         self.0.windows(2).map(|pair| pair[1].wrapping_sub(pair[0]) as i64)
     }
@@ -206,6 +254,14 @@ mod tests {
             let mut rising = values;
             rising.sort_unstable();
             round_trip(&rising);
+        }
+
+        #[test]
+        fn bounds_are_the_same_in_any_width(
+            values in prop::collection::vec(prop_oneof![0u64..1 << 15, 0u64..3, Just((1 << 15) - 1)], LANES + 1),
+        ) {
+            let window = values.as_slice().try_into().unwrap();
+            prop_assert_eq!(Bounds::narrow(window), Bounds::wide(&values, LANES));
         }
 
         #[test]

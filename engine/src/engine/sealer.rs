@@ -144,7 +144,7 @@ fn finish_runs(shared: &Shared, runs: &mut Runs) {
 }
 
 fn seal(rows: &Rows) -> Result<MemBlock> {
-    let encoded = block::seal(rows);
+    let encoded = block::seal_young(rows);
     io::may_break();
     let bytes: Arc<[u8]> = encoded.bytes.into();
     let source = block::Source::Memory(Arc::clone(&bytes));

@@ -2,12 +2,13 @@
 //!
 //! Up to [`LIST_TERMS_MAX`] terms are a sorted list, more are a binary fuse filter with
 //! fingerprints of 8 bits (Graf and Lemire, "Binary Fuse Filters", 2022): 9 to 11 bits a term, one
-//! false "yes" in 256.
+//! false "yes" in 256. A filter that won't be kept for long is a [`Bloom`], which is made much faster.
 //!
 //! - `F1` A filter never says no to a term that it was built with.
 //! - `F2` Decoded bytes give a filter whose every answer is without panic, or an error.
 //! - `F3` A filter of an unknown version, kind or tokenizer says yes to everything.
 
+use super::bloom::Bloom;
 use super::hashes::HashSorter;
 use super::tokens::TOKENIZER_VERSION;
 use crate::codec::slice::Slice;
@@ -18,9 +19,12 @@ const VERSION: u8 = 1;
 const KIND_LIST: u8 = 1;
 const KIND_FUSE: u8 = 2;
 const KIND_EVERYTHING: u8 = 3;
+const KIND_BLOOM: u8 = 4;
 
 /// A fuse filter of so few terms would be larger than their list.
 const LIST_TERMS_MAX: usize = 16;
+/// Filters of fewer terms take little time in any form, and a fuse filter takes less space.
+const BLOOM_TERMS_MIN: usize = 4_096;
 /// Seeds tried before the terms are stored as a list instead. One fails in a hundred or fewer;
 /// all of them only for terms that were made to.
 const SEEDS_MAX: u64 = 32;
@@ -36,6 +40,8 @@ pub(crate) enum Filter {
     List(Box<[u64]>),
     /// It may hold those that the fingerprints agree with.
     Fuse(Fuse),
+    /// It may hold those that have all their bits.
+    Bloom(Bloom),
 }
 
 /// A binary fuse filter. The slots of a term lie in three segments in a row, one in each.
@@ -94,6 +100,14 @@ impl FilterBuilder {
         terms.sort_unstable();
         terms.dedup();
         Filter::List(terms.into())
+    }
+
+    /// As [`FilterBuilder::build`], for a filter that is soon replaced: quick to make, and larger.
+    pub(crate) fn build_young(&mut self, terms: &[u64]) -> Filter {
+        match terms.len() {
+            BLOOM_TERMS_MIN.. => Filter::Bloom(Bloom::build(terms)),
+            _ => self.build(terms),
+        }
     }
 
     /// The bytes that it keeps.
@@ -166,6 +180,7 @@ impl Filter {
             Self::Everything => true,
             Self::List(terms) => terms.binary_search(&term).is_ok(),
             Self::Fuse(fuse) => fuse.contains(term),
+            Self::Bloom(bloom) => bloom.contains(term),
         }
     }
 
@@ -175,6 +190,7 @@ impl Filter {
             Self::Everything => 0,
             Self::List(terms) => size_of_val(&**terms),
             Self::Fuse(fuse) => fuse.fingerprints.len(),
+            Self::Bloom(bloom) => bloom.heap_bytes(),
         }
     }
 
@@ -184,6 +200,7 @@ impl Filter {
             Self::Everything => (KIND_EVERYTHING, 0),
             Self::List(terms) => (KIND_LIST, terms.len() as u32),
             Self::Fuse(fuse) => (KIND_FUSE, fuse.terms),
+            Self::Bloom(bloom) => (KIND_BLOOM, bloom.terms),
         };
         out.extend_from_slice(&[VERSION, kind]);
         out.extend_from_slice(&TOKENIZER_VERSION.to_le_bytes());
@@ -197,6 +214,7 @@ impl Filter {
                 out.extend_from_slice(&[fuse.layout.segment_bits, 0, 0, 0]);
                 out.extend_from_slice(&fuse.fingerprints);
             }
+            Self::Bloom(bloom) => bloom.encode(out),
         }
     }
 
@@ -210,13 +228,14 @@ impl Filter {
         }
         let kind = bytes.u8()?;
         let tokenizer = bytes.u16()?;
-        if tokenizer != TOKENIZER_VERSION || !(KIND_LIST..=KIND_EVERYTHING).contains(&kind) {
+        if tokenizer != TOKENIZER_VERSION || !(KIND_LIST..=KIND_BLOOM).contains(&kind) {
             return Ok(Self::Everything);
         }
         let terms = bytes.u32()?;
         let filter = match kind {
             KIND_LIST => Self::List(decode_list(&mut bytes, terms)?),
             KIND_FUSE => Self::Fuse(Fuse::decode(&mut bytes, terms)?),
+            KIND_BLOOM => Self::Bloom(Bloom::decode(&mut bytes, terms)?),
             _ => Self::Everything,
         };
         bytes.finish()?;

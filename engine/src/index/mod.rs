@@ -5,6 +5,7 @@
 //! version stands for "may hold everything". Every answer is the same without any filter, only
 //! slower.
 
+mod bloom;
 mod classes;
 mod fuse;
 mod hashes;
@@ -35,24 +36,38 @@ pub(crate) use segment::{
 };
 pub(crate) use split::{SLOT, Split, Variable};
 pub(crate) use term::Term;
-pub(crate) use terms::Known;
+pub(crate) use terms::{Known, is_bare};
 pub(crate) use tokens::{TokenKind, fold_eq, fold_into, for_each_token};
 
 /// The stored form of the filter of a block with these rows.
 #[cfg(test)]
 pub(crate) fn filter_bytes(rows: &Rows) -> Vec<u8> {
-    filter_bytes_with(rows, |_| None)
+    filter_bytes_with(rows, Stay::Long, |_| None)
+}
+
+/// How long a filter is likely to stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stay {
+    /// Until its section is compacted: it is made fast.
+    Short,
+    /// It is to be small.
+    Long,
 }
 
 /// The stored form of the filter of a block with these rows. What `known_of` knows of a
 /// column saves work and changes nothing.
 pub(crate) fn filter_bytes_with<'a>(
     rows: &Rows,
+    stay: Stay,
     known_of: impl Fn(&RowColumn) -> Option<Known<'a>>,
 ) -> Vec<u8> {
     SCRATCH.with_borrow_mut(|scratch| {
         let Scratch { collector, filters } = scratch;
-        let filter = filters.build(collector.collect(rows, known_of));
+        let terms = collector.collect(rows, known_of);
+        let filter = match stay {
+            Stay::Short => filters.build_young(terms),
+            Stay::Long => filters.build(terms),
+        };
         let mut bytes = Vec::with_capacity(filter.heap_bytes() + 64);
         filter.encode(&mut bytes);
         if collector.memory() + filters.memory() > FILTER_SCRATCH_BYTES_MAX {

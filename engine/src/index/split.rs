@@ -108,8 +108,11 @@ impl Split {
         let mut splitter = Splitter::new(column.len());
         let mut start = 0;
         for index in 0..column.len() {
-            if index == SAMPLE && !pays(&splitter, start) {
-                return None;
+            if index == SAMPLE {
+                if !pays(&splitter, start) {
+                    return None;
+                }
+                splitter.make_room(column.len() - SAMPLE);
             }
             let Value { kind, text } = column.value(index);
             splitter.push(kind, text, start);
@@ -187,6 +190,13 @@ impl Splitter {
     /// templates, 65 as text.
     fn pays(&self, bytes: usize) -> bool {
         !self.hashes.is_empty() && (self.split.texts.len() + self.raw_bytes) * 4 <= bytes * 3
+    }
+
+    /// Makes room for the variables of so many more values, if these are like the first ones: what grows by
+    /// doubling is copied, and the system clears twice the pages.
+    fn make_room(&mut self, values: usize) {
+        let more = self.split.variables.len() * values / SAMPLE;
+        self.split.variables.reserve(more + more / 8);
     }
 
     /// Adds a text that begins at `start` of the column's bytes.

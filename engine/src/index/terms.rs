@@ -5,7 +5,9 @@
 
 use super::split::{SLOT, Split, Variable};
 use super::term::{TermKind, term, whole_value};
-use super::tokens::{Token, TokenKind, for_each_letter_run, for_each_token};
+use super::tokens::{
+    LETTER_RUN_MIN, Token, TokenKind, as_word_with_digit, for_each_letter_run, for_each_token,
+};
 use crate::batch::{RowColumn, Rows};
 use crate::event::{Kind, Value};
 use crate::field;
@@ -22,6 +24,8 @@ const RECENT_VALUES: usize = 1_024;
 
 /// Variables that are looked at between two breaks.
 const PIECE_VARIABLES: usize = 4_096;
+/// A number of so many bytes has no more digits than are kept exactly whatever they are.
+const PLAIN_NUMBER_BYTES_MAX: usize = 18;
 
 /// What somebody found out of a column's values.
 #[derive(Debug, Clone, Copy)]
@@ -85,18 +89,25 @@ impl ValueTerms {
     pub(super) fn each_of_id(&mut self, id: &[u8], mut f: impl FnMut(TermKind, &[u8])) {
         debug_assert!((1..=TOKEN_BYTES_MAX).contains(&id.len()));
         f(TermKind::Word, id);
-        if id.iter().any(u8::is_ascii_digit) {
+        let letters = letters_of_id(id);
+        let in_runs = (1..LETTER_RUN_MIN).fold(letters, |runs, next| runs & letters >> next);
+        // Of all letters it is a word like any other.
+        if in_runs != 0 && letters.count_ones() as usize != id.len() {
             for_each_letter_run(id, |run| f(TermKind::LetterRun, run));
         }
-        self.number(id, &mut f);
+        // A number has no letter but the `e` before its exponent.
+        if letters.count_ones() <= 1 {
+            self.number(id, &mut f);
+        }
     }
 
-    /// As [`ValueTerms::each`] of every value of a column that is not exact and was cut. The words of
-    /// a text are those of its sentence and its variables (`S1`).
+    /// As [`ValueTerms::each`] of every value of a column that was cut, and is not exact unless each is one
+    /// variable. The words of a text are those of its sentence and its variables (`S1`).
     fn each_of_split(
         &mut self,
         column: &RowColumn,
         split: &Split,
+        is_exact: bool,
         mut f: impl FnMut(TermKind, &[u8]),
     ) {
         split.sentences().for_each(|sentence| each_of_words(sentence, &mut f));
@@ -109,7 +120,7 @@ impl ValueTerms {
         let have_numbers = may_be_numbers.contains(&true);
         for (index, code) in split.codes().iter().enumerate() {
             if *code == Split::RAW {
-                self.each(column.value(index), false, &mut f);
+                self.each(column.value(index), is_exact, &mut f);
             } else if have_numbers && may_be_numbers[usize::from(*code)] {
                 self.number(column.value(index).text, &mut f);
             }
@@ -117,6 +128,13 @@ impl ValueTerms {
     }
 
     fn scalar(&mut self, value: Value<'_>, is_exact: bool, f: &mut impl FnMut(TermKind, &[u8])) {
+        match point_of_decimal(value.text) {
+            Some(point) => self.decimal(value, point, is_exact, f),
+            None => self.text(value, is_exact, f),
+        }
+    }
+
+    fn text(&mut self, value: Value<'_>, is_exact: bool, f: &mut impl FnMut(TermKind, &[u8])) {
         let Value { kind, text } = value;
         let mut is_word = false;
         for_each_token(text, |token| {
@@ -131,6 +149,32 @@ impl ValueTerms {
             f(TermKind::WholeValue, whole);
         }
         if matches!(kind, Kind::String | Kind::Number) {
+            self.number(text, f);
+        }
+    }
+
+    /// As [`ValueTerms::text`] of what [`point_of_decimal`] tells: its digits are words, which nothing folds
+    /// or cuts.
+    fn decimal(
+        &mut self,
+        value: Value<'_>,
+        point: usize,
+        is_exact: bool,
+        f: &mut impl FnMut(TermKind, &[u8]),
+    ) {
+        let Value { kind, text } = value;
+        f(TermKind::Word, &text[..point]);
+        let has_point = point < text.len();
+        if has_point {
+            f(TermKind::Word, &text[point + 1..]);
+            if is_exact {
+                f(TermKind::WholeValue, text);
+            }
+        }
+        // The canonical lexeme has no zero at the front, and none behind a point at the end.
+        let is_plain = text[0] != b'0' && !(has_point && text.ends_with(b"0"));
+        let is_canonical = is_plain && text.len() <= PLAIN_NUMBER_BYTES_MAX;
+        if !is_canonical && matches!(kind, Kind::String | Kind::Number) {
             self.number(text, f);
         }
     }
@@ -163,9 +207,49 @@ pub(super) fn each_of_variable(
     let text = variable.text(column);
     if variable.is_digits() {
         f(TermKind::Word, word_of_digits(text));
-    } else {
+    } else if !each_of_word_with_digit(text, &mut f) {
         each_of_words(text, f);
     }
+}
+
+/// As [`each_of_words`] of a text that is one word of ASCII with a digit, and not cut. Returns whether it is.
+pub(super) fn each_of_word_with_digit(text: &[u8], f: &mut impl FnMut(TermKind, &[u8])) -> bool {
+    as_word_with_digit(text, |word| {
+        f(TermKind::Word, word);
+        for_each_letter_run(word, |run| f(TermKind::LetterRun, run));
+    })
+}
+
+/// A bit for each letter of an id, which has digits of ASCII besides and is no longer than 64 bytes.
+fn letters_of_id(id: &[u8]) -> u64 {
+    let (eights, rest) = id.as_chunks::<8>();
+    // Of these bytes, letters alone have the bit 0x40. The product moves bit 8 i to bit 56 + i, for each i.
+    let letters_of = |eight: [u8; 8]| {
+        let bits = u64::from_le_bytes(eight) >> 6 & 0x0101_0101_0101_0101;
+        bits.wrapping_mul(0x0102_0408_1020_4080) >> 56
+    };
+    let numbered = eights.iter().enumerate();
+    let mut letters =
+        numbered.fold(0, |letters, (number, eight)| letters | letters_of(*eight) << (8 * number));
+    if !rest.is_empty() {
+        let mut last = [b'0'; 8];
+        last[..rest.len()].copy_from_slice(rest);
+        letters |= letters_of(last) << (8 * eights.len());
+    }
+    letters
+}
+
+/// Where the point stands in a text of digits with a point between two of them, which is short enough to be a
+/// term as a whole; its length if it has digits alone. `None` of all other texts.
+fn point_of_decimal(text: &[u8]) -> Option<usize> {
+    let digits = |text: &[u8]| text.iter().position(|byte| !byte.is_ascii_digit());
+    if text.len() > TOKEN_BYTES_MAX || !text.first()?.is_ascii_digit() {
+        return None;
+    }
+    let Some(point) = digits(text) else { return Some(text.len()) };
+    let fraction = &text[point + 1..];
+    let is_one = text[point] == b'.' && !fraction.is_empty() && digits(fraction).is_none();
+    is_one.then_some(point)
 }
 
 /// The word that digits are: there is nothing to fold, and there are no letter runs.
@@ -235,9 +319,9 @@ impl Collector {
         let mut push = |kind, bytes: &[u8]| push(terms, recent_terms, term(kind, bytes));
         let mut each = |index| values.each(column.value(index), is_exact, &mut push);
         match known {
-            // A whole value is no sentence.
-            Some(Known::Split(split)) if !is_exact => {
-                return values.each_of_split(column, split, push);
+            // A whole value is no sentence; of one word it is no term of its own.
+            Some(Known::Split(split)) if !is_exact || split.sentences().all(is_bare) => {
+                return values.each_of_split(column, split, is_exact, push);
             }
             Some(Known::Firsts(firsts)) => return firsts.iter().for_each(|at| each(*at as usize)),
             Some(Known::Ids(firsts)) => {
@@ -272,10 +356,15 @@ impl Collector {
 
 fn push(terms: &mut Vec<u64>, recent_terms: &mut [u64], term: u64) {
     let recent = &mut recent_terms[term as usize % RECENT_TERMS];
-    if *recent != term {
-        *recent = term;
-        terms.push(term);
-    }
+    let is_new = std::mem::replace(recent, term) != term;
+    // Nobody can foretell which: to take one back costs less than to be wrong.
+    terms.push(term);
+    terms.truncate(terms.len() - usize::from(!is_new));
+}
+
+/// Whether the texts of a sentence are one variable each: a word, from their first byte to their last.
+pub(crate) fn is_bare(sentence: &[u8]) -> bool {
+    sentence == [SLOT]
 }
 
 /// Whether a sentence has nothing but slots and what else a number can have.
@@ -284,72 +373,4 @@ pub(super) fn may_be_number(sentence: &[u8]) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::index::testing::rows;
-
-    fn all(rows: &Rows) -> Vec<u64> {
-        collect(rows, |_| None)
-    }
-
-    fn has(rows: &Rows, kind: TermKind, text: &str) -> bool {
-        all(rows).binary_search(&term(kind, text.as_bytes())).is_ok()
-    }
-
-    #[test]
-    fn words_runs_and_bigrams_of_every_column_are_terms() {
-        let rows = rows(&[&[
-            ("message", Kind::String, b"Conn4711 closed \xe6\x97\xa5\xe6\x9c\xac"),
-            ("user_id", Kind::String, b"U-17"),
-            ("ok", Kind::Bool, b"true"),
-        ]]);
-        for word in ["conn4711", "closed", "u", "17", "true"] {
-            assert!(has(&rows, TermKind::Word, word), "{word}");
-        }
-        assert!(has(&rows, TermKind::LetterRun, "conn"));
-        assert!(has(&rows, TermKind::Bigram, "日本"));
-        assert!(has(&rows, TermKind::WholeValue, "u-17"));
-        // A run that is a word of its own, a field's name and a single character are no terms.
-        assert!(!has(&rows, TermKind::LetterRun, "closed"));
-        assert!(!has(&rows, TermKind::Word, "message"));
-        assert_eq!(all(&rows).len(), 8);
-    }
-
-    #[test]
-    fn only_numbers_in_odd_forms_are_number_terms() {
-        let number = |kind, text: &[u8]| rows(&[&[("status", kind, text)]]);
-        assert!(has(&number(Kind::Number, b"5e2"), TermKind::Number, "500"));
-        assert!(has(&number(Kind::String, b"500.0"), TermKind::Number, "500"));
-        assert!(!has(&number(Kind::Number, b"500"), TermKind::Number, "500"));
-        assert!(!has(&number(Kind::String, b"500 ms"), TermKind::Number, "500"));
-        assert!(has(&number(Kind::Json, b"[5e2]"), TermKind::Number, "500"));
-    }
-
-    #[test]
-    fn json_gives_the_terms_of_its_leaves() {
-        let json = br#"{"k":["caf\u00e9 two",{"n":"10.0.0.7"}]}"#;
-        let rows = rows(&[&[("ip", Kind::Json, json)]]);
-        assert!(has(&rows, TermKind::Word, "café"));
-        assert!(has(&rows, TermKind::WholeValue, "10.0.0.7"));
-        assert!(has(&rows, TermKind::WholeValue, "café two"));
-    }
-
-    #[test]
-    fn a_value_that_comes_again_gives_nothing_new() {
-        let message: &[_] = &[("message", Kind::String, &b"same words here"[..])];
-        assert_eq!(all(&rows(&[message; 100])).len(), 3);
-        assert_eq!(all(&Rows::default()), [0; 0]);
-    }
-
-    /// The memory of values must compare the bytes and the kind.
-    #[test]
-    fn values_of_one_slot_are_told_apart() {
-        let texts: Vec<String> = (0..5 * RECENT_VALUES).map(|n| format!("w{n}")).collect();
-        let fields: Vec<_> =
-            texts.iter().map(|text| [("message", Kind::String, text.as_bytes())]).collect();
-        let events: Vec<_> = fields.iter().map(|fields| &fields[..]).collect();
-        assert_eq!(all(&rows(&events)).len(), texts.len());
-        let twice = rows(&[&[("a", Kind::Null, b"5e2")], &[("a", Kind::Number, b"5e2")]]);
-        assert!(has(&twice, TermKind::Number, "500"));
-    }
-}
+mod tests;

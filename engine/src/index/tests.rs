@@ -1,8 +1,9 @@
 //! Reads `docs/format/filter.md`: what the page says is what the code does.
 
-use super::filter_bytes;
+use super::bloom::Bloom;
 use super::testing::rows;
 use super::tokens::for_each_token;
+use super::{Filter, filter_bytes, terms};
 use crate::event::Kind;
 
 const PAGE: &str = include_str!("../../../docs/format/filter.md");
@@ -25,12 +26,16 @@ fn dump(bytes: &[u8]) -> String {
 fn the_bytes_on_the_format_page_are_those_of_the_writer() {
     let messages = ["Timeout of conn4711", "a b c d e f g h i j k l m n o p q r s t"];
     let dumps = code_blocks("hex");
-    assert_eq!(dumps.len(), messages.len());
-    for (message, expected) in messages.into_iter().zip(dumps) {
+    assert_eq!(dumps.len(), messages.len() + 1);
+    let rows_of = |message: &str| rows(&[&[("message", Kind::String, message.as_bytes())]]);
+    for (message, expected) in messages.into_iter().zip(&dumps) {
         assert!(PAGE.contains(&format!(r#"{{"message":"{message}"}}"#)), "{message}");
-        let rows = rows(&[&[("message", Kind::String, message.as_bytes())]]);
-        assert_eq!(dump(&filter_bytes(&rows)), expected, "{message}");
+        assert_eq!(dump(&filter_bytes(&rows_of(message))), *expected, "{message}");
     }
+    let bloom = Bloom::build(&terms::collect(&rows_of(messages[1]), |_| None));
+    let mut bytes = Vec::new();
+    Filter::Bloom(bloom).encode(&mut bytes);
+    assert_eq!(dump(&bytes), dumps[2]);
 }
 
 #[test]

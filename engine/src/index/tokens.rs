@@ -155,6 +155,28 @@ pub(crate) fn for_each_token(text: &[u8], mut f: impl FnMut(Token<'_>)) {
     }
 }
 
+/// Gives a text that is one word of ASCII with a digit, and not cut, to `f`, folded. Returns whether it is one:
+/// the most common of variables, for which no token has to be looked for.
+#[inline]
+pub(super) fn as_word_with_digit(text: &[u8], f: impl FnOnce(&[u8])) -> bool {
+    let class_of = |byte: &u8| ASCII_CLASSES[usize::from(*byte)];
+    let is_word = |class: u8| class != SEPARATOR && class != NON_ASCII;
+    if text.len() > TOKEN_BYTES_MAX || !text.iter().all(|byte| is_word(class_of(byte))) {
+        return false;
+    }
+    if !text.iter().any(u8::is_ascii_digit) {
+        return false;
+    }
+    if text.iter().any(u8::is_ascii_uppercase) {
+        let mut buffer = Buffer::default();
+        buffer.push_ascii(text, text.len());
+        f(buffer.bytes());
+    } else {
+        f(text);
+    }
+    true
+}
+
 /// Bytes that are folded at once.
 const PIECE: usize = 16;
 
@@ -307,8 +329,7 @@ pub(crate) fn for_each_letter_run(text: &[u8], mut f: impl FnMut(&[u8])) {
     }
 }
 
-/// As [`for_each_letter_run`]: of hexadecimal ids, which have few runs, it looks at every fourth
-/// byte or so.
+/// As [`for_each_letter_run`].
 fn for_each_ascii_letter_run(text: &[u8], mut f: impl FnMut(&[u8])) {
     let is_letter = |byte: &u8| ASCII_CLASSES[usize::from(*byte)] == Class::Letter as u8;
     // The byte before `at` is no letter, so that no run reaches over it.

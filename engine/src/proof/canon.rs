@@ -11,6 +11,8 @@ use std::ops::Range;
 /// Parts of at most this many bytes are copied as this many, which needs no call: most names and
 /// values are shorter, and what is copied too much is overwritten by what follows.
 const SHORT: usize = 32;
+/// A short value with all that stands before it, as it is copied.
+const SHORT_VALUE: usize = SHORT + 2 + SHORT;
 /// The canonical bytes that are collected before they are passed on, unless one event has more.
 const CHUNK: usize = 256 << 10;
 /// Sequence number, timestamp, level, number of fields.
@@ -26,15 +28,53 @@ pub(super) struct CanonRows<'a> {
 
 struct CanonColumn<'a> {
     values: &'a RowColumn,
-    /// The length of the name and the name, then zeros up to [`SHORT`].
+    /// The length of the name and the name.
     head: Vec<u8>,
-    head_len: usize,
+    /// The same, then zeros.
+    short_head: Option<[u8; SHORT]>,
 }
 
-/// A column that has values in the rows that are written, and which of them come next.
+/// A column that has values in the rows that are written, and what is left of these.
 struct Cursor<'a> {
     column: &'a CanonColumn<'a>,
-    values: Range<usize>,
+    /// Their rows, unless each has one.
+    rows: Option<&'a [u32]>,
+    kinds: &'a [u8],
+    ends: &'a [u32],
+    /// Where the next of them begins.
+    start: usize,
+}
+
+impl<'a> Cursor<'a> {
+    fn new(column: &'a CanonColumn<'a>, rows: &Range<usize>) -> Self {
+        let values = column.values.values_in(rows);
+        let start = values.start.checked_sub(1).map_or(0, |last| column.values.ends[last] as usize);
+        let RowColumn { rows, kinds, ends, .. } = column.values;
+        Self {
+            column,
+            rows: rows.as_ref().map(|rows| &rows[values.clone()]),
+            kinds: &kinds[values.clone()],
+            ends: &ends[values],
+            start,
+        }
+    }
+
+    /// The kind of the value of this row, and where it lies in the bytes of the column.
+    #[inline]
+    fn next_of(&mut self, row: usize) -> Option<(u8, Range<usize>)> {
+        if let Some(rows) = &mut self.rows {
+            let (first, rest) = rows.split_first()?;
+            if *first as usize != row {
+                return None;
+            }
+            *rows = rest;
+        }
+        let (kind, kinds) = self.kinds.split_first()?;
+        let (end, ends) = self.ends.split_first()?;
+        (self.kinds, self.ends) = (kinds, ends);
+        let start = std::mem::replace(&mut self.start, *end as usize);
+        Some((*kind, start..*end as usize))
+    }
 }
 
 /// Writes canonical forms; keeps its memory from one page to the next.
@@ -57,9 +97,12 @@ impl<'a> CanonColumn<'a> {
     fn new(values: &'a RowColumn) -> Self {
         let mut head = Vec::with_capacity(SHORT);
         varint::encode_bytes(values.name.as_bytes(), &mut head);
-        let head_len = head.len();
-        head.resize(head_len.max(SHORT), 0);
-        Self { values, head, head_len }
+        let short_head = (head.len() <= SHORT).then(|| {
+            let mut short = [0; SHORT];
+            short[..head.len()].copy_from_slice(&head);
+            short
+        });
+        Self { values, head, short_head }
     }
 }
 
@@ -73,9 +116,8 @@ impl CanonWriter {
         range: Range<usize>,
         mut out: impl FnMut(&[u8]),
     ) {
-        let cursor = |column| Cursor { column, values: column.values.values_in(&range) };
-        let cursors = canon.columns.iter().map(cursor);
-        let mut cursors: Vec<_> = cursors.filter(|cursor| !cursor.values.is_empty()).collect();
+        let cursors = canon.columns.iter().map(|column| Cursor::new(column, &range));
+        let mut cursors: Vec<_> = cursors.filter(|cursor| !cursor.ends.is_empty()).collect();
         self.len = 0;
         self.make_room(before.len());
         self.put(before);
@@ -100,19 +142,23 @@ impl CanonWriter {
         let count_at = self.len;
         self.put(&[0; 4]);
         let mut count = 0u32;
-        for Cursor { column, values: next } in cursors {
-            let value = next.start;
-            if value == next.end || column.values.row_of(value) as usize != row {
-                continue;
-            }
-            next.start += 1;
+        for cursor in cursors {
+            let Some((kind, span)) = cursor.next_of(row) else { continue };
             count += 1;
-            let span = column.values.span(value);
-            self.make_room(column.head_len + VALUE_MAX + span.len());
-            self.put_part(&column.head, 0..column.head_len);
-            self.put(&[column.values.kinds[value]]);
-            self.put_varint(span.len());
-            self.put_part(&column.values.bytes, span);
+            let CanonColumn { values, head, short_head } = cursor.column;
+            self.make_room(head.len() + VALUE_MAX + span.len());
+            let bytes = &values.bytes[span.start..];
+            match (short_head, bytes.first_chunk()) {
+                (Some(short_head), Some(short)) if span.len() <= SHORT => {
+                    self.put_short((short_head, head.len()), kind, (short, span.len()));
+                }
+                _ => {
+                    self.put(head);
+                    self.put(&[kind]);
+                    self.put_varint(span.len());
+                    self.put(&bytes[..span.len()]);
+                }
+            }
         }
         self.buffer[count_at..count_at + 4].copy_from_slice(&count.to_le_bytes());
     }
@@ -120,7 +166,7 @@ impl CanonWriter {
     /// Makes room for `bytes`, and for what is copied too much.
     #[inline]
     fn make_room(&mut self, bytes: usize) {
-        let needed = self.len + bytes + SHORT;
+        let needed = self.len + bytes + SHORT_VALUE;
         if self.buffer.len() < needed {
             self.buffer.resize(needed.max(2 * self.buffer.len()), 0);
         }
@@ -142,16 +188,22 @@ impl CanonWriter {
         self.put(&[value as u8]);
     }
 
-    /// Appends `source[range]`; may write up to [`SHORT`] bytes from the start of it.
+    /// Appends a value of up to [`SHORT`] bytes, behind as short a head: each is copied whole, and as long as
+    /// it says counts.
     #[inline]
-    fn put_part(&mut self, source: &[u8], range: Range<usize>) {
-        let len = range.len();
-        match source.get(range.start..range.start + SHORT) {
-            Some(short) if len <= SHORT => {
-                self.buffer[self.len..self.len + SHORT].copy_from_slice(short);
-                self.len += len;
-            }
-            _ => self.put(&source[range]),
-        }
+    fn put_short(
+        &mut self,
+        (head, head_len): (&[u8; SHORT], usize),
+        kind: u8,
+        (text, text_len): (&[u8; SHORT], usize),
+    ) {
+        let at = head_len.min(SHORT);
+        let out = self.buffer[self.len..].first_chunk_mut::<SHORT_VALUE>().expect("there is room");
+        out[..SHORT].copy_from_slice(head);
+        out[at] = kind;
+        // One byte, below 0x80.
+        out[at + 1] = text_len as u8;
+        out[at + 2..at + 2 + SHORT].copy_from_slice(text);
+        self.len += at + 2 + text_len;
     }
 }

@@ -81,7 +81,7 @@ pub struct BlockBytes {
 impl BlockBytes {
     /// Encodes the rows of a batch with the filter of their terms, as the sealer does.
     pub fn encode(batch: &Batch) -> Self {
-        let encoded = block::seal(rows(batch));
+        let encoded = block::seal_young(rows(batch));
         Self { bytes: encoded.bytes.into(), meta: encoded.meta }
     }
 

@@ -109,6 +109,7 @@ fn full_rows(salt: usize) -> Rows {
     push("user_id", &|row| {
         (row % 3 == 1).then(|| (Kind::String, format!("U{}", mix(row) % 4_000)))
     });
+    push("resource_id", &|row| string(format!("{}e{}", mix(row) % 100_000, row % 7)));
     push("took", &|row| match mix(row) % 400 {
         0 => Some((Kind::Number, "1e5".to_owned())),
         _ => (row > 5_000)

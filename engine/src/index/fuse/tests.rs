@@ -19,6 +19,10 @@ fn terms(count: u64) -> Vec<u64> {
     terms
 }
 
+fn bloom(count: u64) -> Filter {
+    Filter::Bloom(Bloom::build(&terms(count)))
+}
+
 fn fuse(count: u64) -> Fuse {
     match Filter::build(&terms(count)) {
         Filter::Fuse(fuse) => fuse,
@@ -39,15 +43,17 @@ proptest! {
         terms.sort_unstable();
         terms.dedup();
         let filter = Filter::build(&terms);
-        prop_assert!(terms.iter().all(|term| filter.contains(*term)));
-        let decoded = decode(&encode(&filter)).expect("our own bytes");
-        prop_assert_eq!(decoded.contains(other), filter.contains(other));
-        prop_assert_eq!(decoded, filter);
+        for filter in [filter, Filter::Bloom(Bloom::build(&terms))] {
+            prop_assert!(terms.iter().all(|term| filter.contains(*term)));
+            let decoded = decode(&encode(&filter)).expect("our own bytes");
+            prop_assert_eq!(decoded.contains(other), filter.contains(other));
+            prop_assert_eq!(decoded, filter);
+        }
     }
 
     #[test]
     fn foreign_bytes_give_errors_or_answers(
-        kind in 0u8..5,
+        kind in 0u8..6,
         head in prop::collection::vec(any::<u8>(), 0..24),
         small: bool,
         len in 0usize..200,
@@ -55,7 +61,10 @@ proptest! {
     ) {
         let mut bytes = vec![VERSION, kind, 1, 0];
         bytes.extend(head);
-        if small && bytes.len() > 23 {
+        if kind == KIND_BLOOM && small && bytes.len() > 15 {
+            bytes[8..16].copy_from_slice(&[2, 0, 0, 0, 0, 0, 0, 0]);
+            bytes.resize(144, 7);
+        } else if small && bytes.len() > 23 {
             // Lengths that often fit what follows.
             bytes[16..24].copy_from_slice(&[1, 0, 0, 0, 3, 0, 0, 0]);
             bytes.resize(48, 7);
@@ -70,20 +79,24 @@ proptest! {
 
     #[test]
     fn every_flipped_bit_gives_an_error_or_answers(at in 0usize..2_000, bit in 0u8..8, term: u64) {
-        let mut bytes = encode(&Filter::Fuse(fuse(100)));
-        let at = at % bytes.len();
-        bytes[at] ^= 1 << bit;
-        if let Ok(filter) = decode(&bytes) {
-            filter.contains(term);
+        for filter in [Filter::Fuse(fuse(100)), bloom(100)] {
+            let mut bytes = encode(&filter);
+            let at = at % bytes.len();
+            bytes[at] ^= 1 << bit;
+            if let Ok(filter) = decode(&bytes) {
+                filter.contains(term);
+            }
         }
     }
 
     #[test]
     fn cut_bytes_are_an_error(count in 0u64..60, cut in 0usize..1_000) {
-        let bytes = encode(&Filter::build(&terms(count)));
-        prop_assert!(decode(&bytes[..cut % bytes.len()]).is_err());
-        let longer = [&bytes[..], &[0]].concat();
-        prop_assert!(decode(&longer).is_err());
+        for filter in [Filter::build(&terms(count)), bloom(count)] {
+            let bytes = encode(&filter);
+            prop_assert!(decode(&bytes[..cut % bytes.len()]).is_err());
+            let longer = [&bytes[..], &[0]].concat();
+            prop_assert!(decode(&longer).is_err());
+        }
     }
 }
 
@@ -117,6 +130,14 @@ fn few_terms_are_a_list() {
     assert!(matches!(Filter::build(&terms(17)), Filter::Fuse(_)));
 }
 
+#[test]
+fn young_filters_of_many_terms_are_made_fast() {
+    let young = |count| FilterBuilder::default().build_young(&terms(count));
+    assert!(matches!(young(3), Filter::List(_)));
+    assert!(matches!(young(BLOOM_TERMS_MIN as u64 - 1), Filter::Fuse(_)));
+    assert_eq!(young(BLOOM_TERMS_MIN as u64), bloom(BLOOM_TERMS_MIN as u64));
+}
+
 /// Two terms with the same three slots stop the peeling for a seed; terms that do so for every
 /// seed can be made, because the mixing is a bijection.
 #[test]
@@ -146,8 +167,8 @@ fn terms_made_to_fail_every_seed_are_a_list() {
 
 #[test]
 fn unknown_versions_kinds_and_tokenizers_say_yes() {
-    for count in [3, 100] {
-        let bytes = encode(&Filter::build(&terms(count)));
+    for filter in [Filter::build(&terms(3)), Filter::build(&terms(100)), bloom(100)] {
+        let bytes = encode(&filter);
         assert!(!decode(&bytes).expect("known").contains(77));
         for (offset, value) in [(0, 99), (1, 99), (1, 0), (2, 99), (3, 99)] {
             let mut bytes = bytes.clone();
@@ -166,6 +187,12 @@ fn lengths_are_checked_before_they_are_allocated() {
     assert!(decode(&list).is_err());
     let good = encode(&Filter::Fuse(fuse(100)));
     for (offset, value) in [(16, 0), (16, u32::MAX), (16, u32::MAX - 2), (20, 19), (20, 255)] {
+        let mut bytes = good.clone();
+        bytes[offset..offset + 4].copy_from_slice(&u32::to_le_bytes(value));
+        assert!(decode(&bytes).is_err(), "{offset} {value}");
+    }
+    let good = encode(&bloom(100));
+    for (offset, value) in [(8, 0), (8, u32::MAX), (8, 4), (12, 1)] {
         let mut bytes = good.clone();
         bytes[offset..offset + 4].copy_from_slice(&u32::to_le_bytes(value));
         assert!(decode(&bytes).is_err(), "{offset} {value}");

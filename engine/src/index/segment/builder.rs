@@ -11,7 +11,7 @@ use super::words_write;
 use crate::error::Result;
 use crate::event::Value;
 use crate::index::term::{TermKind, is_dictionary_word, term};
-use crate::index::terms::{ValueTerms, each_of_token, word_of_digits};
+use crate::index::terms::{ValueTerms, each_of_token, each_of_word_with_digit, word_of_digits};
 use crate::index::tokens::for_each_token;
 use crate::io;
 
@@ -110,12 +110,14 @@ impl BlockTerms<'_> {
     /// Adds a variable of a text of `frame`. Returns whether it is one whole word.
     pub(crate) fn variable(&mut self, text: &[u8], frame: usize) -> bool {
         let SegmentIndexBuilder { words, block_ids, .. } = &mut *self.index;
+        let mut add = |kind, bytes: &[u8]| push(words, block_ids, kind, bytes, 1 << frame);
+        if each_of_word_with_digit(text, &mut add) {
+            return true;
+        }
         let mut is_whole = false;
         for_each_token(text, |token| {
             is_whole |= token.is_whole_word(text);
-            each_of_token(text, token, &mut |kind, bytes: &[u8]| {
-                push(words, block_ids, kind, bytes, 1 << frame);
-            });
+            each_of_token(text, token, &mut add);
         });
         is_whole
     }

@@ -43,10 +43,10 @@ const SLICE_PAIRS_MAX: usize = CUT_BYTES * 8;
 /// The pairs of a section under construction: 8 bytes each.
 #[derive(Debug, Default)]
 pub(super) struct IdsBuilder {
-    /// Hash above block; those of each block rise.
-    pairs: Vec<u64>,
-    /// Where those of each block end.
-    ends: Vec<usize>,
+    /// Of each block, rising: hash above block. Each in memory of its own: all of them grow to megabytes, and
+    /// would be copied whenever they double.
+    blocks: Vec<Vec<u64>>,
+    count: usize,
     sorter: HashSorter,
 }
 
@@ -63,19 +63,20 @@ impl IdsBuilder {
     pub(super) fn add_block(&mut self, block: u32, terms: &mut Vec<u64>) {
         self.sorter.sort_dedup(terms, 0);
         let block = u64::from(block);
-        self.pairs.extend(terms.iter().map(|term| term >> 16 << 16 | block));
-        self.ends.push(self.pairs.len());
+        self.blocks.push(terms.iter().map(|term| term >> 16 << 16 | block).collect());
+        self.count += terms.len();
     }
 
     /// The bytes of the pairs, and of what sorting takes beside them.
     pub(super) fn memory(&self) -> usize {
-        let slice = SLICE_PAIRS_MAX.min(self.pairs.len());
-        (self.pairs.capacity() + 2 * slice) * size_of::<u64>() + self.sorter.memory()
+        let slice = SLICE_PAIRS_MAX.min(self.count);
+        let blocks = self.blocks.capacity() * size_of::<Vec<u64>>();
+        (self.count + 2 * slice) * size_of::<u64>() + blocks + self.sorter.memory()
     }
 
     /// The map of a section of `blocks` blocks.
     pub(super) fn finish(self, blocks: u32) -> IdPages {
-        let bits = self.pairs.len().max(1).ilog2() + SPARE_BITS;
+        let bits = self.count.max(1).ilog2() + SPARE_BITS;
         let hash_bits = bits.clamp(u32::from(*HASH_BITS.start()), u32::from(*HASH_BITS.end()));
         let mut slices = Slices::new(&self, hash_bits);
         let mut pages = Vec::new();
@@ -99,12 +100,11 @@ struct Slices<'a> {
 
 impl<'a> Slices<'a> {
     fn new(ids: &'a IdsBuilder, hash_bits: u32) -> Self {
-        let starts = std::iter::once(0).chain(ids.ends.iter().copied());
-        let blocks = starts.zip(&ids.ends).map(|(start, end)| &ids.pairs[start..*end]).collect();
+        let blocks = ids.blocks.iter().map(Vec::as_slice).collect();
         // Fewer than the hashes that are kept.
-        let slice_bits = (ids.pairs.len() / SLICE_PAIRS).checked_ilog2().unwrap_or(0);
+        let slice_bits = (ids.count / SLICE_PAIRS).checked_ilog2().unwrap_or(0);
         let mut before = vec![0; (1 << slice_bits) + 1];
-        for pair in &ids.pairs {
+        for pair in ids.blocks.iter().flatten() {
             before[(pair >> 1 >> (u64::BITS - 1 - slice_bits)) as usize + 1] += 1;
         }
         let mut total = 0;

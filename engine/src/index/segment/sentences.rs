@@ -3,7 +3,7 @@
 use super::vocabulary::{Vocabulary, WordNumber};
 use crate::index::split::{SLOT, has_whole_slots};
 use crate::index::term::{TermKind, is_dictionary_word, term};
-use crate::index::terms::{each_of_words, may_be_number};
+use crate::index::terms::{each_of_words, is_bare, may_be_number};
 use std::collections::HashMap;
 use std::ops::Range;
 use xxhash_rust::xxh3::xxh3_64;
@@ -39,6 +39,8 @@ pub(crate) struct Sentence {
     pub(crate) literal_bytes: u32,
     /// Whether its texts may be numbers.
     pub(crate) may_be_number: bool,
+    /// Whether each of its texts is one variable.
+    pub(crate) is_bare: bool,
     /// Whether every slot stands where a whole word can: only then are the words of a text those of its
     /// sentence and its variables.
     pub(crate) is_sound: bool,
@@ -105,6 +107,7 @@ impl SentenceTerms {
             sentence: Sentence {
                 literal_bytes: text.iter().filter(|byte| **byte != SLOT).count() as u32,
                 may_be_number: may_be_number(text),
+                is_bare: is_bare(text),
                 is_sound: has_whole_slots(text),
             },
         }

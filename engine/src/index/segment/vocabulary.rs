@@ -36,8 +36,8 @@ pub(super) struct Vocabulary {
     words: Vec<Word>,
     entries: Vec<Entry>,
     key_bytes: usize,
-    /// By hash: the number of the word that came last.
-    recent: Box<[u32]>,
+    /// By hash: the upper half of the hash of the word that came last, and its number.
+    recent: Box<[(u32, u32)]>,
     block: u16,
 }
 
@@ -75,7 +75,7 @@ impl Vocabulary {
             words: Vec::new(),
             entries: Vec::new(),
             key_bytes: 0,
-            recent: vec![NONE; RECENT_WORDS].into(),
+            recent: vec![(0, NONE); RECENT_WORDS].into(),
             block: 0,
         }
     }
@@ -95,12 +95,15 @@ impl Vocabulary {
     /// The number of a word of the dictionary; `hash` is its term's.
     pub(super) fn number(&mut self, hash: u64, kind: TermKind, word: &[u8]) -> WordNumber {
         let slot = hash as usize % RECENT_WORDS;
-        let recent = self.recent[slot];
-        if self.words.get(recent as usize).is_some_and(|known| known.is(kind, word)) {
-            return WordNumber(recent);
+        let (recent, tag) = (self.recent[slot], (hash >> 32) as u32);
+        // Another word is nearly always told without looking at it, which is not in the processor's cache.
+        let is_same =
+            |number: u32| self.words.get(number as usize).is_some_and(|known| known.is(kind, word));
+        if recent.0 == tag && is_same(recent.1) {
+            return WordNumber(recent.1);
         }
         let number = self.look_up(hash, kind, word);
-        self.recent[slot] = number;
+        self.recent[slot] = (tag, number);
         WordNumber(number)
     }
 
