@@ -33,6 +33,8 @@ const VERSION: u16 = 1;
 const HEAD_LEN: usize = 28;
 /// The length of the whole copy, and its CRC.
 const TAIL_LEN: usize = 8;
+/// Two bytes tell of what kind the texts are and how they end; a length takes three at most.
+const RAW_LEN_MAX: usize = SENTENCE_LIST_BYTES_MAX + 3 * SENTENCE_LIST_MAX + 2;
 const WHAT: &str = "sentence list";
 
 /// Where the two copies of a section's list are.
@@ -149,7 +151,9 @@ impl SharedSentences {
 
     fn read(&self, offset: u64) -> Result<Arc<SentenceList>> {
         cold::verified(&*self.file, || {
-            let mut bytes = vec![0; self.place.len as usize];
+            // A foreign length does not make us allocate.
+            let len = (self.place.len as usize).min(HEAD_LEN + RAW_LEN_MAX + TAIL_LEN);
+            let mut bytes = vec![0; len];
             read_at(&*self.file, &self.path, &mut bytes, offset)?;
             let mut slice = Slice::new(&bytes, offset, WHAT, &self.path);
             Ok(Arc::new(SentenceList::decode(&mut slice)?))
@@ -231,9 +235,7 @@ impl Head {
             sentences: sentences as usize,
             crc,
         };
-        // Two bytes tell of what kind the values are and how they end; a length takes three at most.
-        let raw_max = SENTENCE_LIST_BYTES_MAX + 3 * SENTENCE_LIST_MAX + 2;
-        if head.raw_len > raw_max
+        if head.raw_len > RAW_LEN_MAX
             || head.stored_len > head.raw_len
             || head.sentences > SENTENCE_LIST_MAX
         {

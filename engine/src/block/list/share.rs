@@ -75,11 +75,11 @@ fn rewritten(
     if !templates.is_shared() && templates.listing_len() < SHARED_BYTES_MIN {
         return Ok(None);
     }
-    let sentences: Vec<&[u8]> = templates.sentences()?.iter().collect();
+    let sentences = templates.rising_sentences()?;
     Ok(match list.numbers_of(&sentences) {
         Some(numbers) => Some((Encoding::SharedTemplates, templates.with_numbers(&numbers))),
         None if templates.is_shared() => {
-            Some((Encoding::Templates, templates.with_own_sentences()?))
+            Some((Encoding::Templates, templates.with_own(&sentences)))
         }
         None => None,
     })

@@ -19,22 +19,24 @@ impl Templates {
         out
     }
 
-    /// The same with sentences of its own.
-    pub(in crate::block) fn with_own_sentences(&self) -> Result<Vec<u8>> {
-        let sentences = self.sentences()?;
-        if !sentences.iter().is_sorted_by(|before, after| before < after) {
-            return Err(self
-                .slice_of(self.listing.clone())
-                .corrupt("rising sentences", "others")
-                .into());
-        }
-        let texts = (0..sentences.len())
-            .map(|place| Value { kind: Kind::String, text: sentences.get(place) });
+    /// The same with these sentences of its own.
+    pub(in crate::block) fn with_own(&self, sentences: &[&[u8]]) -> Vec<u8> {
+        assert_eq!(sentences.len(), self.counts.len());
+        let texts = sentences.iter().map(|text| Value { kind: Kind::String, text });
         let bytes = &self.raw.part().bytes;
         let mut out = bytes[..self.listing.start].to_vec();
         values::ValuesWriter::new().write(texts, &mut out);
         out.extend_from_slice(&bytes[self.listing.end..]);
-        Ok(out)
+        out
+    }
+
+    /// The sentences, to be written elsewhere: as every writer has them, they rise.
+    pub(in crate::block) fn rising_sentences(&self) -> Result<Vec<&[u8]>> {
+        let sentences: Vec<&[u8]> = self.sentences()?.iter().collect();
+        if sentences.is_sorted_by(|before, after| before < after) {
+            return Ok(sentences);
+        }
+        Err(self.slice_of(self.listing.clone()).corrupt("rising sentences", "others").into())
     }
 
     /// Whether its sentences stand in the list of its section.
