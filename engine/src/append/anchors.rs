@@ -278,7 +278,7 @@ mod tests {
             while at < folded.len() {
                 let here = all().into_iter().find(|(anchor, _)| folded[at..].starts_with(anchor));
                 at += here.as_ref().map_or(1, |_| step);
-                wanted.extend(here.map(|(anchor, shape)| (anchor, shape)));
+                wanted.extend(here);
             }
             let mut found = Vec::new();
             Anchors::new(Rules::default()).each(text.as_bytes(), &mut Vec::new(), |anchor| {
