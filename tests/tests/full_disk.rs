@@ -16,6 +16,8 @@ use std::process::Command;
 
 /// Room for three files of the log, and what else a small store needs.
 const DISK_MIB: u64 = 448;
+/// What each file of the log takes.
+const WAL_FILE_BYTES: u64 = 64 << 20;
 /// What the store may fill before it refuses events; the rest is filled by others.
 const LEFT: u64 = 16 << 20;
 const BATCH: usize = 400;
@@ -100,6 +102,23 @@ fn lines(first: usize, now: Timestamp) -> String {
     (first..first + BATCH).map(line).collect()
 }
 
+/// Waits until a file of the log is made ahead. On a disk that others fill meanwhile it is given up, and its
+/// room is room again.
+fn wait_for_spare(wal: &Path) {
+    let is_spare = |entry: &std::fs::DirEntry| {
+        let is_free = entry.file_name().to_string_lossy().starts_with("free-");
+        is_free && entry.metadata().is_ok_and(|metadata| metadata.len() == WAL_FILE_BYTES)
+    };
+    for _ in 0..600 {
+        let entries = std::fs::read_dir(wal).expect("the log's folder");
+        if entries.filter_map(Result::ok).any(|entry| is_spare(&entry)) {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    panic!("no file of the log is made ahead");
+}
+
 fn lives_on(disk: &Disk) {
     let store = disk.path("store");
     let settings = [("LOGSTRATA_MEMTABLE_BYTES", "1MiB"), ("LOGSTRATA_GENERATION_AGE", "1s")];
@@ -109,6 +128,7 @@ fn lives_on(disk: &Disk) {
         server.post("/api/v1/logs", "application/x-ndjson", lines(first, now).as_bytes())
     };
     assert_eq!(send(&server, 0).status, 200);
+    wait_for_spare(&store.join("wal"));
     let reserve = (DISK_MIB << 20) / 10;
     let others = disk.fill("others");
     let filled = others.metadata().expect("is there").len();
