@@ -22,7 +22,7 @@ const WAL_FILE_BYTES: u64 = 64 << 20;
 const LEFT: u64 = 16 << 20;
 const BATCH: usize = 400;
 /// Batches at most until the disk is full.
-const BATCHES_MAX: usize = 400;
+const BATCHES_MAX: usize = 1_200;
 
 /// A file system of its own. It is unmounted when this is dropped.
 struct Disk {
