@@ -202,7 +202,7 @@ impl<'a, 'b> Walk<'a, 'b> {
             ColumnData::Templates(_) if self.is_hidden => self.rebuilt(column)?,
             ColumnData::Templates(templates) => {
                 // A whole value is no sentence; of one word it is no term of its own.
-                let is_whole = self.is_exact && !templates.sentences()?.iter().all(|s| is_bare(s));
+                let is_whole = self.is_exact && !templates.sentences()?.iter().all(is_bare);
                 if is_whole || !self.templates(templates)? {
                     // No writer cuts texts like that: words may reach over the ends of variables.
                     self.text_bytes = 0;
