@@ -43,7 +43,7 @@ pub(crate) use rows::{Levels, RowSeqs, RowTimes};
 pub(crate) use sentences::{Epoch, Outline, SentenceTable, Sentences, Slot};
 pub(crate) use summaries::{GroupSummary, Summaries};
 pub(crate) use terms::add_terms;
-pub(crate) use verify::verify;
+pub(crate) use verify::{verify, with_filter};
 pub(crate) use writer::EncodedBlock;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use writer::encode;

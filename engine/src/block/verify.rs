@@ -1,7 +1,8 @@
-//! A block whose bytes are copied: every checksum verified.
+//! A block whose bytes are copied: every checksum verified, and its filter replaced where another is wanted.
 
 use super::format::{BlockMeta, Header, PartEntry, check_crc};
 use super::reader::{Block, Source};
+use super::writer::EncodedBlock;
 use crate::codec::slice::Slice;
 use crate::error::{Error, Result};
 use std::path::Path;
@@ -26,6 +27,28 @@ pub(crate) fn verify(
         check_crc(&Slice::new(part_bytes, place, "block part", file), part_bytes, part.crc)?;
     }
     Ok(block)
+}
+
+/// The block with another filter: its columns and all other parts are the same bytes.
+///
+/// # Errors
+/// Corrupt or unsupported if the header can't be read.
+pub(crate) fn with_filter(bytes: &[u8], meta: &BlockMeta, filter: &[u8]) -> Result<EncodedBlock> {
+    let head = bytes.get(..meta.header_len as usize).unwrap_or(bytes);
+    let mut header = Header::decode(head, 0, Path::new(""))?;
+    let body_end = header.filter.offset as usize;
+    let Some(body) = bytes.get(header.meta.header_len as usize..body_end) else {
+        let slice = Slice::new(bytes, 0, "block", Path::new(""));
+        return Err(slice.corrupt(format!("{body_end} bytes"), bytes.len().to_string()).into());
+    };
+    let (len, crc) = (filter.len() as u32, crc32fast::hash(filter));
+    header.filter = PartEntry { offset: 0, len, crc };
+    header.meta.len = header.meta.header_len + (body.len() + filter.len()) as u32;
+    assert_eq!(header.place(), Some(header.meta.len), "H2");
+    let mut replaced = header.encode();
+    replaced.extend_from_slice(body);
+    replaced.extend_from_slice(filter);
+    Ok(EncodedBlock { bytes: replaced, meta: header.meta })
 }
 
 impl Header {
@@ -61,6 +84,16 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
+        #[test]
+        fn another_filter_changes_nothing_else(rows in any_rows(), one: Vec<u8>, other: Vec<u8>) {
+            let block = encode(&rows, &one);
+            let replaced = with_filter(&block.bytes, &block.meta, &other).unwrap();
+            prop_assert_eq!(replaced, encode(&rows, &other));
+            let cut = one.len() % block.bytes.len();
+            let _ = with_filter(&block.bytes[..cut], &block.meta, &other);
+            let _ = with_filter(&one, &block.meta, &other);
+        }
+
         #[test]
         fn any_flip_is_found_and_named(rows in any_rows(), at: prop::sample::Index, bit in 0u8..8) {
             let block = encode(&rows, b"a filter");

@@ -5,12 +5,12 @@ use crate::batch::{RowColumn, Rows, gather};
 use crate::block::{self, Block, BlockMeta, EncodedBlock, ListPart, SentenceListBuilder, Source};
 use crate::error::{Corruption, Error, Result};
 use crate::field;
-use crate::index::{SegmentIndexBuilder, Split};
+use crate::index::{self, Filter, SegmentIndexBuilder, Split, Stay};
 use crate::limits::{Limits, MEMTABLE_NAMES_MAX};
 use crate::manifest::Range64;
 use crate::pool::Reservation;
 use crate::segment::{
-    BlockCache, BlockPlace, INDEX_KIND, INDEX_VERSION, IndexPart, SegmentFile, Writer,
+    BlockCache, BlockPlace, INDEX_KIND, INDEX_VERSION, IndexPart, SegmentFile, Writer, filter_of,
 };
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -156,7 +156,17 @@ impl<'a, 'w> Merge<'a, 'w> {
     fn whole(&mut self, input: &Input, bytes: &[u8], block: &Block) -> Result<()> {
         let meta = block.meta();
         if self.index.is_none() && block.has_filter() {
-            return self.writer.put_block(meta, bytes);
+            let filter = filter_of(block, input.file.path());
+            if !matches!(filter, Ok(Filter::Bloom(_))) {
+                return self.writer.put_block(meta, bytes);
+            }
+            // It was made fast, to be replaced here.
+            let rows = self.decoded(block, input)?;
+            let filter = index::filter_bytes_with(&rows, Stay::Long, |_| None);
+            let lasting = block::with_filter(bytes, meta, &filter);
+            let EncodedBlock { bytes, meta } =
+                lasting.inspect_err(|_| self.fault = Fault::Source)?;
+            return self.writer.put_block(&meta, &bytes);
         }
         if self.index.is_some() {
             return self.put_indexed(input, block, bytes);

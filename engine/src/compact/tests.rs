@@ -58,6 +58,26 @@ fn a_section_of_too_many_blocks_for_an_index_has_filters() {
     assert_eq!(filters(merged.id, &merged, &BlockCache::new(1 << 20)), (false, 6));
 }
 
+/// A copied block had the larger filter of a level-0 file as long as it was kept.
+#[test]
+fn a_filter_that_was_made_fast_is_made_anew() {
+    let (_, io) = io();
+    let mut rows = rows(&seqs(1..17));
+    let mut column = RowColumn::new("message".into());
+    for row in 0..16 {
+        let words: Vec<String> = (0..300).map(|word| format!("w{row}x{word}")).collect();
+        column.push(row, Value { kind: Kind::String, text: words.join(" ").as_bytes() });
+    }
+    column.rows = None;
+    rows.columns = vec![column];
+    let young = source_with(&io, 1, std::slice::from_ref(&rows), block::seal_young);
+    let meta = run(&io, &Limits::tiny(), &[young], &mut || Ok(())).unwrap();
+    let (metas, bytes, all) = output(&io, &meta);
+    let lasting = block::encode(&rows, &index::filter_bytes(&rows));
+    assert!(block::seal_young(&rows).meta.len > lasting.meta.len, "it was made fast");
+    assert_eq!((metas.as_slice(), &bytes[0], all), (&[lasting.meta][..], &lasting.bytes, rows));
+}
+
 /// A section that is not the manifest's would become one that the manifest refuses: that job came
 /// first again each time, and nothing else was compacted.
 #[test]
@@ -117,8 +137,19 @@ fn source(io: &Io, generation: u64, blocks: &[Vec<u64>]) -> SourceSection {
 
 /// A file with one section of blocks of these rows, opened.
 fn source_of(io: &Io, generation: u64, blocks: &[Rows]) -> SourceSection {
+    let encode = |rows: &Rows| block::encode(rows, &index::filter_bytes(rows));
+    source_with(io, generation, blocks, encode)
+}
+
+/// The same of blocks that are encoded like this.
+fn source_with(
+    io: &Io,
+    generation: u64,
+    blocks: &[Rows],
+    encode: impl Fn(&Rows) -> block::EncodedBlock,
+) -> SourceSection {
     let encode = |rows: &Rows| {
-        let encoded = block::encode(rows, &index::filter_bytes(rows));
+        let encoded = encode(rows);
         (encoded.meta, encoded.bytes.into())
     };
     let section = SectionBlocks {
