@@ -1,5 +1,5 @@
 //! Copies the blocks of one partition into a section, in sequence order. Full blocks go as they
-//! are; small ones are gathered with what stands beside them.
+//! are, but for their filters and shared sentences; small ones are gathered with what stands beside them.
 
 use crate::batch::{RowColumn, Rows, gather};
 use crate::block::{self, Block, BlockMeta, EncodedBlock, ListPart, SentenceListBuilder, Source};

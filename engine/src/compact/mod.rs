@@ -1,8 +1,9 @@
 //! Moves what flushes wrote into segments, one for each partition, and small partitions into packs.
 //!
 //! - `C1` a section is moved whole, and with its runs: no event is lost or doubled (`M3`).
-//! - `C2` a block is copied byte for byte, with its checksums verified; only blocks that are less
-//!   than half full are made anew, together with their neighbours.
+//! - `C2` a block is copied with its checksums verified, and stays the same bytes but for what its section
+//!   has for all of its blocks (the index in place of filters, the list of sentences) or has to give back;
+//!   only blocks that are less than half full are made anew, together with their neighbours.
 //! - `C3` no byte is written more than `writes_max` times after the log: each file knows how often
 //!   its bytes were, and only files of the same count are merged.
 //! - `C4` an index is reserved from the pool as it grows. Without memory for it, or if it can't be made

@@ -1,4 +1,4 @@
-//! Writes what is sound in damaged files to new ones: full blocks byte for byte, as compaction does.
+//! Writes what is sound in damaged files to new ones: full blocks are copied, as compaction does.
 
 use super::blocks::FoundSection;
 use super::files::FoundFile;

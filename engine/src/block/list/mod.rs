@@ -16,6 +16,7 @@ pub(crate) use builder::{ListPart, SentenceListBuilder};
 pub(crate) use share::share;
 
 use super::column::{Values, ValuesWriter, count_slots};
+use super::format::check_crc;
 use crate::codec::slice::Slice;
 use crate::cold;
 use crate::error::{Corruption, Error, ErrorKind, Result};
@@ -261,14 +262,6 @@ fn decode_tail(slice: &mut Slice<'_>) -> Result<u32> {
     let (number, crc) = (slice.u32()?, slice.u32()?);
     check_crc(slice, len, crc)?;
     Ok(number)
-}
-
-fn check_crc(slice: &Slice<'_>, bytes: &[u8], stored: u32) -> Result<(), Corruption> {
-    let found = crc32fast::hash(bytes);
-    if found == stored {
-        return Ok(());
-    }
-    Err(slice.corrupt(format!("crc32 {stored:#010x}"), format!("{found:#010x}")))
 }
 
 fn read_at(file: &dyn File, path: &Path, bytes: &mut [u8], offset: u64) -> Result<()> {
