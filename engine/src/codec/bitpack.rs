@@ -58,21 +58,29 @@ impl Unpacker {
     pub(crate) fn unpack(&mut self, bytes: &[u8], width: u32, out: &mut [u64; LANES]) {
         assert!(width <= u64::BITS && bytes.len() <= packed_len(LANES, width));
         self.padded[..bytes.len()].copy_from_slice(bytes);
-        match width {
-            0 => out.fill(0),
-            1..=56 => self.unpack_narrow(width as usize, out),
-            _ => self.unpack_wide(width as usize, out),
+        /// Known widths make known shifts, which are twice as fast.
+        macro_rules! unpack {
+            ($($width:literal)*) => {
+                match width {
+                    0 => out.fill(0),
+                    $($width => self.unpack_narrow::<$width>(out),)*
+                    _ => self.unpack_wide(width as usize, out),
+                }
+            };
         }
+        unpack!(
+            1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32
+            33 34 35 36 37 38 39 40 41 42 43 44 45 46 47 48 49 50 51 52 53 54 55 56
+        );
     }
 
-    /// Eight values take `width` bytes: their places repeat from there.
-    fn unpack_narrow(&self, width: usize, out: &mut [u64; LANES]) {
-        let mask = (1 << width) - 1;
-        let places: [(usize, u32); 8] =
-            std::array::from_fn(|lane| (lane * width / 8, (lane * width % 8) as u32));
+    /// Eight values take `WIDTH` bytes: their places repeat from there.
+    fn unpack_narrow<const WIDTH: usize>(&self, out: &mut [u64; LANES]) {
+        let mask = (1 << WIDTH) - 1;
         for (group, out) in out.chunks_exact_mut(8).enumerate() {
-            let bytes = &self.padded[group * width..][..width + 8];
-            for (out, (at, shift)) in out.iter_mut().zip(places) {
+            let bytes = &self.padded[group * WIDTH..][..WIDTH + 8];
+            for (lane, out) in out.iter_mut().enumerate() {
+                let (at, shift) = (lane * WIDTH / 8, lane * WIDTH % 8);
                 let word: [u8; 8] = bytes[at..at + 8].try_into().expect("eight bytes");
                 *out = (u64::from_le_bytes(word) >> shift) & mask;
             }
