@@ -398,9 +398,8 @@ impl Source {
                 Ok(PartBytes::Shared(Arc::clone(bytes), range))
             }
             Self::File { file, path, offset } => {
-                let mut bytes = vec![0; len as usize];
-                match file.read_exact_at(&mut bytes, offset.saturating_add(u64::from(at))) {
-                    Ok(()) => Ok(PartBytes::Owned(bytes)),
+                match file.read_vec_at(len as usize, offset.saturating_add(u64::from(at))) {
+                    Ok(bytes) => Ok(PartBytes::Owned(bytes)),
                     Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => {
                         Err(self.truncated(at, len, 0))
                     }

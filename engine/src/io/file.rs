@@ -4,6 +4,8 @@
 use super::map::Mapping;
 use super::{Clock, Entropy, File, Lock, Region, Space, Storage, read_region};
 use crate::timestamp::Timestamp;
+use rustix::buffer::spare_capacity;
+use rustix::io::Errno;
 use rustix::time::{ClockId, clock_gettime};
 use std::fs;
 use std::io;
@@ -138,6 +140,22 @@ impl Storage for FileStorage {
 impl File for RealFile {
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
         self.file.read_at(buf, offset)
+    }
+
+    fn read_vec_at(&self, len: usize, offset: u64) -> io::Result<Vec<u8>> {
+        // Without zeros that are written over at once.
+        let mut bytes = Vec::with_capacity(len);
+        while bytes.len() < len {
+            let at = offset + bytes.len() as u64;
+            match rustix::io::pread(&self.file, spare_capacity(&mut bytes), at) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(e) => return Err(e.into()),
+            }
+        }
+        // The allocator may have given room for more.
+        bytes.truncate(len);
+        Ok(bytes)
     }
 
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {

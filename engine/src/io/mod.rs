@@ -129,6 +129,14 @@ pub trait File: Send + Sync + fmt::Debug {
         Ok(self.len()? == 0)
     }
 
+    /// The `len` bytes from `offset` on; `UnexpectedEof` if the file ends before. The caller has checked that
+    /// a file of this kind may have that many there.
+    fn read_vec_at(&self, len: usize, offset: u64) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; len];
+        self.read_exact_at(&mut bytes, offset)?;
+        Ok(bytes)
+    }
+
     /// Fills `buf` from `offset`; `UnexpectedEof` if the file ends before.
     fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
         let mut done = 0;
@@ -148,9 +156,7 @@ pub trait File: Send + Sync + fmt::Debug {
 pub(crate) fn read_region(file: &(impl File + ?Sized), range: Range<u64>) -> io::Result<Region> {
     let len = range.end.saturating_sub(range.start);
     let len = usize::try_from(len).map_err(|_| io::ErrorKind::OutOfMemory)?;
-    let mut bytes = vec![0; len];
-    file.read_exact_at(&mut bytes, range.start)?;
-    Ok(Region::owned(bytes))
+    Ok(Region::owned(file.read_vec_at(len, range.start)?))
 }
 
 /// The time.

@@ -142,6 +142,19 @@ impl File for LazyFile {
         }
     }
 
+    fn read_vec_at(&self, len: usize, offset: u64) -> io::Result<Vec<u8>> {
+        match self.place()? {
+            Kept::Local(file) => {
+                file.read_vec_at(len, offset).inspect(|bytes| read_here(bytes.len()))
+            }
+            Kept::Cold(_) => {
+                let mut bytes = vec![0; len];
+                self.read_exact_at(&mut bytes, offset)?;
+                Ok(bytes)
+            }
+        }
+    }
+
     fn write_all_at(&self, _: &[u8], _: u64) -> io::Result<()> {
         Err(io::ErrorKind::ReadOnlyFilesystem.into())
     }
