@@ -17,6 +17,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 const DIGITS: &[u8; 16] = b"0123456789abcdef";
+/// Values that are compared before one is looked for among them.
+const COMPARED: usize = 64;
 /// Digits that are read at once: those of the shortest id.
 const PIECE: usize = 16;
 
@@ -54,9 +56,8 @@ impl Ids {
                 // A writer lists each id once.
                 let mut indices = Vec::new();
                 for at in listed {
-                    let found = codes.get()?.iter().enumerate();
-                    let found = found.filter(|(_, code)| usize::from(**code) == at);
-                    indices.extend(found.map(|(index, _)| index));
+                    // There are as many codes as a `u16` counts.
+                    indices.extend(places_of(codes.get()?, &(at as u16)));
                 }
                 indices.sort_unstable();
                 indices.into_iter().for_each(each);
@@ -97,7 +98,19 @@ impl Ids {
 /// Where an id of `N` bytes stands among others.
 fn positions<const N: usize>(ids: &[[u8; N]], id: &[u8]) -> Vec<usize> {
     let Ok(id) = <&[u8; N]>::try_from(id) else { return Vec::new() };
-    ids.iter().enumerate().filter(|(_, other)| *other == id).map(|(at, _)| at).collect()
+    places_of(ids, id)
+}
+
+/// Where a value stands among others: many are compared at once, as few are it.
+fn places_of<T: PartialEq>(all: &[T], wanted: &T) -> Vec<usize> {
+    let mut places = Vec::new();
+    for (chunk, some) in all.chunks(COMPARED).enumerate() {
+        if some.iter().fold(false, |found, one| found | (one == wanted)) {
+            let of_some = some.iter().enumerate().filter(|(_, one)| *one == wanted);
+            places.extend(of_some.map(|(at, _)| chunk * COMPARED + at));
+        }
+    }
+    places
 }
 
 fn render(id: &[u8], out: &mut Vec<u8>) {
