@@ -15,6 +15,7 @@ use crate::event::{Kind, Value};
 use crate::io;
 use std::cell::RefCell;
 use zstd::bulk::{Compressor, Decompressor};
+use zstd::zstd_safe::CParameter;
 
 const MIXED: u8 = 0;
 const ENDS_NUL: u8 = 1;
@@ -22,6 +23,11 @@ const ENDS_LENGTHS: u8 = 2;
 /// Measured on messages of 132 bytes in frames of 512: level 1 gives 46.4 bytes and takes 0.26 us,
 /// level 2 gives 45.0 and takes 0.30, level 3 gives 44.0 and takes 0.36.
 const ZSTD_LEVEL: i32 = 2;
+/// The shortest match in variables. Measured on the variables of messages, against the 6 that the level has by
+/// itself: 0.5 % less of digits and 0.1 % of others, 14 % less time to compress and 7 to 13 % less to inflate.
+const MATCH_MIN: u32 = 7;
+/// Tells zstd to take what the level has.
+const MATCH_OF_LEVEL: u32 = 0;
 /// Shorter bodies are not worth a zstd frame's own header.
 const COMPRESS_MIN: usize = 64;
 
@@ -130,7 +136,7 @@ impl ValuesWriter {
     ) -> (usize, &[u8]) {
         self.body.clear();
         push_body(values, &mut self.body);
-        self.set_level(ZSTD_LEVEL);
+        self.set_level(ZSTD_LEVEL, MATCH_OF_LEVEL);
         let pays = compress(&mut self.compressor, &self.body, &mut self.compressed);
         (self.body.len(), if pays { &self.compressed } else { &self.body })
     }
@@ -138,14 +144,17 @@ impl ValuesWriter {
     /// The stored form of bytes that are no list: numbers and variables, of which higher levels
     /// make more than the lowest does (measured: 15.6 bytes a message at level 1, 16.2 at level 2,
     /// 16.1 at level 3).
+    /// So are matches of less than [`MATCH_MIN`] bytes.
     pub(super) fn store_bytes<'a>(&'a mut self, bytes: &'a [u8]) -> &'a [u8] {
-        self.set_level(1);
+        self.set_level(1, MATCH_MIN);
         let pays = compress(&mut self.compressor, bytes, &mut self.compressed);
         if pays { &self.compressed } else { bytes }
     }
 
-    fn set_level(&mut self, level: i32) {
+    fn set_level(&mut self, level: i32, match_min: u32) {
         self.compressor.set_compression_level(level).expect("a level that zstd knows");
+        let match_min = CParameter::MinMatch(match_min);
+        self.compressor.set_parameter(match_min).expect("a length that zstd knows");
     }
 }
 
