@@ -1,6 +1,7 @@
 //! The writer's half.
 
-use super::dictionary::{Class, Column, WIDTH_MAX, count_slots};
+use super::dictionary::{Class, count_slots};
+use super::layout::{Column, WIDTH_MAX};
 use super::{CODES_PACKED, CODES_PLANES, UNIT_VALUES};
 use crate::batch::RowColumn;
 use crate::block::column::text;

@@ -1,13 +1,17 @@
 //! Frames of variables.
 
 use super::Place;
-use super::dictionary::Column;
+use super::layout::{Column, FrameColumns, Layout};
 use crate::block::column::values::Stored;
-use crate::codec::copy::push_range;
 use crate::codec::slice::Slice;
 use crate::error::Corruption;
 use std::ops::Range;
 use std::slice::{ChunksExact, Iter};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+/// After so many searches through a frame, all its columns are found.
+const SEARCHES_MAX: usize = 16;
 
 /// Where a frame lies, and how many columns it has.
 #[derive(Debug, Clone, Copy)]
@@ -44,80 +48,48 @@ pub(super) fn read_directory(
 #[derive(Debug)]
 pub(super) struct Frame {
     body: Vec<u8>,
-    /// Of each column: where it begins in `body` and, if its variables are terminated, the first of
-    /// their ends.
-    columns: Vec<(u32, u32)>,
-    /// Where terminated variables end in `body`.
+    columns: OnceLock<Columns>,
+    /// How many searches began without those.
+    searches: AtomicUsize,
+}
+
+/// The columns of a frame.
+#[derive(Debug)]
+pub(super) struct Columns {
+    places: Vec<ColumnPlace>,
+    /// Where terminated variables end in the body.
     ends: Vec<u32>,
 }
 
+#[derive(Debug, Clone, Copy)]
+struct ColumnPlace {
+    column: Column,
+    /// Where it begins in the body.
+    start: u32,
+    /// If its variables are terminated, the first of their ends.
+    first_end: u32,
+}
+
+/// Goes through the columns of a frame until one is found, and on from there.
+#[derive(Debug)]
+pub(super) struct Search<'a> {
+    frame: usize,
+    columns: FrameColumns<'a>,
+    /// Where the next column begins in the body.
+    start: usize,
+}
+
 impl Frame {
-    /// Finds the columns, which must be all of the body. `place` is where it came from.
-    pub(super) fn parse<'a>(
-        place: &Slice<'_>,
-        body: Vec<u8>,
-        columns: impl ExactSizeIterator<Item = &'a Column>,
-    ) -> Result<Self, Corruption> {
-        let fault = || place.corrupt("columns of variables", format!("{} bytes", body.len()));
-        let mut frame =
-            Self { columns: Vec::with_capacity(columns.len()), ends: Vec::new(), body: Vec::new() };
-        let mut at = 0usize;
-        for column in columns {
-            frame.columns.push((at as u32, frame.ends.len() as u32));
-            let rows = usize::from(column.rows);
-            if column.width() > 0 {
-                at += rows * column.width();
-                continue;
-            }
-            let left = body.get(at..).ok_or_else(fault)?;
-            let before = frame.ends.len();
-            frame.ends.extend(memchr::memchr_iter(0, left).take(rows).map(|end| (at + end) as u32));
-            match frame.ends.last() {
-                Some(end) if frame.ends.len() - before == rows => at = *end as usize + 1,
-                _ => return Err(fault()),
-            }
-        }
-        if at != body.len() || u32::try_from(at).is_err() {
-            return Err(fault());
-        }
-        Ok(Self { body, ..frame })
+    pub(super) fn new(body: Vec<u8>) -> Self {
+        Self { body, columns: OnceLock::new(), searches: AtomicUsize::new(0) }
     }
 
     /// The bytes that it takes in memory.
     pub(super) fn heap_bytes(&self) -> usize {
-        self.body.len() + size_of_val(&*self.columns) + size_of_val(&*self.ends)
-    }
-
-    /// Appends a variable of the column at this place of the frame; panics past the column's rows.
-    pub(super) fn push_variable(
-        &self,
-        column: Column,
-        place: usize,
-        row: usize,
-        text: &mut Vec<u8>,
-    ) {
-        push_range(&self.body, self.range(column, place, row), text);
-    }
-
-    /// A variable of the column at this place of the frame; panics past the column's rows.
-    pub(super) fn variable(&self, column: Column, place: usize, row: usize) -> &[u8] {
-        &self.body[self.range(column, place, row)]
-    }
-
-    /// All variables of the column at this place of the frame.
-    pub(super) fn variables(&self, column: Column, place: usize) -> Variables<'_> {
-        let (start, first_end) = self.columns[place];
-        let (rows, width) = (usize::from(column.rows), column.width());
-        match width {
-            0 => Variables::Ended {
-                body: &self.body,
-                start: start as usize,
-                ends: self.ends[first_end as usize..][..rows].iter(),
-            },
-            _ => {
-                Variables::Aligned(self.body[start as usize..][..rows * width].chunks_exact(width))
-            }
-        }
+        let columns = self.columns.get();
+        self.body.len()
+            + columns
+                .map_or(0, |columns| size_of_val(&*columns.places) + size_of_val(&*columns.ends))
     }
 
     /// What was inflated: variables, with NUL bytes between them.
@@ -125,11 +97,134 @@ impl Frame {
         &self.body
     }
 
-    /// The place of the column and the row of the variable that has the byte at `at`, which is not NUL.
-    /// `column` gives the column at a place.
-    pub(super) fn locate(&self, at: usize, column: impl Fn(usize) -> Column) -> (usize, usize) {
-        let place = self.columns.partition_point(|(start, _)| *start as usize <= at) - 1;
-        let (column, (start, first_end)) = (column(place), self.columns[place]);
+    /// All columns, which must be all of the body. Found when first asked for. `columns` are those of the
+    /// layout, `place` is where the frame came from.
+    pub(super) fn columns(
+        &self,
+        columns: FrameColumns<'_>,
+        place: &Slice<'_>,
+    ) -> Result<&Columns, Corruption> {
+        if let Some(columns) = self.columns.get() {
+            return Ok(columns);
+        }
+        let columns = Columns::parse(&self.body, columns).ok_or_else(|| self.fault(place))?;
+        Ok(self.columns.get_or_init(|| columns))
+    }
+
+    /// The columns, if they are known or worth to be; if not, a search begins.
+    pub(super) fn known_columns<'a>(
+        &self,
+        columns: impl FnOnce() -> FrameColumns<'a>,
+        place: &Slice<'_>,
+    ) -> Result<Option<&Columns>, Corruption> {
+        if self.columns.get().is_none() && self.searches.fetch_add(1, Relaxed) < SEARCHES_MAX {
+            return Ok(None);
+        }
+        self.columns(columns(), place).map(Some)
+    }
+
+    fn fault(&self, place: &Slice<'_>) -> Corruption {
+        place.corrupt("columns of variables", format!("{} bytes", self.body.len()))
+    }
+
+    /// A variable of a column of the frame, which `search` has not gone past. Panics past the column's rows.
+    pub(super) fn search<'a>(
+        &'a self,
+        search: &mut Search<'_>,
+        column: Column,
+        row: usize,
+        place: &Slice<'_>,
+    ) -> Result<&'a [u8], Corruption> {
+        let found = search.go_to(&self.body, column).and_then(|start| {
+            let body = &self.body[start..];
+            match column.width() {
+                0 => {
+                    let mut ends = memchr::memchr_iter(0, body);
+                    let start = match row.checked_sub(1) {
+                        Some(before) => ends.nth(before)? + 1,
+                        None => 0,
+                    };
+                    body.get(start..ends.next()?)
+                }
+                width => body.get(row * width..(row + 1) * width).map(without_padding),
+            }
+        });
+        assert!(row < usize::from(column.rows), "past the column's rows");
+        found.ok_or_else(|| self.fault(place))
+    }
+
+    /// A variable of a column; panics past the column's rows.
+    pub(super) fn variable(&self, columns: &Columns, place: usize, row: usize) -> &[u8] {
+        &self.body[self.range(columns, place, row)]
+    }
+
+    /// All variables of the column at a place.
+    pub(super) fn variables<'a>(&'a self, columns: &'a Columns, place: usize) -> Variables<'a> {
+        let ColumnPlace { column, start, first_end } = columns.places[place];
+        let (rows, width) = (usize::from(column.rows), column.width());
+        match width {
+            0 => Variables::Ended {
+                body: &self.body,
+                start: start as usize,
+                ends: columns.ends[first_end as usize..][..rows].iter(),
+            },
+            _ => {
+                Variables::Aligned(self.body[start as usize..][..rows * width].chunks_exact(width))
+            }
+        }
+    }
+
+    /// Where a variable is in the body; panics past the column's rows.
+    pub(super) fn range(&self, columns: &Columns, place: usize, row: usize) -> Range<usize> {
+        let ColumnPlace { column, start, first_end } = columns.places[place];
+        assert!(row < usize::from(column.rows));
+        let (start, width) = (start as usize, column.width());
+        if width > 0 {
+            let start = start + row * width;
+            let len = without_padding(&self.body[start..start + width]).len();
+            start + width - len..start + width
+        } else {
+            let at = first_end as usize + row;
+            let start = if row == 0 { start } else { columns.ends[at - 1] as usize + 1 };
+            start..columns.ends[at] as usize
+        }
+    }
+}
+
+impl Columns {
+    /// `None` if the columns are not all of the body.
+    fn parse(body: &[u8], mut columns: FrameColumns<'_>) -> Option<Self> {
+        let mut found = Self { places: Vec::with_capacity(columns.len()), ends: Vec::new() };
+        let mut at = 0usize;
+        columns.for_each(|_, column| {
+            let (start, first_end) = (at as u32, found.ends.len() as u32);
+            found.places.push(ColumnPlace { column, start, first_end });
+            let rows = usize::from(column.rows);
+            if column.width() > 0 {
+                at += rows * column.width();
+                return Some(());
+            }
+            let ends = memchr::memchr_iter(0, body.get(at..)?).take(rows);
+            found.ends.extend(ends.map(|end| (at + end) as u32));
+            at = match found.ends.last() {
+                Some(end) if found.ends.len() - first_end as usize == rows => *end as usize + 1,
+                _ => return None,
+            };
+            Some(())
+        })?;
+        (at == body.len() && u32::try_from(at).is_ok()).then_some(found)
+    }
+
+    /// The column at a place.
+    pub(super) fn get(&self, place: usize) -> Column {
+        self.places[place].column
+    }
+
+    /// The place of the column and the row of the variable that has the byte at `at` of the body, which is
+    /// not NUL.
+    pub(super) fn locate(&self, at: usize) -> (usize, usize) {
+        let place = self.places.partition_point(|place| place.start as usize <= at) - 1;
+        let ColumnPlace { column, start, first_end } = self.places[place];
         let row = match column.width() {
             0 => {
                 let ends = &self.ends[first_end as usize..][..usize::from(column.rows)];
@@ -139,20 +234,31 @@ impl Frame {
         };
         (place, row)
     }
+}
 
-    /// Where a variable is in the body.
-    pub(super) fn range(&self, column: Column, place: usize, row: usize) -> Range<usize> {
-        let (start, first_end) = self.columns[place];
-        let width = column.width();
-        if width > 0 {
-            let start = start as usize + row * width;
-            let len = without_padding(&self.body[start..start + width]).len();
-            start + width - len..start + width
-        } else {
-            let at = first_end as usize + row;
-            let start = if row == 0 { start } else { self.ends[at - 1] + 1 };
-            start as usize..self.ends[at] as usize
-        }
+impl<'a> Search<'a> {
+    /// From the first column of a frame on.
+    pub(super) fn new(layout: &'a Layout, frame: usize) -> Self {
+        Self { frame, columns: layout.columns_of_frame(frame), start: 0 }
+    }
+
+    /// Whether it has not gone past a column of a frame.
+    pub(super) fn has(&self, frame: usize, column: Column) -> bool {
+        self.frame == frame && self.columns.has(column)
+    }
+
+    /// Where a column begins; `None` if the body ends before it.
+    fn go_to(&mut self, body: &[u8], column: Column) -> Option<usize> {
+        let start = &mut self.start;
+        self.columns.skip_to(column, |column| {
+            let rows = usize::from(column.rows);
+            *start += match column.width() {
+                0 => memchr::memchr_iter(0, body.get(*start..)?).nth(rows - 1)? + 1,
+                width => rows * width,
+            };
+            Some(())
+        })?;
+        (*start <= body.len()).then_some(*start)
     }
 }
 

@@ -29,11 +29,13 @@
 mod dictionary;
 mod encode;
 mod frame;
+mod layout;
 mod search;
 mod share;
 mod slots;
 #[cfg(test)]
 mod tests;
+mod variables;
 
 pub(in crate::block) use dictionary::count_slots;
 pub(super) use encode::encode;
@@ -50,11 +52,13 @@ use crate::error::{Corruption, Result};
 use crate::event::{Kind, Value};
 use crate::index::{SLOT, Split};
 use crate::limits::SENTENCES_MAX;
-use dictionary::{ColumnSentences, Dictionary, Layout};
-use frame::{Frame, FrameEntry};
+use dictionary::{ColumnSentences, Dictionary};
+use frame::{Columns, Frame, FrameEntry};
+use layout::Layout;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
+use variables::VariableReader;
 
 /// Values of a sentence in one unit at most: bounds a column, and so what is inflated for a value.
 const UNIT_VALUES: usize = 1_024;
@@ -131,8 +135,15 @@ impl Templates {
 
     /// Calls `each` with every sentence, in order, with the byte of a [`Slot`] for each slot: what
     /// all variables of the slot are.
-    pub(crate) fn for_each_with_slots(&self, each: impl FnMut(&[u8])) -> Result<()> {
-        self.layout()?.for_each_with_slots(self.dictionary()?.sentences(), each);
+    pub(crate) fn for_each_with_slots(&self, mut each: impl FnMut(&[u8])) -> Result<()> {
+        let (layout, mut text) = (self.layout()?, Vec::new());
+        for (code, sentence) in self.dictionary()?.sentences().iter().enumerate() {
+            text.clear();
+            text.extend_from_slice(sentence);
+            let places = text.iter_mut().filter(|byte| **byte == SLOT);
+            places.zip(layout.slots_of(code)).for_each(|(byte, slot)| *byte = slot.byte());
+            each(&text);
+        }
         Ok(())
     }
 
@@ -290,23 +301,33 @@ impl Templates {
         let sentence = dictionary.sentences().get(usize::from(code));
         let columns = layout.columns(usize::from(code), rank / UNIT_VALUES);
         text.clear();
-        let mut literal = 0;
+        let (mut literal, mut reader) = (0, VariableReader::new(self, layout));
         for (slot, column) in memchr::memchr_iter(SLOT, sentence).zip(columns) {
             push_range(sentence, literal..slot, text);
-            let (frame, place) = layout.frame_of(*column);
-            let frame = self.frame(layout, frame)?;
-            frame.push_variable(*column, place, rank % UNIT_VALUES, text);
+            text.extend_from_slice(reader.variable(column, rank % UNIT_VALUES)?);
             literal = slot + 1;
         }
         push_range(sentence, literal..sentence.len(), text);
         Ok(())
     }
 
-    fn frame(&self, layout: &Layout, index: usize) -> Result<&Frame, Corruption> {
-        if let Some(frame) = self.inflated[index].get() {
-            return Ok(frame);
+    /// A frame, inflated when first asked for.
+    fn frame(&self, index: usize) -> Result<&Frame, Corruption> {
+        match self.inflated[index].get() {
+            Some(frame) => Ok(frame),
+            None => Ok(self.keep(index, self.inflate(index)?)),
         }
-        self.keep(layout, index, self.inflate(index)?)
+    }
+
+    /// The same with its columns.
+    fn frame_and_columns(
+        &self,
+        layout: &Layout,
+        index: usize,
+    ) -> Result<(&Frame, &Columns), Corruption> {
+        let frame = self.frame(index)?;
+        let columns = layout.columns_of_frame(index);
+        Ok((frame, frame.columns(columns, &self.slice_of_frame(index))?))
     }
 
     fn inflate(&self, index: usize) -> Result<Vec<u8>, Corruption> {
@@ -314,11 +335,12 @@ impl Templates {
         values::inflate_bytes(&mut self.slice_of(place.range()), place.stored)
     }
 
-    /// Takes an inflated frame apart, and keeps it.
-    fn keep(&self, layout: &Layout, index: usize, body: Vec<u8>) -> Result<&Frame, Corruption> {
-        let slice = self.slice_of(self.frames[index].place.range());
-        let frame = Frame::parse(&slice, body, layout.columns_of_frame(index))?;
-        Ok(self.inflated[index].get_or_init(|| frame))
+    fn keep(&self, index: usize, body: Vec<u8>) -> &Frame {
+        self.inflated[index].get_or_init(|| Frame::new(body))
+    }
+
+    fn slice_of_frame(&self, index: usize) -> Slice<'_> {
+        self.slice_of(self.frames[index].place.range())
     }
 
     fn slice_of(&self, range: Range<usize>) -> Slice<'_> {

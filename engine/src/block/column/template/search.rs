@@ -2,6 +2,7 @@
 //! is known of the variables in them. What pairs of bytes a frame has is remembered, so that the next
 //! search inflates only frames that may have what it looks for.
 
+use super::variables::VariableReader;
 use super::{Templates, UNIT_VALUES};
 use crate::block::sentences::{Outline, Slot};
 use crate::error::Result;
@@ -105,11 +106,10 @@ impl Templates {
         let (code, rank) = self.place_of(index)?;
         let code = usize::from(code);
         let layout = self.layout()?;
-        let columns = layout.columns(code, rank / UNIT_VALUES).iter();
+        let columns = layout.columns(code, rank / UNIT_VALUES);
+        let mut reader = VariableReader::new(self, layout);
         for column in columns.filter(|column| wanted(column.slot())) {
-            let (frame, place) = layout.frame_of(*column);
-            let frame = self.frame(layout, frame)?;
-            if passes(frame.variable(*column, place, rank % UNIT_VALUES)) {
+            if passes(reader.variable(column, rank % UNIT_VALUES)?) {
                 return Ok(true);
             }
         }
@@ -163,25 +163,26 @@ impl Templates {
                         outline.bigrams().remember(other, &body);
                     }
                     let Some(first) = find(&body) else { continue };
-                    (self.keep(layout()?, index, body)?, first)
+                    (self.keep(index, body), first)
                 }
             };
             let layout = layout()?;
+            let columns = layout.columns_of_frame(index);
+            let columns = frame.columns(columns, &self.slice_of_frame(index))?;
             if found.is_empty() {
                 found = vec![false; self.counts.iter().map(|count| *count as usize).sum()];
                 starts = self.starts();
             }
             loop {
-                let column_at = |place| layout.column(index, place);
-                let (place, row) = frame.locate(first.start, column_at);
-                let column = column_at(place);
-                let (code, unit, slot) = layout.place_of(index, place);
+                let (place, row) = columns.locate(first.start);
+                let column = columns.get(place);
+                let (code, unit, slot) = layout.place_of(column);
                 let mut passes = |row| {
                     if wanted(slot) {
                         found[starts[code] + unit * UNIT_VALUES + row] = true;
                     }
                 };
-                let variable = frame.range(column, place, row);
+                let variable = frame.range(columns, place, row);
                 let mut at = variable.end;
                 if first.end <= variable.end {
                     passes(row);
@@ -189,7 +190,7 @@ impl Templates {
                     // Variables of equal length have nothing between them. What begins in one and goes
                     // on in the next is nothing, and could hide what there is.
                     for row in row..usize::from(column.rows) {
-                        let variable = frame.range(column, place, row);
+                        let variable = frame.range(columns, place, row);
                         at = variable.end;
                         if find(&frame.body()[variable]).is_some() {
                             passes(row);

@@ -28,8 +28,9 @@ impl Templates {
         for (sentence, count) in self.counts.iter().enumerate() {
             for unit in 0..(*count as usize).div_ceil(UNIT_VALUES) {
                 for column in layout.columns(sentence, unit) {
-                    let (frame, place) = layout.frame_of(*column);
-                    let variables = self.frame(layout, frame)?.variables(*column, place);
+                    let (frame, place) = layout.frame_of(column);
+                    let (frame, columns) = self.frame_and_columns(layout, frame)?;
+                    let variables = frame.variables(columns, place);
                     let (first, class) = (unit * UNIT_VALUES, column.slot());
                     each(SlotVariables { sentence, first, class, variables });
                 }
