@@ -11,9 +11,9 @@ use crate::event::{Kind, Value};
 use crate::index::{Split, Variable};
 use crate::io;
 
-/// Raw bytes after which a frame ends. Two of them are inflated to read a value: measured, 64 KiB
-/// save nothing on mixed messages, and 0.1 bytes a message on the logs of single programs.
-const FRAME_BYTES: usize = 32 << 10;
+/// Raw bytes after which a frame ends. Two of them are inflated to read a value. Measured on mixed messages, against
+/// frames of 32 KiB: these take half the time to inflate and 0.3 % more bytes, those of 8 KiB a third and 0.9 %.
+const FRAME_BYTES: usize = 16 << 10;
 
 /// Appends a column that has been split, into one sentence at least.
 pub(in crate::block::column) fn encode(
