@@ -1,6 +1,6 @@
 //! The values of a block's column by number.
 
-use super::FieldValues;
+use super::{FieldValues, Word};
 use crate::block::column::{Column, ColumnData, Templates};
 use crate::error::Result;
 use crate::event::{Kind, Value};
@@ -64,6 +64,9 @@ impl Numbering {
                 (numbers, Cow::Borrowed(codes.get()?))
             }
             ColumnData::Templates(templates) => {
+                if let Some(words) = templates.words_of_only_slot()? {
+                    return Ok(Self::of_words(field, column, rows, &words));
+                }
                 let values = Texts::of(templates, column)?;
                 if !values.come_again() {
                     return Ok(Self::Unique);
@@ -85,10 +88,36 @@ impl Numbering {
         for (row, place) in column.presence().rows().zip(&*places) {
             numbered[row] = numbers[usize::from(*place)];
         }
-        let greatest = numbers.iter().copied().max().unwrap_or(0);
-        let rows = RowNumbers::new(numbered, greatest);
-        Ok(Self::Rows(Numbered { field: Arc::downgrade(field), rows, greatest }))
+        Ok(Self::Rows(Numbered::new(field, numbered)))
     }
+
+    /// The same of a column that has these strings.
+    fn of_words(field: &Arc<FieldValues>, column: &Column, rows: usize, words: &[Word]) -> Self {
+        if hardly_come_again(field, words) {
+            return Self::Unique;
+        }
+        let Some(numbers) = field.numbers_of_words(words) else { return Self::NoRoom };
+        if numbers.len() == rows {
+            return Self::Rows(Numbered::new(field, numbers));
+        }
+        let mut numbered = vec![0; rows];
+        for (row, number) in column.presence().rows().zip(numbers) {
+            numbered[row] = number;
+        }
+        Self::Rows(Numbered::new(field, numbered))
+    }
+}
+
+/// Whether the first values hardly come again, in other blocks neither, as far as that can be seen.
+fn hardly_come_again(field: &FieldValues, words: &[Word]) -> bool {
+    let Some(sample) = words.get(..SAMPLE).filter(|_| words.len() > SAMPLE) else { return false };
+    if field.known_words(sample) >= SAMPLE - UNIQUE_OF_SAMPLE {
+        return false;
+    }
+    let mut distinct = sample.to_vec();
+    distinct.sort_unstable();
+    distinct.dedup();
+    distinct.len() > UNIQUE_OF_SAMPLE
 }
 
 /// The values of a column of templates, side by side: they are looked up many at a time.
@@ -154,6 +183,13 @@ fn coming_again(column: &Column) -> Result<Option<(ValueSet, Vec<u16>)>> {
 }
 
 impl Numbered {
+    /// Those of all rows.
+    fn new(field: &Arc<FieldValues>, numbers: Vec<u32>) -> Self {
+        let greatest = numbers.iter().copied().max().unwrap_or(0);
+        let rows = RowNumbers::new(numbers, greatest);
+        Self { field: Arc::downgrade(field), rows, greatest }
+    }
+
     /// Whether the numbers are of these values.
     pub(crate) fn is_of(&self, field: &Arc<FieldValues>) -> bool {
         std::ptr::eq(self.field.as_ptr(), Arc::as_ptr(field))
@@ -184,10 +220,11 @@ impl Numbered {
 impl RowNumbers {
     /// In the narrowest form.
     fn new(numbers: Vec<u32>, greatest: u32) -> Self {
+        // Not in the place of the old ones, which would be moved once more to give the rest back.
         if u8::try_from(greatest).is_ok() {
-            Self::Bytes(numbers.into_iter().map(|number| number as u8).collect())
+            Self::Bytes(numbers.iter().map(|number| *number as u8).collect())
         } else if u16::try_from(greatest).is_ok() {
-            Self::Shorts(numbers.into_iter().map(|number| number as u16).collect())
+            Self::Shorts(numbers.iter().map(|number| *number as u16).collect())
         } else {
             Self::Longs(numbers.into())
         }

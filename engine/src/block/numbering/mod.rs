@@ -9,8 +9,10 @@
 //!   there on: it has more than come again often enough.
 
 mod column;
+mod word;
 
 pub(crate) use column::{Numbered, Numbering, RowNumbers};
+pub(in crate::block) use word::Word;
 
 use crate::event::{Kind, Value};
 use foldhash::fast::RandomState;
@@ -52,7 +54,9 @@ pub(crate) struct FieldValues {
 /// The values of a field, by number.
 #[derive(Debug, Default)]
 pub(crate) struct KnownValues {
-    /// By hash; the value decides.
+    /// Strings that are words by themselves.
+    words: HashMap<Word, u32, RandomState>,
+    /// All others by hash; the value decides.
     numbers: HashMap<u64, u32, RandomState>,
     kinds: Vec<Kind>,
     /// Where each text ends in `texts`, behind which there is a NUL.
@@ -108,18 +112,33 @@ impl FieldValues {
         &self,
         values: impl Iterator<Item = Value<'v>>,
     ) -> Option<Vec<u32>> {
-        // Most are known, and looked up by several threads at once.
+        let look_up = |known: &KnownValues, value: &Value<'v>| known.look_up(*value);
+        self.number_all(values, look_up, KnownValues::number_of)
+    }
+
+    /// The same of strings.
+    pub(in crate::block) fn numbers_of_words(&self, words: &[Word]) -> Option<Vec<u32>> {
+        let look_up = |known: &KnownValues, word: &Word| Some(known.look_up_word(*word));
+        self.number_all(words.iter().copied(), look_up, KnownValues::number_of_word)
+    }
+
+    /// Most are known, and looked up by several threads at once.
+    fn number_all<V>(
+        &self,
+        values: impl Iterator<Item = V>,
+        look_up: impl Fn(&KnownValues, &V) -> Option<u32>,
+        mut number_of: impl FnMut(&mut KnownValues, V) -> Option<u32>,
+    ) -> Option<Vec<u32>> {
         let mut numbers = Vec::with_capacity(values.size_hint().0);
         let mut new = Vec::new();
         {
             let known = self.known.read();
             for value in values {
-                let hash = hash_of(value.kind, value.text);
-                let number = known.look_up(hash, value);
-                if number == Some(0) {
-                    new.push((numbers.len(), hash, value.kind, value.text.to_vec()));
+                let number = look_up(&known, &value)?;
+                if number == 0 {
+                    new.push((numbers.len(), value));
                 }
-                numbers.push(number?);
+                numbers.push(number);
             }
         }
         if new.is_empty() {
@@ -127,8 +146,8 @@ impl FieldValues {
         }
         let mut known = self.known.write();
         let mut is_full = false;
-        for (at, hash, kind, text) in new {
-            match known.number_of(hash, Value { kind, text: &text }) {
+        for (at, value) in new {
+            match number_of(&mut known, value) {
                 Some(number) => numbers[at] = number,
                 None => is_full = true,
             }
@@ -139,6 +158,12 @@ impl FieldValues {
             self.was_full.store(true, Relaxed);
         }
         (!is_full).then_some(numbers)
+    }
+
+    /// How many of these strings are known.
+    fn known_words(&self, words: &[Word]) -> usize {
+        let known = self.known.read();
+        words.iter().filter(|word| known.look_up_word(**word) > 0).count()
     }
 }
 
@@ -186,35 +211,63 @@ impl KnownValues {
         self.ends[index] as usize
     }
 
-    /// The number of a value with this hash, 0 if it is not known; `None` if another has its hash, and it
-    /// gets none.
-    fn look_up(&self, hash: u64, value: Value<'_>) -> Option<u32> {
+    /// The number of a value, 0 if it is not known; `None` if another has its hash, and it gets none.
+    fn look_up(&self, value: Value<'_>) -> Option<u32> {
+        if let Some(word) = Word::of(value) {
+            return Some(self.look_up_word(word));
+        }
+        let hash = hash_of(value.kind, value.text);
         let Some(number) = self.numbers.get(&hash).copied() else { return Some(0) };
         let known = self.value(number);
         ((known.kind, known.text) == (value.kind, value.text)).then_some(number)
     }
 
-    fn number_of(&mut self, hash: u64, value: Value<'_>) -> Option<u32> {
-        match self.look_up(hash, value) {
+    /// The number of a string, 0 if it is not known.
+    fn look_up_word(&self, word: Word) -> u32 {
+        self.words.get(&word).copied().unwrap_or(0)
+    }
+
+    fn number_of(&mut self, value: Value<'_>) -> Option<u32> {
+        if let Some(word) = Word::of(value) {
+            return self.number_of_word(word);
+        }
+        match self.look_up(value) {
             Some(0) => {}
             known => return known,
         }
+        let number = self.push(value)?;
+        self.numbers.insert(hash_of(value.kind, value.text), number);
+        Some(number)
+    }
+
+    fn number_of_word(&mut self, word: Word) -> Option<u32> {
+        match self.look_up_word(word) {
+            0 => {}
+            known => return Some(known),
+        }
+        let bytes = word.bytes();
+        let number = self.push(Value { kind: Kind::String, text: Word::text(&bytes) })?;
+        self.words.insert(word, number);
+        Some(number)
+    }
+
+    /// Gives a value that is not known its number, if there is room.
+    fn push(&mut self, value: Value<'_>) -> Option<u32> {
         let bytes = self.texts.len() + value.text.len();
         if self.len() >= FIELD_VALUES_MAX || bytes > VALUES_BYTES_MAX / 2 {
             return None;
         }
-        let others = Kind::ALL.into_iter().filter(|kind| *kind != value.kind);
-        for kind in others {
-            self.is_ambiguous |= self.numbers.contains_key(&hash_of(kind, value.text));
-        }
+        let occurs = |kind: &Kind| self.kind_bits >> *kind as u8 & 1 == 1;
+        let mut others = Kind::ALL.into_iter().filter(|kind| *kind != value.kind).filter(occurs);
+        // What has the hash of another may be one of them.
+        let is_there = |kind| self.look_up(Value { kind, ..value }) != Some(0);
+        self.is_ambiguous |= others.any(is_there);
         self.kind_bits |= 1 << value.kind as u8;
         self.kinds.push(value.kind);
         self.texts.extend_from_slice(value.text);
         self.ends.push(self.texts.len() as u32);
         self.texts.push(0);
-        let number = self.len() as u32;
-        self.numbers.insert(hash, number);
-        Some(number)
+        Some(self.len() as u32)
     }
 }
 

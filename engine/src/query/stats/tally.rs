@@ -119,6 +119,7 @@ struct Count {
 }
 
 impl Count {
+    #[inline]
     fn add(&mut self, events: u64, source: usize) {
         if self.events == 0 {
             self.source = source;

@@ -2,9 +2,12 @@
 
 use super::frame::Variables;
 use super::{Templates, UNIT_VALUES};
+use crate::block::numbering::Word;
 use crate::block::sentences::Slot;
 use crate::error::Result;
+use crate::event::{Kind, Value};
 use crate::index::SLOT;
+use std::slice::ChunksExact;
 
 /// The variables of one slot of a unit.
 pub(in crate::block) struct SlotVariables<'a> {
@@ -54,5 +57,49 @@ impl Templates {
             slot.variables.for_each(|variable| each(&[before, variable, behind]));
         })?;
         Ok(true)
+    }
+
+    /// All values in order, if each is a variable and no more, of a few bytes.
+    pub(in crate::block) fn words_of_only_slot(&self) -> Result<Option<Vec<Word>>> {
+        if self.counts.len() != 1 || self.raw.len() > 0 || self.slots()? != [1] {
+            return Ok(None);
+        }
+        if self.sentences()?.get(0) != [SLOT] {
+            return Ok(None);
+        }
+        let mut words = Vec::with_capacity(self.shape.values);
+        self.for_each_slot(|slot| {
+            slot.variables.push_words(&mut words);
+        })?;
+        // Of a unit with longer variables some are missing.
+        Ok((words.len() == self.shape.values).then_some(words))
+    }
+}
+
+impl Variables<'_> {
+    /// Appends the variables, if they are short.
+    fn push_words(self, words: &mut Vec<Word>) {
+        fn push<const W: usize>(variables: ChunksExact<'_, u8>, words: &mut Vec<Word>) {
+            words.extend(variables.map(|padded| {
+                Word::of_padded::<W>(padded.try_into().expect("all have the width"))
+            }));
+        }
+        let Self::Aligned(variables) = self else {
+            let string = |text| Value { kind: Kind::String, text };
+            words.extend(self.map_while(|text| Word::of(string(text))));
+            return;
+        };
+        let width = variables.clone().next().map_or(0, <[u8]>::len);
+        match width {
+            1 => push::<1>(variables, words),
+            2 => push::<2>(variables, words),
+            3 => push::<3>(variables, words),
+            4 => push::<4>(variables, words),
+            5 => push::<5>(variables, words),
+            6 => push::<6>(variables, words),
+            7 => push::<7>(variables, words),
+            8 => push::<8>(variables, words),
+            _ => {}
+        }
     }
 }

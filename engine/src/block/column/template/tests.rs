@@ -263,3 +263,24 @@ fn values_of_one_slot_are_given_in_pieces() {
     assert_eq!(pieces(&strings(["a 1", "b 1"])), None, "two sentences");
     assert_eq!(pieces(&strings(["a 1 1", "a 1 2"])), None, "two slots");
 }
+
+#[test]
+fn short_variables_that_are_all_of_a_value_are_words() {
+    let texts_of = |values: &[Cell]| {
+        let templates = open(encoded(values), values.len(), raw_bytes(values)).expect("encoded");
+        let words = templates.words_of_only_slot().expect("sound")?;
+        Some(words.into_iter().map(|word| (Kind::String, word.to_text())).collect::<Vec<_>>())
+    };
+    for digits in 1..=7 {
+        let text = |n: u64| format!("u{}", n * 7_919 % 10u64.pow(digits));
+        let values = strings((0..3_000).map(text).collect::<Vec<_>>().iter().map(String::as_str));
+        assert_eq!(texts_of(&values), Some(values), "{digits}");
+    }
+    let long: Vec<String> = (0..3_000).map(|n| format!("u{}", 100_000_000 + n % 7)).collect();
+    assert_eq!(texts_of(&strings(long.iter().map(String::as_str))), None, "nine bytes");
+    assert_eq!(texts_of(&strings(["u-1", "u-2"])), None, "a literal");
+    assert_eq!(texts_of(&strings(["u1 1", "u1 2"])), None, "two slots");
+    let mut values = strings(["u1", "u2"]);
+    values.push((Kind::Json, b"[1]".to_vec()));
+    assert_eq!(texts_of(&values), None, "one has no sentence");
+}
