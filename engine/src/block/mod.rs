@@ -36,7 +36,10 @@ pub(crate) use column::{
 pub(crate) use decoded::Decoded;
 pub(crate) use format::{BlockMeta, ColumnEntry, NumberRange};
 pub(crate) use list::{ListPart, ListPlace, SentenceListBuilder, SharedSentences, share};
-pub(crate) use numbering::{FieldValues, KnownValues, Numbered, Numbering, RowNumbers, ValueTable};
+pub(crate) use numbering::{
+    FieldValues, KnownValues, Numbered, Numbering, RowNumbers, ValueSums, ValueSumsBuilder,
+    ValueTable,
+};
 pub(crate) use pairs::Pairs;
 pub(crate) use reader::{Block, Source, decode};
 pub(crate) use rows::{Levels, RowSeqs, RowTimes};

@@ -104,6 +104,25 @@ impl Plan {
         }
     }
 
+    /// Whether an event of a level that can match does if it has a field, whatever its value, and only then:
+    /// `Some(true)`; `Some(false)` if it does anyway.
+    pub(crate) fn wants_at_most_field(&self, name: &str) -> Option<bool> {
+        fn wants(node: &Node, name: &str) -> Option<bool> {
+            match node.bare() {
+                Node::All | Node::Levels(_) => Some(false),
+                Node::Field(test, _) => {
+                    let is_it = test.name == name && matches!(test.judge.matcher, Matcher::Any);
+                    is_it.then_some(true)
+                }
+                Node::And(nodes) => {
+                    nodes.iter().try_fold(false, |any, node| Some(any | wants(node, name)?))
+                }
+                Node::Or(_) | Node::Not(_) | Node::Anywhere(..) | Node::Watched(..) => None,
+            }
+        }
+        wants(&self.root, name)
+    }
+
     /// The number of a table's rows that match, if they need not be looked at one by one.
     pub(crate) fn known_count(&self, table: &dyn Table, index: &BlockIndex) -> Result<Option<u64>> {
         self.interrupt.check()?;

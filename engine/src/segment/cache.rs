@@ -3,7 +3,8 @@
 
 use super::format::{BlockPlace, Section};
 use crate::block::{
-    Block, Decoded, Numbered, Outline, Pairs, SentenceTable, SharedSentences, Summaries, ValueTable,
+    Block, Decoded, Numbered, Outline, Pairs, SentenceTable, SharedSentences, Summaries, ValueSums,
+    ValueTable,
 };
 use crate::index::{Filter, IndexFaults, SegmentIndex};
 use crate::manifest::{FileId, Run};
@@ -62,6 +63,8 @@ enum Part {
     Pairs(u16, u16),
     /// Of the columns with the values, if there is one, and with the numbers.
     Summaries(Option<u16>, u16),
+    /// Of the blocks from one on that are counted together, by the hash of the name of the field.
+    ValueSums(u64),
 }
 
 impl Part {
@@ -82,6 +85,7 @@ enum Entry {
     Numbered(Option<Arc<Numbered>>),
     Pairs(Arc<Pairs>),
     Summaries(Arc<Summaries>),
+    ValueSums(Arc<ValueSums>),
 }
 
 #[derive(Debug, Clone)]
@@ -102,6 +106,7 @@ impl Weighter<(Key, Part), Entry> for ByBytes {
             }
             Entry::Pairs(pairs) => pairs.heap_bytes() as u64,
             Entry::Summaries(summaries) => summaries.heap_bytes() as u64,
+            Entry::ValueSums(sums) => sums.heap_bytes() as u64,
         }
     }
 }
@@ -229,6 +234,15 @@ impl BlockCache {
         }
     }
 
+    /// The counts by the values of a field of the blocks from this one on that are counted together. The field
+    /// is known by a hash of its name.
+    pub(crate) fn value_sums(&self, first: Key, name_hash: u64) -> Option<Arc<ValueSums>> {
+        match self.entries.get(&(first, Part::ValueSums(name_hash)))? {
+            Entry::ValueSums(sums) => Some(sums),
+            _ => unreachable!("the key says which part it is"),
+        }
+    }
+
     /// What was decoded of a block, to take rows of it.
     pub(crate) fn decoded(&self, key: Key) -> Option<Arc<Decoded>> {
         Some(self.pages.get(&key)?.0)
@@ -285,6 +299,17 @@ impl BlockCache {
     ) {
         let entry = Entry::Summaries(Arc::clone(summaries));
         self.entries.insert((key, Part::summaries(columns)), entry);
+    }
+
+    /// How many counts of several blocks are kept.
+    #[cfg(test)]
+    pub(crate) fn value_sums_kept(&self) -> usize {
+        self.entries.iter().filter(|(key, _)| matches!(key.1, Part::ValueSums(_))).count()
+    }
+
+    pub(crate) fn put_value_sums(&self, first: Key, name_hash: u64, sums: &Arc<ValueSums>) {
+        self.entries
+            .insert((first, Part::ValueSums(name_hash)), Entry::ValueSums(Arc::clone(sums)));
     }
 
     /// Keeps what was decoded of a block, or counts it anew if it has grown. What is in the archive only is kept

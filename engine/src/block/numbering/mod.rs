@@ -9,9 +9,11 @@
 //!   there on: it has more than come again often enough.
 
 mod column;
+mod sums;
 mod word;
 
 pub(crate) use column::{Numbered, Numbering, RowNumbers};
+pub(crate) use sums::{ValueSums, ValueSumsBuilder};
 pub(in crate::block) use word::Word;
 
 use crate::event::{Kind, Value};

@@ -1,6 +1,7 @@
 //! What is found out of sealed blocks and kept tells the same as looking at every row.
 
 mod pages;
+mod stretches;
 
 use super::*;
 use crate::query::{Aggregate, Function, StatsRequest, StatsRow};

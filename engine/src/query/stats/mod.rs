@@ -6,6 +6,7 @@ mod excess;
 mod figure;
 mod groups;
 mod places;
+mod stretches;
 mod summed;
 mod tally;
 mod weights;
@@ -33,6 +34,7 @@ use excess::{Bounds, Excess};
 use groups::{Groups, Rows};
 use std::borrow::Cow;
 use std::sync::Arc;
+use stretches::{Item, Stretches};
 use tally::Tally;
 use workers::Round;
 
@@ -59,6 +61,7 @@ struct Pass {
     /// Whether what is found out of its blocks can be kept: of more it would be gone before it is asked for
     /// again.
     keeps: bool,
+    stretches: Stretches,
 }
 
 /// The groups of the sources that one worker at a time has scanned.
@@ -101,7 +104,8 @@ pub(crate) fn stats(
     let mut listed = pool.reserve(Consumer::Query, 0)?;
     let mut pruned = 0;
     let mut before = |count| {
-        listed.grow_to(count * size_of::<Source>(), LIST_STEP_BYTES)?;
+        let each = size_of::<Source>() + size_of::<Item>();
+        listed.grow_to(count * each, LIST_STEP_BYTES)?;
         scan.item()
     };
     let (range, plan_ref) = (request.range, Some(&plan));
@@ -111,8 +115,9 @@ pub(crate) fn stats(
     plan.phase("list");
     let mut pass = Pass::new((shared, pool), request, plan, steps, excuses);
     pass.keeps = sources.len() as u64 * KEPT_BYTES <= shared.limits.cache_bytes_max;
+    let items = pass.items(&sources);
     let mut pass = Arc::new(pass);
-    let mut found = workers::run(&mut scan, &pass, &sources, Round::First)?;
+    let mut found = workers::run(&mut scan, &pass, (&sources, items), Round::First)?;
     let mut scanned = found.scanned;
     if found.groups.are_weighed() {
         // The last of them.
@@ -122,7 +127,8 @@ pub(crate) fn stats(
         pass =
             Arc::new(pass.again(begin_again("table again", shared, &sources, control), interrupt));
         scan.go_on();
-        found = workers::run(&mut scan, &pass, &sources, Round::Greatest)?;
+        let items = (0..sources.len()).map(Item::Source).collect();
+        found = workers::run(&mut scan, &pass, (&sources, items), Round::Greatest)?;
         scanned += found.scanned;
     }
     scanned.blocks_pruned += pruned;
@@ -214,7 +220,8 @@ impl Pass {
         };
         let excess = Arc::new(Excess::new(&pool, bounds, request.top.is_some()));
         let (shared, request) = (Arc::clone(shared), request.clone());
-        Self { shared, request, plan, steps, excess, excuses, pool, keeps: true }
+        let stretches = Stretches::default();
+        Self { shared, request, plan, steps, excess, excuses, pool, keeps: true, stretches }
     }
 
     /// The same for a second look, which tells of itself.
@@ -228,6 +235,7 @@ impl Pass {
             excuses: self.excuses.clone(),
             pool: Arc::clone(&self.pool),
             keeps: self.keeps,
+            stretches: Stretches::default(),
         }
     }
 
@@ -301,10 +309,10 @@ impl Part<'_> {
         number: usize,
         table: &dyn Table,
         known: &BlockIndex,
-        times: (Timestamp, Timestamp),
+        (times, levels): ((Timestamp, Timestamp), u8),
     ) -> Result<bool> {
         if self.tallied_field().is_some() {
-            return self.tally_known(number, table, known);
+            return self.tally_known(number, table, known, levels);
         }
         let bucket = self.pass.bucket(times.0.0);
         let only_counts = self.pass.steps.is_empty()
@@ -334,7 +342,7 @@ impl Part<'_> {
         let (range, times) = (self.pass.request.range, source.times);
         let all_in_range = contains(range, times);
         if all_in_range
-            && (self.count_known(number, table, known, times)?
+            && (self.count_known(number, table, known, (times, source.levels))?
                 || self.sum_up(table, times, source.levels)?)
         {
             return Ok(());

@@ -12,7 +12,7 @@ use crate::timestamp::Timestamp;
 
 /// Which rows of a block match.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Matching {
+pub(super) enum Matching {
     All,
     /// Those that have the field which is measured.
     WithField,

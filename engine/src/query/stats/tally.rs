@@ -11,8 +11,9 @@
 //!   looked at, and what was counted before is not lost.
 
 use super::groups::Groups;
-use super::{Found, Part, column_of};
-use crate::block::{FieldValues, Numbered, RowNumbers};
+use super::summed::Matching;
+use super::{Found, Part, Pass, column_of};
+use crate::block::{FieldValues, Numbered, RowNumbers, ValueSums};
 use crate::error::{ErrorKind, Result};
 use crate::index::BlockIndex;
 use crate::pool::{Consumer, Pool, Reservation};
@@ -24,29 +25,54 @@ use std::sync::Arc;
 /// Memory is reserved in steps of this.
 const STEP_BYTES: usize = 64 << 10;
 
-impl Part<'_> {
-    /// The field by whose values events are only counted, if they are and there are not too many groups.
+impl Pass {
+    /// The field by whose values events are only counted, if they are.
     pub(super) fn tallied_field(&self) -> Option<&str> {
-        let request = &self.pass.request;
+        let request = &self.request;
         let [name] = &*request.group_by else { return None };
         let is_tallied = name != "level"
             && request.interval.is_none()
             && request.aggregates.is_empty()
-            && self.pass.steps.is_empty()
-            && self.pass.shared.prunes()
-            && self.found.groups.keeps_all();
+            && self.steps.is_empty()
+            && self.shared.prunes();
         is_tallied.then(|| column_of(name))
     }
 
-    /// Counts the rows of a table that match by a field, if it is known how many have which value;
-    /// `false` if not.
+    /// Which events of a level that can match do, if no more than a field decides.
+    pub(super) fn matching_of(&self, field: &str) -> Option<Matching> {
+        let wants = self.plan.wants_at_most_field(field)?;
+        Some(if wants { Matching::WithField } else { Matching::All })
+    }
+
+    /// Whether events of all of these levels can match.
+    pub(super) fn wants_levels(&self, levels: u8) -> bool {
+        levels & !self.plan.levels == 0
+    }
+}
+
+impl<'a> Part<'a> {
+    /// The field by whose values events are only counted, if they are and there are not too many groups.
+    pub(super) fn tallied_field(&self) -> Option<&'a str> {
+        self.pass.tallied_field().filter(|_| self.found.groups.keeps_all())
+    }
+
+    /// Counts the rows of a table with these levels that match by a field, if it is known how many have which
+    /// value; `false` if not.
     pub(super) fn tally_known(
         &mut self,
         number: usize,
         table: &dyn Table,
         known: &BlockIndex,
+        levels: u8,
     ) -> Result<bool> {
-        let Some(by) = self.tallied_field().filter(|_| self.pass.keeps) else { return Ok(false) };
+        let Some(by) = self.tallied_field() else { return Ok(false) };
+        if let Some(matching) = self.pass.matching_of(by).filter(|_| self.pass.wants_levels(levels))
+        {
+            return self.tally_all(number, table, by, matching);
+        }
+        if !self.pass.keeps {
+            return Ok(false);
+        }
         let Some(known) = self.pass.plan.known_numbers(table, known, by)? else {
             return Ok(false);
         };
@@ -80,6 +106,54 @@ impl Part<'_> {
         }
         let Some(tally) = self.tally_of(field, numbered.greatest())? else { return Ok(false) };
         tally.add(&numbered, selected, number);
+        Ok(true)
+    }
+
+    /// Counts all rows of a table by a field, or those that have it, if its values have numbers; `false` if
+    /// not. No row is looked at whose numbers are known.
+    fn tally_all(
+        &mut self,
+        number: usize,
+        table: &dyn Table,
+        by: &str,
+        matching: Matching,
+    ) -> Result<bool> {
+        let rows = table.rows();
+        let Some((numbered, field)) = table.numbered(by, rows)? else { return Ok(false) };
+        if field.known().is_ambiguous() {
+            return Ok(false);
+        }
+        let Some(tally) = self.tally_of(Arc::clone(&field), numbered.greatest())? else {
+            return Ok(false);
+        };
+        let without = tally.counts[0];
+        tally.add(&numbered, &Selection::all(rows), number);
+        if matching == Matching::WithField {
+            tally.counts[0] = without;
+        }
+        self.pass.stretches.add(number, (&numbered, &field), rows);
+        self.found.scanned.blocks += 1;
+        self.found.scanned.rows += rows as u64;
+        Ok(true)
+    }
+
+    /// Counts all rows of sources from this number on, or those that have the field, by what is known of them
+    /// together; `false` if that can't be.
+    pub(super) fn tally_sums(&mut self, number: usize, sums: &ValueSums) -> Result<bool> {
+        let Some(by) = self.tallied_field() else { return Ok(false) };
+        let Some(matching) = self.pass.matching_of(by) else { return Ok(false) };
+        let Some(field) = sums.field() else { return Ok(false) };
+        if field.known().is_ambiguous() {
+            return Ok(false);
+        }
+        let greatest = sums.counts().len().saturating_sub(1) as u32;
+        let Some(tally) = self.tally_of(field, greatest)? else { return Ok(false) };
+        let numbers = tally.counts.iter_mut().zip(sums.counts());
+        for (count, events) in numbers.skip(usize::from(matching == Matching::WithField)) {
+            if *events > 0 {
+                count.add((*events).into(), number);
+            }
+        }
         Ok(true)
     }
 

@@ -7,6 +7,7 @@
 //! - `I3` what is left out because it is damaged is left out as a whole.
 
 use super::groups::{Before, Groups};
+use super::stretches::Item;
 use super::{Found, Part, Pass};
 use crate::error::{Error, Result};
 use crate::query::request::Scanned;
@@ -18,15 +19,16 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
 
-/// The sources from `first` on, which several threads scan.
-struct ManySources {
+/// The items from `first` on, which several threads scan.
+struct ManyItems {
     pass: Arc<Pass>,
     sources: Arc<Vec<Source>>,
+    items: Vec<Item>,
     round: Round,
     first: usize,
     /// Tables that nobody works at.
     parts: Mutex<Vec<Found>>,
-    /// Sources that are done with.
+    /// Items that are done with.
     done: AtomicUsize,
 }
 
@@ -44,19 +46,26 @@ pub(super) enum Round {
 pub(super) fn run(
     scan: &mut Scan<'_>,
     pass: &Arc<Pass>,
-    sources: &Arc<Vec<Source>>,
+    (sources, items): (&Arc<Vec<Source>>, Vec<Item>),
     round: Round,
 ) -> Result<Found> {
     let mut part = Part { found: Found::new(pass, round)?, pass };
     let mut next = 0;
-    while let Some(source) = sources.get(next) {
-        let Scanned { blocks, .. } = part.found.scanned;
-        let alone = blocks < ALONE_OPENED_MAX && (next as u64) < ALONE_VISITED_MAX;
-        if !alone && pass.shared.scans.slots() > 1 && next + 1 < sources.len() {
+    // Without those of stretches that are known.
+    let mut opened = 0;
+    while let Some(item) = items.get(next) {
+        let alone = opened < ALONE_OPENED_MAX && (next as u64) < ALONE_VISITED_MAX;
+        if !alone && pass.shared.scans.slots() > 1 && next + 1 < items.len() {
             break;
         }
-        match scan.item().and_then(|()| part.scan_or_skip(next, source, round)) {
-            Ok(()) => next += 1,
+        let Scanned { blocks, .. } = part.found.scanned;
+        match scan.item().and_then(|()| part.scan_item(item, sources, round)) {
+            Ok(()) => {
+                next += 1;
+                if let Item::Source(_) = item {
+                    opened += part.found.scanned.blocks - blocks;
+                }
+            }
             // Figures of nothing are no answer.
             Err(error) if next == 0 => return Err(error),
             Err(error) => {
@@ -68,7 +77,7 @@ pub(super) fn run(
         }
     }
     let mut found = part.found;
-    let count = sources.len() - next;
+    let count = items.len() - next;
     if count == 0 {
         scan.wind_up();
         found.settle(pass.request.top)?;
@@ -76,7 +85,7 @@ pub(super) fn run(
     }
     let (parts, done) = (Mutex::new(vec![found]), AtomicUsize::new(next));
     let (pass, sources) = (Arc::clone(pass), Arc::clone(sources));
-    let many = Arc::new(ManySources { pass, sources, round, first: next, parts, done });
+    let many = Arc::new(ManyItems { pass, sources, items, round, first: next, parts, done });
     let mut stopped = None;
     if let Err(error) = scan.run_all(Arc::clone(&many) as _, count) {
         if many.done.load(Relaxed) == 0 {
@@ -137,13 +146,12 @@ impl Found {
     }
 }
 
-impl Items for ManySources {
+impl Items for ManyItems {
     fn run(&self, item: usize) -> Result<()> {
-        let number = self.first + item;
         let found = self.parts.lock().pop();
         let found = found.map_or_else(|| Found::new(&self.pass, self.round), Ok)?;
         let mut part = Part { pass: &self.pass, found };
-        let done = part.scan_or_skip(number, &self.sources[number], self.round);
+        let done = part.scan_item(&self.items[self.first + item], &self.sources, self.round);
         self.parts.lock().push(part.found);
         self.done.fetch_add(usize::from(done.is_ok()), Relaxed);
         done
@@ -151,6 +159,24 @@ impl Items for ManySources {
 }
 
 impl Part<'_> {
+    /// Takes in an item.
+    fn scan_item(&mut self, item: &Item, sources: &[Source], round: Round) -> Result<()> {
+        match item {
+            Item::Source(number) => {
+                let done = self.scan_or_skip(*number, &sources[*number], round);
+                self.pass.stretches.end(&self.pass.shared, *number);
+                done
+            }
+            Item::Stretch(range, sums) => {
+                if self.take_stretch(range, sums, sources)? {
+                    return Ok(());
+                }
+                let mut numbers = range.clone();
+                numbers.try_for_each(|number| self.scan_or_skip(number, &sources[number], round))
+            }
+        }
+    }
+
     /// Takes in a source; nothing of it, if it is damaged and that is tolerated.
     fn scan_or_skip(&mut self, number: usize, source: &Source, round: Round) -> Result<()> {
         if !self.pass.excuses.skip_damage() {

@@ -11,7 +11,7 @@ use crate::memtable::{MemBlock, RowSlice};
 use crate::query::filter::Plan;
 use crate::query::request::TimeRange;
 use crate::scan::{Control, Excuses, Reader, opens_block, reader};
-use crate::segment::{BlockPlace, Section};
+use crate::segment::{BlockPlace, Key, Section};
 use crate::timestamp::Timestamp;
 use crate::trace::{PassTrace, Pruned, Tier};
 use std::sync::Arc;
@@ -29,6 +29,8 @@ pub(crate) struct Source {
     pub(crate) rows: usize,
     /// What the rows take when they are all decoded, at least about.
     pub(crate) bytes: usize,
+    /// Of a block of a file: which of how many blocks of its section it is.
+    pub(crate) in_section: Option<(u32, u32)>,
 }
 
 #[derive(Debug)]
@@ -226,7 +228,9 @@ pub(crate) fn in_file(
                 continue;
             }
             let hits = hits.as_ref().map(|hits| (Arc::clone(hits), number as u32));
-            sources.push(Source::file(file.clone(), block.clone(), hits));
+            let in_section = Some((number as u32, section.blocks.len() as u32));
+            let source = Source::file(file.clone(), block.clone(), hits);
+            sources.push(Source { in_section, ..source });
         }
     }
     Ok(sources)
@@ -283,6 +287,7 @@ impl Source {
             levels: meta.levels,
             rows: meta.rows as usize,
             bytes: usize::try_from(meta.raw_bytes).unwrap_or(usize::MAX),
+            in_section: None,
         }
     }
 
@@ -305,6 +310,7 @@ impl Source {
             levels,
             rows: rows.len(),
             bytes: slice.bytes,
+            in_section: None,
             place: Place::Rows(slice),
         }
     }
@@ -354,6 +360,14 @@ impl Source {
         match &self.place {
             Place::Memory(_) | Place::Rows(_) => None,
             Place::File(file, ..) => Some(file.meta.id),
+        }
+    }
+
+    /// By which caches know its block, if it is of a file.
+    pub(crate) fn key(&self) -> Option<Key> {
+        match &self.place {
+            Place::Memory(_) | Place::Rows(_) => None,
+            Place::File(file, place, _) => Some(file.file.key(place.offset)),
         }
     }
 
