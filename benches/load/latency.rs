@@ -149,8 +149,10 @@ async fn paced(
         let (client, waits) = (client.clone(), Rc::clone(&waits));
         senders.push(tokio::task::spawn_local(async move {
             let sent = Instant::now();
-            // A refusal counts as waiting.
-            Retry::default().run(|| client.ingest_ndjson(body.clone())).await?;
+            // A refusal counts as waiting, and so does a connection that is closed to make room for others:
+            // that a body may be stored twice does not matter here.
+            let retry = Retry { has_keys: true, ..Retry::default() };
+            retry.run(|| client.ingest_ndjson(body.clone())).await?;
             waits.borrow_mut().add(sent.elapsed());
             Ok::<_, logstrata_client::Error>(())
         }));
