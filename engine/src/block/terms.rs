@@ -132,41 +132,6 @@ impl Frames {
     }
 }
 
-/// The frame of each value of each sentence.
-struct Places {
-    /// Where the values of each sentence begin in `frames`.
-    starts: Vec<usize>,
-    frames: Vec<u8>,
-}
-
-impl Places {
-    fn new(frames: &Frames, codes: &[u16], counts: &[u32]) -> Self {
-        let mut end = 0;
-        let place = |count: &u32| {
-            let start = end;
-            end += *count as usize;
-            start
-        };
-        let starts: Vec<usize> = counts.iter().map(place).collect();
-        let mut next = starts.clone();
-        let mut places = vec![0; codes.len()];
-        for (frame, values) in frames.iter() {
-            for code in &codes[values] {
-                if let Some(next) = next.get_mut(usize::from(*code)) {
-                    places[*next] = frame as u8;
-                    *next += 1;
-                }
-            }
-        }
-        Self { starts, frames: places }
-    }
-
-    /// The frames of the values of a sentence from the `first` on.
-    fn of(&self, sentence: usize, first: usize) -> &[u8] {
-        &self.frames[self.starts[sentence] + first..]
-    }
-}
-
 /// The way through one column.
 struct Walk<'a, 'b> {
     terms: &'a mut BlockTerms<'b>,
@@ -255,23 +220,20 @@ impl<'a, 'b> Walk<'a, 'b> {
 
     fn ids(&mut self, ids: &Ids) -> Result<()> {
         let mut text = Vec::with_capacity(ids.width * 2);
-        let mut id = |walk: &mut Self, at, frames, count| {
+        let mut id = |walk: &mut Self, at, count| {
             walk.text_bytes += (ids.width * 2) as u64 * u64::from(count);
             if count > 0 && !walk.is_hidden {
                 ids.render_listed(at, &mut text);
-                walk.terms.id(&text, frames);
+                walk.terms.id(&text);
             }
         };
         let Some(codes) = &ids.codes else {
-            for (frame, values) in self.frames.iter() {
-                values.for_each(|index| id(self, index, 1 << frame, 1));
-            }
+            (0..ids.listed()).for_each(|at| id(self, at, 1));
             return Ok(());
         };
-        let found = self.frames.of_codes(codes.get()?, ids.listed());
-        for (at, (frames, count)) in found.into_iter().enumerate() {
-            id(self, at, frames, count);
-        }
+        let mut counts = vec![0u32; ids.listed()];
+        codes.get()?.iter().for_each(|code| counts[usize::from(*code)] += 1);
+        counts.into_iter().enumerate().for_each(|(at, count)| id(self, at, count));
         Ok(())
     }
 
@@ -297,16 +259,15 @@ impl<'a, 'b> Walk<'a, 'b> {
 
     /// Adds the terms of sentences and variables. Returns whether those are all that the texts have.
     fn templates(&mut self, templates: &Templates) -> Result<bool> {
-        let (codes, counts) = (templates.codes()?, templates.counts());
+        // What they say is not asked for, but no block is copied whose codes are not those of its counts.
+        templates.codes()?;
         let (mut is_sound, bare) = self.sentences(templates)?;
-        let places = Places::new(&self.frames, codes, counts);
         templates.for_each_slot(|slot| {
-            let frames = places.of(slot.sentence, slot.first);
-            for (text, frame) in slot.variables.zip(frames) {
+            for text in slot.variables {
                 self.text_bytes += text.len() as u64;
                 is_sound &= match slot.class {
                     Slot::Digits => self.terms.digits(text),
-                    Slot::Hex | Slot::Any => self.terms.variable(text, usize::from(*frame)),
+                    Slot::Hex | Slot::Any => self.terms.variable(text),
                 };
                 if bare == Some(slot.sentence) {
                     self.terms.number(text);
@@ -322,17 +283,16 @@ impl<'a, 'b> Walk<'a, 'b> {
     /// still to be added.
     fn sentences(&mut self, templates: &Templates) -> Result<(bool, Option<usize>)> {
         let sentences = templates.sentences()?;
-        let found = self.frames.of_codes(templates.codes()?, sentences.len());
         let (mut is_sound, mut bare) = (true, None);
         let mut text = Vec::new();
-        for ((code, sentence), (frames, count)) in (0..).zip(sentences.iter()).zip(found) {
-            let known = self.terms.sentence(sentence, frames);
+        for ((code, sentence), count) in (0..).zip(sentences.iter()).zip(templates.counts()) {
+            let known = self.terms.sentence(sentence);
             is_sound &= known.is_sound;
-            self.text_bytes += u64::from(known.literal_bytes) * u64::from(count);
+            self.text_bytes += u64::from(known.literal_bytes) * u64::from(*count);
             if known.is_bare {
                 bare = Some(usize::from(code));
             } else if known.may_be_number {
-                for rank in 0..count as usize {
+                for rank in 0..*count as usize {
                     templates.text(code, rank, &mut text)?;
                     self.terms.number(&text);
                 }

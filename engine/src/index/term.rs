@@ -77,15 +77,14 @@ impl Term {
         self.hash
     }
 
-    /// Its key in a dictionary of words, if that is where it belongs.
+    /// Its key in a dictionary of words, if it can be in one.
     pub(super) fn word_key(&self) -> Option<&[u8]> {
         self.word.as_deref()
     }
 }
 
-/// Whether a term belongs in a segment's dictionary of words rather than in its id map: by its
-/// shape alone, so that writer and planner agree. Words, letter runs and bigrams do if they have
-/// no digit.
+/// Whether a term can be in a segment's dictionary of words, not only in its id map: by its shape
+/// alone, so that writer and planner agree. Words, letter runs and bigrams can if they have no digit.
 pub(super) fn is_dictionary_word(kind: TermKind, bytes: &[u8]) -> bool {
     match kind {
         TermKind::LetterRun | TermKind::Bigram => true,

@@ -5,14 +5,21 @@ use crate::block::part::{Part, PartBytes, Shape};
 use crate::block::tests::any_rows;
 use crate::block::{Source, encode};
 use crate::event::Kind;
-use crate::index::{SegmentIndexBuilder, Split};
+use crate::index::{IndexFaults, SectionCheck, SegmentIndex, SegmentIndexBuilder, Split};
+use crate::io::Region;
 use proptest::prelude::*;
 use std::path::Path;
 use std::sync::Arc;
 
-/// The index of blocks from what they keep.
+/// The index of blocks from what they keep, without frames.
 fn of_blocks<'a>(blocks: impl IntoIterator<Item = &'a Block>) -> Vec<u8> {
-    let mut index = SegmentIndexBuilder::new();
+    built(SegmentIndexBuilder::without_dictionary(), blocks)
+}
+
+fn built<'a>(
+    mut index: SegmentIndexBuilder,
+    blocks: impl IntoIterator<Item = &'a Block>,
+) -> Vec<u8> {
     for block in blocks {
         let mut terms = index.begin_block().expect("few words");
         add_terms(block, &mut terms).expect("a sound block");
@@ -26,12 +33,26 @@ fn of_rows<'a>(
     blocks: impl IntoIterator<Item = &'a Block>,
     split_of: impl Fn(&RowColumn) -> Option<Split>,
 ) -> Vec<u8> {
-    let mut index = SegmentIndexBuilder::new();
+    let mut index = SegmentIndexBuilder::without_dictionary();
     for block in blocks {
         let rows = super::super::decode(block).expect("a sound block");
         index.add_block(&rows, &split_of).expect("few words");
     }
     index.finish().expect("in memory")
+}
+
+/// Asserts that the index of these blocks names the frames of all their terms.
+#[track_caller]
+fn check_frames(blocks: &[Block]) {
+    let bytes = Region::owned(built(SegmentIndexBuilder::new(), blocks));
+    let (path, faults) = (Path::new("test").into(), IndexFaults::default());
+    let index = SegmentIndex::open(bytes, blocks.len(), &path, 0, &faults).expect("just written");
+    let mut check = SectionCheck::new(&index);
+    for (number, block) in (0..).zip(blocks) {
+        let rows = super::super::decode(block).expect("a sound block");
+        assert_eq!(check.missing(number, &rows).expect("in memory"), 0);
+    }
+    assert_eq!(faults.count(), 0);
 }
 
 fn block_of(rows: &Rows) -> Block {
@@ -64,6 +85,7 @@ proptest! {
         let expected = of_rows(&blocks, |_| None);
         prop_assert!(of_blocks(&blocks) == expected);
         prop_assert!(of_rows(&blocks, Split::of) == expected);
+        check_frames(&blocks);
     }
 }
 
@@ -141,6 +163,7 @@ fn full_blocks_have_the_terms_of_their_rows() {
     let expected = of_rows(&blocks, |_| None);
     assert!(of_blocks(&blocks) == expected);
     assert!(of_rows(&blocks, Split::of) == expected);
+    check_frames(&blocks);
 }
 
 /// As many names as have no place among the columns.
@@ -185,7 +208,7 @@ fn variables_that_are_no_words_hide_none() {
     let file = Arc::from(Path::new(""));
     let part = Part { bytes: PartBytes::Owned(bytes), offset: 0, file, what: "forged" };
     let column = Column::decode(part, encoding as u8, shape, None).expect("as the writer would");
-    let mut index = SegmentIndexBuilder::new();
+    let mut index = SegmentIndexBuilder::without_dictionary();
     let mut terms = index.begin_block().expect("few words");
     let text_bytes = Walk::new("message", &column, &mut terms).column(&column).expect("sound");
     terms.finish();
@@ -197,7 +220,7 @@ fn variables_that_are_no_words_hide_none() {
         levels: vec![3; 600],
         columns: vec![forged],
     };
-    let mut expected = SegmentIndexBuilder::new();
+    let mut expected = SegmentIndexBuilder::without_dictionary();
     expected.add_block(&rows, |_| None::<Split>).expect("few words");
     assert!(index.finish().expect("in memory") == expected.finish().expect("in memory"));
 }

@@ -18,8 +18,8 @@ use crate::io;
 /// Terms remembered, to leave out those that come again at once.
 const RECENT_TERMS: usize = 4_096;
 
-/// The index of a section under construction. It takes 8 bytes for each id of a block and for each word
-/// of a block, and the words themselves.
+/// The index of a section under construction. It takes 8 bytes for each term of a block, and the words
+/// of the dictionary themselves.
 #[derive(Debug)]
 pub(crate) struct SegmentIndexBuilder {
     words: Vocabulary,
@@ -29,6 +29,8 @@ pub(crate) struct SegmentIndexBuilder {
     values: ValueTerms,
     recent_values: RecentValues,
     block_ids: BlockIds,
+    /// Whether there is a dictionary: without, every word is known by its blocks.
+    has_dictionary: bool,
 }
 
 impl SegmentIndexBuilder {
@@ -42,7 +44,14 @@ impl SegmentIndexBuilder {
             values: ValueTerms::new(),
             recent_values: RecentValues::new(),
             block_ids: BlockIds::new(),
+            has_dictionary: true,
         }
+    }
+
+    /// The same without a dictionary: indexes of the same terms are equal, wherever the terms come from.
+    #[cfg(test)]
+    pub(crate) fn without_dictionary() -> Self {
+        Self { has_dictionary: false, ..Self::new() }
     }
 
     /// Begins the next block of the section. It is added by [`BlockTerms::finish`]; if that is not
@@ -95,22 +104,30 @@ impl BlockTerms<'_> {
 
     /// Adds a value that rows of these frames have, at least one.
     pub(crate) fn distinct(&mut self, value: Value<'_>, is_exact: bool, frames: FrameMask) {
-        let SegmentIndexBuilder { values, words, block_ids, .. } = &mut *self.index;
-        values.each(value, is_exact, |kind, bytes| push(words, block_ids, kind, bytes, frames));
+        let SegmentIndexBuilder { values, words, block_ids, has_dictionary, .. } = &mut *self.index;
+        values.each(value, is_exact, |kind, bytes| {
+            let hash = term(kind, bytes);
+            if *has_dictionary && is_dictionary_word(kind, bytes) {
+                let word = words.number(hash, kind, bytes);
+                words.add(word, frames);
+            } else {
+                block_ids.push(hash);
+            }
+        });
     }
 
-    /// Adds the words of a sentence that texts of these frames have, at least one.
-    pub(crate) fn sentence(&mut self, text: &[u8], frames: FrameMask) -> Sentence {
-        let SegmentIndexBuilder { sentences, words, block_ids, .. } = &mut *self.index;
-        let add = |words: &mut Vocabulary, word| words.add(word, frames);
+    /// Adds the words of a sentence: a column of sentences is searched as a whole, so that frames would
+    /// tell nothing of use.
+    pub(crate) fn sentence(&mut self, text: &[u8]) -> Sentence {
+        let SegmentIndexBuilder { sentences, blocks, block_ids, .. } = &mut *self.index;
         io::may_break();
-        sentences.of(text, words, add, |id| block_ids.push(id))
+        sentences.of(text, *blocks, |id| block_ids.push(id))
     }
 
-    /// Adds a variable of a text of `frame`. Returns whether it is one whole word.
-    pub(crate) fn variable(&mut self, text: &[u8], frame: usize) -> bool {
-        let SegmentIndexBuilder { words, block_ids, .. } = &mut *self.index;
-        let mut add = |kind, bytes: &[u8]| push(words, block_ids, kind, bytes, 1 << frame);
+    /// Adds a variable of a text that has a sentence. Returns whether it is one whole word.
+    pub(crate) fn variable(&mut self, text: &[u8]) -> bool {
+        let SegmentIndexBuilder { block_ids, .. } = &mut *self.index;
+        let mut add = |kind, bytes: &[u8]| block_ids.push(term(kind, bytes));
         if each_of_word_with_digit(text, &mut add) {
             return true;
         }
@@ -123,10 +140,10 @@ impl BlockTerms<'_> {
     }
 
     /// Adds a string that has nothing but lower-case hexadecimal digits, at least one and at most
-    /// [`TOKEN_BYTES_MAX`]: an id of rows of these frames.
-    pub(crate) fn id(&mut self, id: &[u8], frames: FrameMask) {
-        let SegmentIndexBuilder { values, words, block_ids, .. } = &mut *self.index;
-        values.each_of_id(id, |kind, bytes| push(words, block_ids, kind, bytes, frames));
+    /// [`TOKEN_BYTES_MAX`]. Its runs of letters are chance: their frames are not worth their bytes.
+    pub(crate) fn id(&mut self, id: &[u8]) {
+        let SegmentIndexBuilder { values, block_ids, .. } = &mut *self.index;
+        values.each_of_id(id, |kind, bytes| block_ids.push(term(kind, bytes)));
     }
 
     /// Adds a variable that has nothing but ASCII digits. Returns whether that is so.
@@ -154,23 +171,7 @@ impl BlockTerms<'_> {
     }
 }
 
-fn push(
-    words: &mut Vocabulary,
-    ids: &mut BlockIds,
-    kind: TermKind,
-    bytes: &[u8],
-    frames: FrameMask,
-) {
-    let hash = term(kind, bytes);
-    if is_dictionary_word(kind, bytes) {
-        let word = words.number(hash, kind, bytes);
-        words.add(word, frames);
-    } else {
-        ids.push(hash);
-    }
-}
-
-/// The hashes of a block's other terms.
+/// The hashes of a block's terms that are not in the dictionary.
 #[derive(Debug)]
 struct BlockIds {
     terms: Vec<u64>,

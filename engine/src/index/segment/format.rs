@@ -15,7 +15,9 @@ pub(super) const MAGIC: [u8; 8] = *b"LSIDX\0\0\x01";
 /// The version that is written.
 pub(super) const VERSION: u16 = 1;
 /// Words in tantivy's files, ids in pages of hashes.
-pub(super) const KIND: u8 = 1;
+const KIND_ALL_WORDS: u8 = 1;
+/// The same, but that words may be among the ids: those of sentences, variables and hexadecimal ids are.
+const KIND: u8 = 2;
 pub(super) const HEADER_LEN: usize = 64;
 /// Frames of a block: documents of the word index.
 pub(super) const FRAMES_PER_BLOCK: usize = BLOCK_ROWS_MAX / FRAME_ROWS_MAX;
@@ -24,6 +26,8 @@ pub(super) const FRAMES_PER_BLOCK: usize = BLOCK_ROWS_MAX / FRAME_ROWS_MAX;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Head {
     pub(super) blocks: u32,
+    /// Whether words may be among the ids.
+    pub(super) ids_have_words: bool,
     pub(super) hash_bits: u8,
     /// The names and lengths of tantivy's files, one behind the other.
     pub(super) files: Vec<(String, usize)>,
@@ -117,7 +121,7 @@ pub(super) fn decode(
     let (frame_rows, frames) = (header.u16()?, header.u16()?);
     header.take(2)?;
     let is_known = tokenizer == TOKENIZER_VERSION
-        && kind == KIND
+        && [KIND_ALL_WORDS, KIND].contains(&kind)
         && usize::from(frame_rows) == FRAME_ROWS_MAX
         && usize::from(frames) == FRAMES_PER_BLOCK;
     if !is_known {
@@ -145,7 +149,10 @@ pub(super) fn decode(
     let id_pages = decode_ids(&mut directory, ids_len as usize, hash_bits)?;
     directory.finish()?;
     let ids_start = words.end;
-    Ok(Some(Head { blocks, hash_bits, files, words, word_crcs, ids_start, id_pages }))
+    let ids_have_words = kind == KIND;
+    let head =
+        Head { blocks, ids_have_words, hash_bits, files, words, word_crcs, ids_start, id_pages };
+    Ok(Some(head))
 }
 
 type Words = (Vec<(String, usize)>, Vec<u32>);

@@ -3,7 +3,7 @@
 use super::format::{self, HEADER_LEN};
 use super::ids::IdPages;
 use super::pages::PAGE_BYTES;
-use super::{BlockIndex, IndexFaults, SegmentIndex, SegmentIndexBuilder};
+use super::{BlockIndex, EVERY_FRAME, IndexFaults, SegmentIndex, SegmentIndexBuilder};
 use crate::batch::{RowColumn, Rows};
 use crate::codec::pieces::{number_at, put};
 use crate::event::{Kind, Value};
@@ -23,7 +23,7 @@ pub(crate) fn fuzz(bytes: &[u8]) {
     let pages =
         bytes_of_ids.chunks(PAGE_BYTES).zip(0..).map(|(page, first)| (first << 16, page.to_vec()));
     let ids = IdPages { hash_bits: 24 + hash_bits % 17, pages: pages.collect() };
-    ask(format::encode(1, &[], &ids), false);
+    ask(format::encode(2, &[], &ids), false);
     ask(with_directory(bytes), false);
     let mut index = good().to_vec();
     for damage in bytes.chunks_exact(4) {
@@ -38,6 +38,10 @@ fn good() -> &'static [u8] {
     static GOOD: LazyLock<Vec<u8>> = LazyLock::new(|| {
         let mut good = SegmentIndexBuilder::new();
         good.add_block(&sample(), |_| None::<Split>).expect("memory never fails");
+        let mut terms = good.begin_block().expect("memory never fails");
+        terms.sentence(b"peer \x01 closed");
+        terms.variable(b"host17");
+        terms.finish();
         good.finish().expect("memory never fails")
     });
     &GOOD
@@ -73,7 +77,7 @@ fn sample() -> Rows {
 fn ask(bytes: Vec<u8>, has_sample: bool) {
     let path: Arc<Path> = Path::new("fuzz").into();
     let faults = IndexFaults::default();
-    let Ok(index) = SegmentIndex::open(Region::owned(bytes), 1, &path, 0, &faults) else { return };
+    let Ok(index) = SegmentIndex::open(Region::owned(bytes), 2, &path, 0, &faults) else { return };
     let terms = [
         Term::new(TermKind::Word, b"timeout"),
         Term::new(TermKind::Word, b"conn4711"),
@@ -84,6 +88,10 @@ fn ask(bytes: Vec<u8>, has_sample: bool) {
         let frames = BlockIndex::Section(Arc::clone(&hits), 0).frames(term);
         assert!(!has_sample || frames & 1 == 1, "S1: {term:?}");
     }
+    let closed = Term::new(TermKind::Word, b"closed");
+    let hits = Arc::new(index.look_up([&closed]).expect("is in memory"));
+    let frames = BlockIndex::Section(hits, 1).frames(&closed);
+    assert!(!has_sample || frames == EVERY_FRAME, "S1: {closed:?}");
     let _ = index.verify();
 }
 

@@ -1,4 +1,5 @@
-//! The id map: in which blocks of a section a term may be, for all terms but words.
+//! The id map: in which blocks of a section a term may be, for all terms but words that are known by
+//! their frames.
 //!
 //! Of every term the first bits of its hash are kept, so that nearly all absent ones are told at
 //! once. Terms of few blocks are pairs of hash and block; those that recur have a set of blocks.

@@ -2,7 +2,8 @@
 //! a term. `docs/format/segment-index.md` has the bytes.
 //!
 //! Words are in a dictionary (tantivy) that names frames, all other terms in a map of hashes that
-//! names blocks. Which is which follows from a term's shape alone.
+//! names blocks, and so are words of texts with sentences and of hexadecimal ids: such columns are not
+//! searched by frames. Which terms can be words follows from their shape alone.
 //!
 //! - `S1` A term of a row names the row's frame: nothing that was added is left out.
 //! - `S2` What is damaged, unknown, or makes tantivy fail stands for "every frame", and is counted.
@@ -74,6 +75,8 @@ struct Parts {
     /// Opened when a word is first asked for; `None` if that fails.
     words: OnceLock<Option<WordIndex>>,
     hash_bits: u8,
+    /// Whether words may be among the ids.
+    ids_have_words: bool,
     /// The first hash of each page of ids.
     firsts: Box<[u64]>,
     ids: Pages,
@@ -171,7 +174,7 @@ impl SegmentIndex {
         terms: impl IntoIterator<Item = &'a Term>,
     ) -> Vec<Range<usize>> {
         let Some(parts) = &self.parts else { return Vec::new() };
-        let ids = terms.into_iter().filter(|term| term.word_key().is_none());
+        let ids = terms.into_iter().filter(|term| parts.ids_may_have(term));
         let pages: BTreeSet<usize> = ids.map(|term| parts.page_of(parts.hash(term))).collect();
         pages.into_iter().filter_map(|page| parts.ids.place(page)).collect()
     }
@@ -230,6 +233,7 @@ impl Parts {
             files: Arc::new(Files::new(word_pages, head.files)),
             words: OnceLock::new(),
             hash_bits: head.hash_bits,
+            ids_have_words: head.ids_have_words,
             firsts: head.id_pages.iter().map(|page| page.first).collect(),
             ids: Pages::new(bytes.clone(), "id map", head.ids_start, id_pages),
             bytes,
@@ -242,20 +246,25 @@ impl Parts {
 
     fn frames(&self, term: &Term) -> Result<SectionFrames> {
         let mut masks = vec![0; self.blocks as usize].into_boxed_slice();
-        match term.word_key() {
-            Some(key) => {
-                let Some(words) = self.words()? else {
-                    let found = "none that opens";
-                    return Err(self.bytes.corrupt("word index", 0, "a dictionary", found).into());
-                };
-                words.look_up(key, |frame| {
-                    let frame = frame as usize;
-                    masks[frame / FRAMES_PER_BLOCK] |= 1 << (frame % FRAMES_PER_BLOCK);
-                })?;
-            }
-            None => self.blocks_of(term, |block| masks[block as usize] = EVERY_FRAME)?,
+        if let Some(key) = term.word_key() {
+            let Some(words) = self.words()? else {
+                let found = "none that opens";
+                return Err(self.bytes.corrupt("word index", 0, "a dictionary", found).into());
+            };
+            words.look_up(key, |frame| {
+                let frame = frame as usize;
+                masks[frame / FRAMES_PER_BLOCK] |= 1 << (frame % FRAMES_PER_BLOCK);
+            })?;
+        }
+        if self.ids_may_have(term) {
+            self.blocks_of(term, |block| masks[block as usize] = EVERY_FRAME)?;
         }
         Ok(SectionFrames::Of(masks))
+    }
+
+    /// Whether the id map is to be asked for a term.
+    fn ids_may_have(&self, term: &Term) -> bool {
+        self.ids_have_words || term.word_key().is_none()
     }
 
     /// Whether the words have been opened.

@@ -2,7 +2,6 @@
 
 use super::builder::{BlockTerms, SegmentIndexBuilder};
 use super::format::FRAMES_PER_BLOCK;
-use super::hits::FrameMask;
 use crate::batch::{RowColumn, Rows};
 use crate::error::Result;
 use crate::field;
@@ -48,26 +47,24 @@ impl BlockTerms<'_> {
 
     /// As [`BlockTerms::column`] of a column that was cut: the words of each sentence once.
     fn split(&mut self, column: &RowColumn, split: &Split) {
-        let mut masks = vec![0 as FrameMask; split.counts().len()];
+        let sentences = split.counts().len();
         for (frame, values) in frames_of(column) {
             for index in values {
-                match masks.get_mut(usize::from(split.codes()[index])) {
-                    Some(mask) => *mask |= 1 << frame,
-                    None => self.value(column.value(index), false, frame),
+                if usize::from(split.codes()[index]) >= sentences {
+                    self.value(column.value(index), false, frame);
                 }
                 for variable in split.variables_of(index) {
                     let text = variable.text(column);
                     if !variable.is_digits() {
-                        self.variable(text, frame);
+                        self.variable(text);
                     } else {
                         self.digits(text);
                     }
                 }
             }
         }
-        let sentences = split.sentences().zip(masks);
         let may_be_numbers: Vec<bool> =
-            sentences.map(|(text, frames)| self.sentence(text, frames).may_be_number).collect();
+            split.sentences().map(|text| self.sentence(text).may_be_number).collect();
         if may_be_numbers.contains(&true) {
             for (index, code) in split.codes().iter().enumerate() {
                 if may_be_numbers.get(usize::from(*code)) == Some(&true) {

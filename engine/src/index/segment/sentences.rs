@@ -1,8 +1,7 @@
 //! The terms of sentences, found once for all blocks of a section: blocks share nearly all of theirs.
 
-use super::vocabulary::{Vocabulary, WordNumber};
 use crate::index::split::{SLOT, has_whole_slots};
-use crate::index::term::{TermKind, is_dictionary_word, term};
+use crate::index::term::{TermKind, term};
 use crate::index::terms::{each_of_words, is_bare, may_be_number};
 use std::collections::HashMap;
 use std::ops::Range;
@@ -12,6 +11,10 @@ use xxhash_rust::xxh3::xxh3_64;
 const BYTES_MAX: usize = 8 << 20;
 /// About what a sentence takes beside its text and its terms.
 const SENTENCE_BYTES: usize = 96;
+/// About what a term takes: in the list, and in the map with its slack.
+const TERM_BYTES: usize = 48;
+/// What no block has for a number.
+const NO_BLOCK: u32 = u32::MAX;
 
 /// The terms of the sentences that came, until they are too many.
 #[derive(Debug, Default)]
@@ -20,15 +23,24 @@ pub(super) struct SentenceTerms {
     numbers: HashMap<u64, u32>,
     sentences: Vec<Known>,
     texts: Vec<u8>,
-    words: Vec<WordNumber>,
-    ids: Vec<u64>,
+    /// The terms of all sentences, one sentence behind the other: places in `terms`.
+    of_sentences: Vec<u32>,
+    terms: Vec<KnownTerm>,
+    by_hash: HashMap<u64, u32>,
+}
+
+/// A term of sentences.
+#[derive(Debug)]
+struct KnownTerm {
+    hash: u64,
+    /// The last block that it was given for.
+    block: u32,
 }
 
 #[derive(Debug)]
 struct Known {
     text: Range<u32>,
-    words: Range<u32>,
-    ids: Range<u32>,
+    terms: Range<u32>,
     sentence: Sentence,
 }
 
@@ -47,30 +59,30 @@ pub(crate) struct Sentence {
 }
 
 impl SentenceTerms {
-    /// Gives the words of a sentence to `each_word` and its other terms to `each_id`.
-    pub(super) fn of(
-        &mut self,
-        text: &[u8],
-        words: &mut Vocabulary,
-        each_word: impl Fn(&mut Vocabulary, WordNumber),
-        each_id: impl FnMut(u64),
-    ) -> Sentence {
-        let number = self.number(text, words);
-        let Known { words: own, ids, sentence, .. } = &self.sentences[number];
-        self.words[place(own)].iter().for_each(|word| each_word(words, *word));
-        self.ids[place(ids)].iter().copied().for_each(each_id);
+    /// Gives the terms of a sentence of a block to `each`, but for those that it was given for the block
+    /// just before.
+    pub(super) fn of(&mut self, text: &[u8], block: u32, mut each: impl FnMut(u64)) -> Sentence {
+        let number = self.number(text);
+        let Known { terms, sentence, .. } = &self.sentences[number];
+        for term in &self.of_sentences[place(terms)] {
+            let term = &mut self.terms[*term as usize];
+            if term.block != block {
+                term.block = block;
+                each(term.hash);
+            }
+        }
         *sentence
     }
 
     /// The bytes that it takes.
     pub(super) fn memory(&self) -> usize {
         self.texts.capacity()
-            + self.words.capacity() * size_of::<WordNumber>()
-            + self.ids.capacity() * size_of::<u64>()
+            + self.of_sentences.capacity() * size_of::<u32>()
+            + self.terms.len() * TERM_BYTES
             + self.sentences.len() * SENTENCE_BYTES
     }
 
-    fn number(&mut self, text: &[u8], words: &mut Vocabulary) -> usize {
+    fn number(&mut self, text: &[u8]) -> usize {
         let hash = xxh3_64(text);
         if let Some(number) = self.numbers.get(&hash)
             && self.texts[place(&self.sentences[*number as usize].text)] == *text
@@ -81,29 +93,28 @@ impl SentenceTerms {
             *self = Self::default();
         }
         let number = self.sentences.len();
-        let known = self.known(text, words);
+        let known = self.known(text);
         self.sentences.push(known);
         // One of two with the same hash is found anew each time that it comes.
         self.numbers.insert(hash, number as u32);
         number
     }
 
-    fn known(&mut self, text: &[u8], words: &mut Vocabulary) -> Known {
-        let starts = (self.texts.len(), self.words.len(), self.ids.len());
+    fn known(&mut self, text: &[u8]) -> Known {
+        let starts = (self.texts.len(), self.of_sentences.len());
         self.texts.extend_from_slice(text);
         each_of_words(text, |kind: TermKind, bytes: &[u8]| {
             let hash = term(kind, bytes);
-            if is_dictionary_word(kind, bytes) {
-                self.words.push(words.number(hash, kind, bytes));
-            } else {
-                self.ids.push(hash);
-            }
+            let number = *self.by_hash.entry(hash).or_insert_with(|| {
+                self.terms.push(KnownTerm { hash, block: NO_BLOCK });
+                self.terms.len() as u32 - 1
+            });
+            self.of_sentences.push(number);
         });
         let range = |start: usize, end: usize| start as u32..end as u32;
         Known {
             text: range(starts.0, self.texts.len()),
-            words: range(starts.1, self.words.len()),
-            ids: range(starts.2, self.ids.len()),
+            terms: range(starts.1, self.of_sentences.len()),
             sentence: Sentence {
                 literal_bytes: text.iter().filter(|byte| **byte != SLOT).count() as u32,
                 may_be_number: may_be_number(text),

@@ -78,6 +78,36 @@ fn words_name_their_frames_and_ids_their_blocks() {
     assert!(!hits.lacks(&word("not asked for")));
 }
 
+/// Columns of sentences are not searched by frames: what is found there names blocks, what has no sentence
+/// names frames.
+#[test]
+fn words_of_sentences_name_their_blocks() {
+    let texts: Vec<String> = (0..1_300)
+        .map(|row| match row {
+            700 => format!("late {row} conn4711"),
+            800 => "\u{1}bare words".to_owned(),
+            _ => format!("common {row} words"),
+        })
+        .collect();
+    let rows = messages(&texts.iter().map(|text| &**text).collect::<Vec<_>>());
+    let mut builder = SegmentIndexBuilder::new();
+    builder.add_block(&messages(&["alone", "common"]), uncut).expect("memory never fails");
+    builder.add_block(&rows, |column| Some(Split::always(column))).expect("memory never fails");
+    let bytes = builder.finish().expect("memory never fails");
+    let index = open(bytes, 2).expect("just written");
+    let masks = |term: Term| masks(&index, &term, 2);
+    assert_eq!(masks(word("common")), [1, EVERY_FRAME]);
+    assert_eq!(masks(word("late")), [0, EVERY_FRAME]);
+    assert_eq!(masks(word("words")), [0, EVERY_FRAME]);
+    assert_eq!(masks(word("bare")), [0, 0b10]);
+    assert_eq!(masks(word("alone")), [1, 0]);
+    assert_eq!(masks(Term::new(TermKind::LetterRun, b"conn")), [0, EVERY_FRAME]);
+    assert_eq!(masks(word("absent")), [0, 0]);
+    // A word is on a page of ids as well, which is to be fetched for it.
+    assert_eq!(index.pages_of([&word("late")]).len(), 1);
+    assert_eq!(SectionCheck::new(&index).missing(1, &rows).expect("in memory"), 0, "S1");
+}
+
 /// The filter of a block and the index of its section must be made of the same terms.
 #[test]
 fn every_term_of_a_filter_is_in_the_index() {

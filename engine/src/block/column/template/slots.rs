@@ -13,8 +13,6 @@ use std::slice::ChunksExact;
 pub(in crate::block) struct SlotVariables<'a> {
     /// The place of the sentence.
     pub(in crate::block) sentence: usize,
-    /// Which of the sentence's values is the first of the unit.
-    pub(in crate::block) first: usize,
     /// What the writer said that they are.
     pub(in crate::block) class: Slot,
     /// One a value.
@@ -34,8 +32,7 @@ impl Templates {
                     let (frame, place) = layout.frame_of(column);
                     let (frame, columns) = self.frame_and_columns(layout, frame)?;
                     let variables = frame.variables(columns, place);
-                    let (first, class) = (unit * UNIT_VALUES, column.slot());
-                    each(SlotVariables { sentence, first, class, variables });
+                    each(SlotVariables { sentence, class: column.slot(), variables });
                 }
             }
         }
