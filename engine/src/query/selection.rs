@@ -56,11 +56,20 @@ impl Selection {
 
     /// Adds those of the rows that are in the other and are wanted.
     pub(crate) fn insert_where(&mut self, other: &Self, mut wanted: impl FnMut(usize) -> bool) {
+        self.insert_bits(other, |rows| {
+            rows.rev().fold(0, |bits, row| bits << 1 | u64::from(wanted(row)))
+        });
+    }
+
+    /// The same with a bit for each of up to 64 rows, the first the lowest.
+    pub(crate) fn insert_bits(
+        &mut self,
+        other: &Self,
+        mut wanted: impl FnMut(Range<usize>) -> u64,
+    ) {
         for (index, (word, other)) in self.words.iter_mut().zip(&other.words).enumerate() {
             if *other != 0 {
-                let rows = index * 64..self.rows.min(index * 64 + 64);
-                let bits = rows.rev().fold(0, |bits, row| bits << 1 | u64::from(wanted(row)));
-                *word |= bits & other;
+                *word |= wanted(index * 64..self.rows.min(index * 64 + 64)) & other;
             }
         }
     }

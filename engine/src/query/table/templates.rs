@@ -13,6 +13,9 @@ use crate::query::selection::Selection;
 /// are searched at once.
 const FEW_ROWS_MAX: usize = 32;
 
+/// Of so few sentences all codes are compared with each, many at a time.
+const FEW_CODES_MAX: usize = 4;
+
 /// Adds the rows of `from` whose value in a column of templates passes. `outline` is the column's, `judged` what
 /// `matcher` says of it.
 pub(super) fn add_matching(
@@ -33,10 +36,16 @@ pub(super) fn add_matching(
     verdicts.push(Verdict::Depends);
     let code = |index: usize| usize::from(codes[index]).min(raw);
     if judged.passing > 0 {
-        to.insert_where(from, |row| {
-            let passes = |index| verdicts[code(index)] == Verdict::Always;
-            presence.value_index(row).is_some_and(passes)
-        });
+        let always = (0..).zip(&verdicts).filter(|(_, verdict)| **verdict == Verdict::Always);
+        let always: Vec<u16> = always.map(|(code, _)| code).take(FEW_CODES_MAX + 1).collect();
+        if always.len() <= FEW_CODES_MAX && codes.len() == from.rows() {
+            to.insert_bits(from, |rows| bits_of(&codes[rows], &always));
+        } else {
+            to.insert_where(from, |row| {
+                let passes = |index| verdicts[code(index)] == Verdict::Always;
+                presence.value_index(row).is_some_and(passes)
+            });
+        }
     }
     if !judged.depends && templates.raw_len() == 0 {
         return Ok(());
@@ -89,6 +98,16 @@ pub(super) fn add_matching(
         }
     }
     Ok(())
+}
+
+/// A bit for each of up to 64 codes: whether it is a wanted one.
+fn bits_of(codes: &[u16], wanted: &[u16]) -> u64 {
+    // Nearly always there is none, which is soon told.
+    let has = |wanted: &u16| codes.iter().fold(false, |has, code| has | (code == wanted));
+    if !wanted.iter().any(has) {
+        return 0;
+    }
+    codes.iter().rev().fold(0, |bits, code| bits << 1 | u64::from(wanted.contains(code)))
 }
 
 /// As [`add_matching`] where not all rows are candidates: only their sentences are looked at, and nothing is

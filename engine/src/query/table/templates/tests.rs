@@ -18,7 +18,7 @@ fn block_of(messages: &[Vec<u8>], service: &str) -> (Block, crate::batch::Rows) 
     let fields: Vec<Vec<_>> = (0..ROWS)
         .map(|row| {
             let mut fields = vec![("service", Kind::String, service.as_bytes())];
-            if row % 7 != 3 {
+            if row % 7 != 3 || service == "all have one" {
                 fields.push(("message", Kind::String, &messages[row % messages.len()][..]));
             }
             fields
@@ -60,6 +60,7 @@ proptest! {
         let blocks = [
             block_of(&messages(&texts, raw), "a1"),
             block_of(&messages(&texts[..1], raw), "e"),
+            block_of(&messages(&texts, raw), "all have one"),
         ];
         prop_assert!(blocks[0].0.columns().iter().any(|column| column.is_templates()));
         let plans = queries.iter().filter_map(|query| Some((query, Plan::new(&parse(query).ok()?))));
