@@ -164,7 +164,9 @@ impl ColumnEntry {
 
     /// Whether the column has message templates: see [`super::column::Templates`].
     pub(crate) fn is_templates(&self) -> bool {
-        self.encoding == super::column::Encoding::Templates as u8 || self.is_shared()
+        use super::column::Encoding;
+        [Encoding::Templates as u8, Encoding::PackedTemplates as u8].contains(&self.encoding)
+            || self.is_shared()
     }
 
     /// Whether the sentences stand in the list of the section.

@@ -232,7 +232,7 @@ proptest! {
 
     #[test]
     fn bytes_behind_a_right_checksum_never_panic(
-        tag in 0u8..9, rows in 1u16..600, values in 0u16..600, payload: Vec<u8>,
+        tag in 0u8..10, rows in 1u16..600, values in 0u16..600, payload: Vec<u8>,
     ) {
         let mut bytes = vec![tag];
         bytes.extend(rows.to_le_bytes());
@@ -347,8 +347,8 @@ fn later_versions_and_encodings_are_named_not_called_damage() {
         assert_eq!(error.kind(), crate::ErrorKind::Unsupported);
     }
     // The first column's tag.
-    let block = reopened(106, 9).expect("the other columns are readable");
-    assert_eq!(block.columns()[0].encoding, 9);
+    let block = reopened(106, 99).expect("the other columns are readable");
+    assert_eq!(block.columns()[0].encoding, 99);
     assert_eq!(block.column(0).expect_err("unknown").kind(), crate::ErrorKind::Unsupported);
     block.column(1).expect("sound");
 }
@@ -396,6 +396,8 @@ fn encodings_are_chosen_by_what_the_values_are() {
             (Kind::String, format!("{:?}", mixed(row).to_le_bytes().map(letter)))
         }),
         column("templates", &|row| (Kind::String, format!("user {} logged in", mixed(row)))),
+        column("users", &|row| (Kind::String, format!("u{:05}", mixed(row) % 20_000))),
+        column("several_lengths", &|row| (Kind::String, format!("u{}", mixed(row) % 20_000))),
     ];
     let times = (0..count).map(|row| (0, row as i64, 3)).collect();
     let rows = rows_of(0, times, columns);
@@ -404,6 +406,7 @@ fn encodings_are_chosen_by_what_the_values_are() {
     let tag = |name| block.columns()[block.column_index(name).expect("a column")].encoding;
     let names = ["constant", "dictionary", "integers", "decimals", "ids", "text", "templates"];
     assert_eq!(names.map(tag), [1, 2, 3, 4, 5, 6, 7]);
+    assert_eq!(["users", "several_lengths"].map(tag), [9, 7]);
     let ids = block.column(block.column_index("repeated_ids").expect("a column")).expect("sound");
     assert!(matches!(ids.data(), ColumnData::Ids(Ids { codes: Some(_), width: 16, .. })));
     let text = block.column(block.column_index("text").expect("a column")).expect("sound");

@@ -55,10 +55,12 @@ pub(in crate::block) enum Encoding {
     Templates = 7,
     /// Templates whose sentences stand in the list of their section.
     SharedTemplates = 8,
+    /// Templates of one sentence, some of whose variables are stored as numbers.
+    PackedTemplates = 9,
 }
 
 impl Encoding {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Constant,
         Self::Dictionary,
         Self::Integers,
@@ -67,6 +69,7 @@ impl Encoding {
         Self::Text,
         Self::Templates,
         Self::SharedTemplates,
+        Self::PackedTemplates,
     ];
 
     /// The name of an encoding, for people.
@@ -80,6 +83,7 @@ impl Encoding {
             Some(Self::Text) => "text",
             Some(Self::Templates) => "templates",
             Some(Self::SharedTemplates) => "shared templates",
+            Some(Self::PackedTemplates) => "packed templates",
             None => "unknown",
         }
     }
@@ -232,7 +236,7 @@ impl Column {
     ) -> Result<Self> {
         let Some(encoding) = Encoding::from_tag(tag) else {
             return Err(Error::unsupported(format!(
-                "{}: {part:?} has encoding {tag}, this program reads 1 to 8",
+                "{}: {part:?} has encoding {tag}, this program reads 1 to 9",
                 part.file.display()
             )));
         };
@@ -255,7 +259,7 @@ impl Column {
                 let data = ColumnData::Text(Text::decode(part, start, shape)?);
                 return Ok(Self { values: shape.values, presence, data });
             }
-            Encoding::Templates | Encoding::SharedTemplates => {
+            Encoding::Templates | Encoding::SharedTemplates | Encoding::PackedTemplates => {
                 let start = slice.position();
                 let list = list.filter(|_| encoding == Encoding::SharedTemplates);
                 if list.is_none() && encoding == Encoding::SharedTemplates {

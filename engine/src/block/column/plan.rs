@@ -95,10 +95,10 @@ impl Plan {
                 let values = distinct.firsts.iter().map(|first| column.value(*first as usize));
                 (Encoding::Dictionary, decimal::range_of_values(values))
             }
-            Self::Templates(split) => {
-                template::encode(column, split, writer, out);
-                (Encoding::Templates, None)
-            }
+            Self::Templates(split) => match template::encode(column, split, writer, out) {
+                true => (Encoding::PackedTemplates, None),
+                false => (Encoding::Templates, None),
+            },
             Self::Text => {
                 text::encode(column.len(), |index| column.value(index), writer, out);
                 (Encoding::Text, None)

@@ -44,7 +44,9 @@ pub(crate) fn share(
     };
     fixed.iter().try_for_each(|part| copy(*part, &mut body))?;
     for (index, entry) in header.columns.iter_mut().enumerate() {
-        let column = if entry.is_templates() { Some(block.column(index)?) } else { None };
+        // The sentence of a packed column is its only one, and stays.
+        let may_share = entry.is_templates() && entry.encoding != Encoding::PackedTemplates as u8;
+        let column = if may_share { Some(block.column(index)?) } else { None };
         let templates = match column.as_ref().map(|column| column.data()) {
             Some(ColumnData::Templates(templates)) => Some(templates),
             _ => None,

@@ -1,4 +1,4 @@
-//! Encodings 7 and 8: texts as sentences and variables (see `engine/src/index/split.rs`). A query looks
+//! Encodings 7 to 9: texts as sentences and variables (see `engine/src/index/split.rs`). A query looks
 //! at each sentence once, whatever the number of its values.
 //!
 //! ```text
@@ -9,7 +9,7 @@
 //! codes_len varint, codes: form u8 = 1: packed; 2: stored bytes, all low bytes, then all high bytes
 //! twice, first for columns of digits, then for all others:
 //!     frames varint  (columns varint, raw_len varint, stored_len varint)*
-//! the frames, stored, in that order
+//! the frames, stored, in that order; in encoding 9 also as records.rs has them
 //! text frames (see text.rs) of the values that have no sentence
 //!
 //! stored bytes: raw_len varint, stored_len varint, then the bytes or, if it is shorter, a zstd
@@ -30,6 +30,7 @@ mod dictionary;
 mod encode;
 mod frame;
 mod layout;
+mod records;
 mod search;
 mod share;
 mod slots;
@@ -332,7 +333,7 @@ impl Templates {
 
     fn inflate(&self, index: usize) -> Result<Vec<u8>, Corruption> {
         let place = self.frames[index].place;
-        values::inflate_bytes(&mut self.slice_of(place.range()), place.stored)
+        records::inflate(&mut self.slice_of(place.range()), place.stored)
     }
 
     fn keep(&self, index: usize, body: Vec<u8>) -> &Frame {

@@ -230,21 +230,34 @@ fn sample() -> Vec<Cell> {
 
 #[test]
 fn the_page_shows_a_column() {
+    check_page("## A tiny column of templates", &sample());
+}
+
+#[test]
+fn the_page_shows_a_packed_column() {
+    let texts: Vec<String> = (0..64).map(|n| format!("u{:03}", n * 37 % 300)).collect();
+    check_page("## A tiny packed column", &strings(texts.iter().map(String::as_str)));
+}
+
+/// Asserts that the dump behind a heading of the page is this column, as it is written and read.
+#[track_caller]
+fn check_page(heading: &str, values: &[Cell]) {
     let page = include_str!("../../../../../docs/format/block.md");
-    let (_, page) = page.split_once("## A tiny column of templates").expect("the heading");
+    let (_, page) = page.split_once(heading).expect("the heading");
     let dump = page.split("```hex\n").nth(1).and_then(|rest| rest.split("```").next());
     let dump = dump.expect("a dump");
-    let bytes = encoded(&sample());
+    let bytes = encoded(values);
     let line = |(at, bytes): (usize, &[u8])| {
         let hex: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         format!("{:04x}  {}\n", at * 16, hex.join(" "))
     };
-    assert_eq!(bytes.chunks(16).enumerate().map(line).collect::<String>(), dump);
+    let written = bytes.chunks(16).enumerate().map(line).collect::<String>();
+    assert_eq!(written, dump, "written now:\n{written}");
 
     let digits = dump.lines().flat_map(|line| line.split_whitespace().skip(1));
     let bytes = digits.map(|pair| u8::from_str_radix(pair, 16).expect("hex")).collect();
-    let templates = open(bytes, 5, 1_000).expect("a column");
-    assert_eq!(read(&templates).expect("a column"), sample());
+    let templates = open(bytes, values.len(), 2_000).expect("a column");
+    assert_eq!(read(&templates).expect("a column"), values);
 }
 
 #[test]
