@@ -8,17 +8,15 @@ use crate::batch::{RowColumn, Rows};
 use crate::codec::varint;
 use std::ops::Range;
 
-/// Parts of at most this many bytes are copied as this many, which needs no call: most names and
-/// values are shorter, and what is copied too much is overwritten by what follows.
+/// A head or a value of at most this many bytes is copied as this many, which needs no call: what is copied
+/// too much is overwritten by what follows in its row.
 const SHORT: usize = 32;
-/// A short value with all that stands before it, as it is copied.
-const SHORT_VALUE: usize = SHORT + 2 + SHORT;
-/// The canonical bytes that are collected before they are passed on, unless one event has more.
+/// The same of the many values that are shorter still.
+const SHORTER: usize = 16;
+/// Rows whose canonical bytes are more than this are passed on in several pieces.
 const CHUNK: usize = 256 << 10;
 /// Sequence number, timestamp, level, number of fields.
 const FIXED: usize = 8 + 8 + 1 + 4;
-/// Kind and length of a value, at most.
-const VALUE_MAX: usize = 1 + 10;
 
 /// Rows whose columns are in canonical order.
 pub(super) struct CanonRows<'a> {
@@ -34,55 +32,63 @@ struct CanonColumn<'a> {
     short_head: Option<[u8; SHORT]>,
 }
 
-/// A column that has values in the rows that are written, and what is left of these.
-struct Cursor<'a> {
+/// The values of a column in the rows that are written, at least one.
+struct Values<'a> {
     column: &'a CanonColumn<'a>,
+    /// The first of the rows that are written.
+    first_row: usize,
     /// Their rows, unless each has one.
     rows: Option<&'a [u32]>,
     kinds: &'a [u8],
     ends: &'a [u32],
-    /// Where the next of them begins.
+    /// Where the first of them begins.
     start: usize,
 }
 
-impl<'a> Cursor<'a> {
-    fn new(column: &'a CanonColumn<'a>, rows: &Range<usize>) -> Self {
+impl<'a> Values<'a> {
+    fn of(column: &'a CanonColumn<'a>, rows: &Range<usize>) -> Option<Self> {
         let values = column.values.values_in(rows);
         let start = values.start.checked_sub(1).map_or(0, |last| column.values.ends[last] as usize);
+        let first_row = rows.start;
         let RowColumn { rows, kinds, ends, .. } = column.values;
-        Self {
-            column,
-            rows: rows.as_ref().map(|rows| &rows[values.clone()]),
-            kinds: &kinds[values.clone()],
-            ends: &ends[values],
-            start,
-        }
+        let rows = rows.as_ref().map(|rows| &rows[values.clone()]);
+        let (kinds, ends) = (&kinds[values.clone()], &ends[values]);
+        (!ends.is_empty()).then_some(Self { column, first_row, rows, kinds, ends, start })
     }
 
-    /// The kind of the value of this row, and where it lies in the bytes of the column.
+    /// Calls `each` with the row of every value, counted from the first that is written, its kind, and where
+    /// it lies in the bytes of the column.
     #[inline]
-    fn next_of(&mut self, row: usize) -> Option<(u8, Range<usize>)> {
-        if let Some(rows) = &mut self.rows {
-            let (first, rest) = rows.split_first()?;
-            if *first as usize != row {
-                return None;
-            }
-            *rows = rest;
+    fn for_each(&self, mut each: impl FnMut(usize, u8, Range<usize>)) {
+        let mut start = self.start;
+        let values = self.kinds.iter().zip(self.ends);
+        let spans = values.map(|(kind, end)| {
+            (*kind, std::mem::replace(&mut start, *end as usize)..*end as usize)
+        });
+        match self.rows {
+            None => (0..).zip(spans).for_each(|(row, (kind, span))| each(row, kind, span)),
+            Some(rows) => rows.iter().zip(spans).for_each(|(row, (kind, span))| {
+                each(*row as usize - self.first_row, kind, span);
+            }),
         }
-        let (kind, kinds) = self.kinds.split_first()?;
-        let (end, ends) = self.ends.split_first()?;
-        (self.kinds, self.ends) = (kinds, ends);
-        let start = std::mem::replace(&mut self.start, *end as usize);
-        Some((*kind, start..*end as usize))
     }
 }
 
 /// Writes canonical forms; keeps its memory from one page to the next.
 #[derive(Debug, Default)]
 pub(super) struct CanonWriter {
-    /// Written up to `len`; what is behind it is old.
+    /// What is behind the rows that are written is old.
     buffer: Vec<u8>,
-    len: usize,
+    places: Vec<Place>,
+}
+
+/// Where a row is written.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    fields: u32,
+    /// Where its next field begins; while places are made, how many bytes it has.
+    at: usize,
+    end: usize,
 }
 
 impl<'a> CanonRows<'a> {
@@ -114,96 +120,112 @@ impl CanonWriter {
         before: &[u8],
         canon: &CanonRows<'_>,
         range: Range<usize>,
-        mut out: impl FnMut(&[u8]),
+        out: &mut impl FnMut(&[u8]),
     ) {
-        let cursors = canon.columns.iter().map(|column| Cursor::new(column, &range));
-        let mut cursors: Vec<_> = cursors.filter(|cursor| !cursor.ends.is_empty()).collect();
-        self.len = 0;
-        self.make_room(before.len());
-        self.put(before);
-        for row in range {
-            self.put_row(canon.rows, row, &mut cursors);
-            if self.len >= CHUNK {
-                out(&self.buffer[..self.len]);
-                self.len = 0;
-            }
+        // Column by column: what is read lies together, and row by row nearly each value would miss the cache.
+        let columns = canon.columns.iter().filter_map(|column| Values::of(column, &range));
+        let columns: Vec<_> = columns.collect();
+        let len = self.make_places(before.len(), range.len(), &columns);
+        if len > CHUNK && range.len() > 1 {
+            let half = range.start + range.len() / 2;
+            self.write(before, canon, range.start..half, out);
+            self.write(&[], canon, half..range.end, out);
+            return;
         }
-        out(&self.buffer[..self.len]);
+        if self.buffer.len() < len {
+            self.buffer.resize(len, 0);
+        }
+        self.buffer[..before.len()].copy_from_slice(before);
+        for (row, place) in range.zip(&mut self.places) {
+            let fixed = self.buffer[place.at..].first_chunk_mut::<FIXED>().expect("there is room");
+            fixed[..8].copy_from_slice(&canon.rows.seq(row).0.to_le_bytes());
+            fixed[8..16].copy_from_slice(&canon.rows.timestamps[row].to_le_bytes());
+            fixed[16] = canon.rows.levels[row];
+            fixed[17..].copy_from_slice(&place.fields.to_le_bytes());
+            place.at += FIXED;
+        }
+        for values in &columns {
+            self.put_values(values);
+        }
+        debug_assert!(self.places.iter().all(|place| place.at == place.end));
+        out(&self.buffer[..len]);
         // One huge event must not be remembered for ever.
         self.buffer.truncate(2 * CHUNK);
         self.buffer.shrink_to(2 * CHUNK);
     }
 
-    fn put_row(&mut self, rows: &Rows, row: usize, cursors: &mut [Cursor<'_>]) {
-        self.make_room(FIXED);
-        self.put(&rows.seq(row).0.to_le_bytes());
-        self.put(&rows.timestamps[row].to_le_bytes());
-        self.put(&[rows.levels[row]]);
-        let count_at = self.len;
-        self.put(&[0; 4]);
-        let mut count = 0u32;
-        for cursor in cursors {
-            let Some((kind, span)) = cursor.next_of(row) else { continue };
-            count += 1;
-            let CanonColumn { values, head, short_head } = cursor.column;
-            self.make_room(head.len() + VALUE_MAX + span.len());
-            let bytes = &values.bytes[span.start..];
-            match (short_head, bytes.first_chunk()) {
-                (Some(short_head), Some(short)) if span.len() <= SHORT => {
-                    self.put_short((short_head, head.len()), kind, (short, span.len()));
-                }
-                _ => {
-                    self.put(head);
-                    self.put(&[kind]);
-                    self.put_varint(span.len());
-                    self.put(&bytes[..span.len()]);
-                }
+    /// Finds where each row goes, behind so many bytes. Returns where the last one ends.
+    fn make_places(&mut self, before: usize, rows: usize, columns: &[Values<'_>]) -> usize {
+        self.places.clear();
+        self.places.resize(rows, Place { fields: 0, at: FIXED, end: 0 });
+        for values in columns {
+            let head_len = values.column.head.len();
+            values.for_each(|row, _, span| {
+                let place = &mut self.places[row];
+                place.fields += 1;
+                place.at += head_len + 1 + varint::len(span.len() as u64) + span.len();
+            });
+        }
+        let mut end = before;
+        for place in &mut self.places {
+            (place.at, end) = (end, end + place.at);
+            place.end = end;
+        }
+        end
+    }
+
+    fn put_values(&mut self, values: &Values<'_>) {
+        let Self { buffer, places } = self;
+        let CanonColumn { values: column, head, short_head } = values.column;
+        values.for_each(|row, kind, span| {
+            let Place { at, end, .. } = &mut places[row];
+            let (out, bytes, len) =
+                (&mut buffer[*at..*end], &column.bytes[span.start..], span.len());
+            if let Some(short_head) = short_head
+                && len <= SHORT
+                && put_short(out, (short_head, head.len()), kind, bytes, len).is_some()
+            {
+                *at += head.len() + 2 + len;
+            } else {
+                *at += put(out, head, kind, &bytes[..len]);
             }
-        }
-        self.buffer[count_at..count_at + 4].copy_from_slice(&count.to_le_bytes());
+        });
     }
+}
 
-    /// Makes room for `bytes`, and for what is copied too much.
-    #[inline]
-    fn make_room(&mut self, bytes: usize) {
-        let needed = self.len + bytes + SHORT_VALUE;
-        if self.buffer.len() < needed {
-            self.buffer.resize(needed.max(2 * self.buffer.len()), 0);
-        }
+/// Writes a value to the beginning of `out`, behind its head. Returns how many bytes that are.
+fn put(out: &mut [u8], head: &[u8], kind: u8, text: &[u8]) -> usize {
+    let (head_out, out) = out.split_at_mut(head.len());
+    head_out.copy_from_slice(head);
+    out[0] = kind;
+    let (mut at, mut left) = (1, text.len());
+    while left >= 0x80 {
+        out[at] = left as u8 | 0x80;
+        (at, left) = (at + 1, left >> 7);
     }
+    out[at] = left as u8;
+    out[at + 1..][..text.len()].copy_from_slice(text);
+    head.len() + at + 1 + text.len()
+}
 
-    #[inline]
-    fn put(&mut self, bytes: &[u8]) {
-        self.buffer[self.len..self.len + bytes.len()].copy_from_slice(bytes);
-        self.len += bytes.len();
+/// The same of a value of `len` bytes, up to [`SHORT`], with which `bytes` begin, behind as short a head: each
+/// is copied whole, and as long as it says counts. `None` if that has no room in what is left of its row.
+#[inline]
+fn put_short(
+    out: &mut [u8],
+    (head, head_len): (&[u8; SHORT], usize),
+    kind: u8,
+    bytes: &[u8],
+    len: usize,
+) -> Option<()> {
+    *out.first_chunk_mut()? = *head;
+    let (start, text) = out.get_mut(head_len..)?.split_first_chunk_mut()?;
+    // One byte, below 0x80.
+    *start = [kind, len as u8];
+    if len <= SHORTER {
+        *text.first_chunk_mut::<SHORTER>()? = *bytes.first_chunk()?;
+    } else {
+        *text.first_chunk_mut::<SHORT>()? = *bytes.first_chunk()?;
     }
-
-    #[inline]
-    fn put_varint(&mut self, value: usize) {
-        let mut value = value as u64;
-        while value >= 0x80 {
-            self.put(&[value as u8 | 0x80]);
-            value >>= 7;
-        }
-        self.put(&[value as u8]);
-    }
-
-    /// Appends a value of up to [`SHORT`] bytes, behind as short a head: each is copied whole, and as long as
-    /// it says counts.
-    #[inline]
-    fn put_short(
-        &mut self,
-        (head, head_len): (&[u8; SHORT], usize),
-        kind: u8,
-        (text, text_len): (&[u8; SHORT], usize),
-    ) {
-        let at = head_len.min(SHORT);
-        let out = self.buffer[self.len..].first_chunk_mut::<SHORT_VALUE>().expect("there is room");
-        out[..SHORT].copy_from_slice(head);
-        out[at] = kind;
-        // One byte, below 0x80.
-        out[at + 1] = text_len as u8;
-        out[at + 2..at + 2 + SHORT].copy_from_slice(text);
-        self.len += at + 2 + text_len;
-    }
+    Some(())
 }

@@ -86,7 +86,7 @@ impl RunDigest {
             // Hashed with the first rows at once: BLAKE3 is fast on long pieces that begin at 0.
             let before: &[u8] = if self.open.is_none() { &PAGE_DOMAIN } else { &[] };
             let page = self.open.get_or_insert_default();
-            writer.write(before, &canon, at..end, |bytes| {
+            writer.write(before, &canon, at..end, &mut |bytes: &[u8]| {
                 page.update(bytes);
             });
             io::may_break();

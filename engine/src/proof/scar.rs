@@ -79,7 +79,7 @@ impl Pages {
                 self.open = Some((number, hasher));
             }
             let (_, page) = self.open.as_mut().expect("just opened");
-            self.writer.write(&[], &canon, at..end, |bytes| {
+            self.writer.write(&[], &canon, at..end, &mut |bytes: &[u8]| {
                 page.update(bytes);
             });
             self.positions.pass((end - at) as u64);
