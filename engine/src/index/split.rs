@@ -21,6 +21,7 @@ use crate::event::{Kind, Value};
 use crate::io;
 use crate::limits::{BLOCK_ROWS_MAX, SENTENCE_BYTES_MAX, SENTENCES_MAX};
 use masks::{Found, Masks};
+use std::ops::Range;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Stands in a sentence for a variable. It separates words, as what stands beside a whole word
@@ -52,36 +53,63 @@ pub(crate) struct Split {
 /// Where a variable lies in the column's bytes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Variable {
+    /// Of which the highest bit tells whether it has nothing but lower-case hexadecimal digits: a block's
+    /// columns are far below 2 GiB.
     start: u32,
-    /// Of which the highest bit tells whether it has nothing but ASCII digits: a block's columns are far
-    /// below 2 GiB.
+    /// Of which the highest bit tells whether it has nothing but ASCII digits.
     end: u32,
 }
 
-const IS_DIGITS: u32 = 1 << 31;
+/// What a variable has nothing else of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Nothing {
+    but_digits: bool,
+    /// Lower case.
+    but_hex: bool,
+}
+
+impl Nothing {
+    fn of(word: &[u8]) -> Self {
+        let is_hex = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        Self { but_digits: word.iter().all(u8::is_ascii_digit), but_hex: word.iter().all(is_hex) }
+    }
+}
+
+/// The highest bit of a place.
+const FLAG: u32 = 1 << 31;
 
 impl Variable {
-    fn new(start: usize, end: usize, is_digits: bool) -> Self {
-        Self { start: start as u32, end: end as u32 | if is_digits { IS_DIGITS } else { 0 } }
+    fn new(start: usize, end: usize, nothing: Nothing) -> Self {
+        let flag = |is_set| if is_set { FLAG } else { 0 };
+        Self {
+            start: start as u32 | flag(nothing.but_hex),
+            end: end as u32 | flag(nothing.but_digits),
+        }
     }
 
     /// Whether it has nothing but ASCII digits.
     pub(crate) fn is_digits(self) -> bool {
-        self.end & IS_DIGITS != 0
+        self.end & FLAG != 0
+    }
+
+    /// Whether it has nothing but lower-case hexadecimal digits, as one of digits has.
+    pub(crate) fn is_hex(self) -> bool {
+        self.start & FLAG != 0
     }
 
     /// Its text, in the column that was split.
     pub(crate) fn text(self, column: &RowColumn) -> &[u8] {
-        &column.bytes[self.start as usize..self.end()]
+        &column.bytes[self.span()]
+    }
+
+    /// Where its text lies in the bytes of the column.
+    pub(crate) fn span(self) -> Range<usize> {
+        (self.start & !FLAG) as usize..(self.end & !FLAG) as usize
     }
 
     /// Bytes of its text.
     pub(crate) fn len(self) -> usize {
-        self.end() - self.start as usize
-    }
-
-    fn end(self) -> usize {
-        (self.end & !IS_DIGITS) as usize
+        self.span().len()
     }
 }
 
@@ -104,7 +132,7 @@ impl Split {
     }
 
     fn cut(column: &RowColumn, pays: impl Fn(&Splitter, usize) -> bool) -> Option<Self> {
-        assert!(column.bytes.len() < IS_DIGITS as usize, "{} bytes", column.bytes.len());
+        assert!(column.bytes.len() < FLAG as usize, "{} bytes", column.bytes.len());
         let mut splitter = Splitter::new(column.len());
         let mut start = 0;
         for index in 0..column.len() {
@@ -220,11 +248,11 @@ impl Splitter {
         let Self { split, sentence, masks, .. } = self;
         sentence.clear();
         let mut literal = 0;
-        let mut variable = |from: usize, to: usize, is_digits: bool| {
+        let mut variable = |from: usize, to: usize, nothing: Nothing| {
             push_range(text, literal..from, sentence);
             sentence.push(SLOT);
             literal = to;
-            split.variables.push(Variable::new(start + from, start + to, is_digits));
+            split.variables.push(Variable::new(start + from, start + to, nothing));
         };
         if is_ascii {
             masks.for_each_variable(&mut variable);
@@ -232,7 +260,7 @@ impl Splitter {
             for_each_token(text, |token| {
                 let word = &text[token.start..token.end];
                 if token.kind == TokenKind::Word && word.iter().any(u8::is_ascii_digit) {
-                    variable(token.start, token.end, word.iter().all(u8::is_ascii_digit));
+                    variable(token.start, token.end, Nothing::of(word));
                 }
             });
         }
