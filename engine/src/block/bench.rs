@@ -23,7 +23,7 @@ impl StoredColumn {
         let plan = split.map_or(Plan::Text, Plan::Templates);
         let mut bytes = Vec::new();
         let rows = column.len();
-        let (tag, _) = plan.encode(column, rows, &mut ValuesWriter::new(), &mut bytes);
+        let tag = plan.encode(column, rows, &mut ValuesWriter::new(), &mut bytes);
         let raw_max = column.bytes.len() + rows * 22;
         let shape = Shape { rows, values: rows, raw_max };
         Self { bytes: bytes.into(), tag: tag as u8, shape }

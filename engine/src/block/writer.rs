@@ -2,7 +2,9 @@
 
 use super::column::integer::Scaled;
 use super::column::{self, ValuesWriter, rest};
-use super::format::{BlockMeta, ColumnEntry, Header, NAME_BYTES_MAX, PartEntry, RAW_BYTES_MAX};
+use super::format::{
+    BlockMeta, ColumnEntry, Header, NAME_BYTES_MAX, NumberRange, PartEntry, RAW_BYTES_MAX,
+};
 use crate::batch::{RowColumn, Rows};
 use crate::codec::packed;
 use crate::index::{self, Known, Split, Stay};
@@ -80,31 +82,34 @@ impl<'a> Plan<'a> {
         let raw_bytes = rows.raw_bytes() as u64;
         assert!(raw_bytes <= RAW_BYTES_MAX, "{raw_bytes} raw bytes in a block");
         let mut writer = ValuesWriter::new();
+        let numbers: Vec<_> = self.own.iter().map(|(column, plan)| plan.numbers(column)).collect();
+        let names = self.own.iter().map(|(column, _)| &*column.name);
+        let header_len = Header::len_of(names.zip(numbers.iter().map(Option::is_some)));
         // More than nearly all blocks take: what is not written to is never touched.
-        let mut body = Vec::with_capacity(rows.raw_bytes() / 3 + filter.len());
-        let timestamps = part(&mut body, |out| Scaled::new(&rows.timestamps).encode(out));
-        let seqs = part(&mut body, |out| {
+        let mut bytes = Vec::with_capacity(header_len + rows.raw_bytes() / 3 + filter.len());
+        bytes.resize(header_len, 0);
+        let body = &mut bytes;
+        let timestamps = part(body, |out| Scaled::new(&rows.timestamps).encode(out));
+        let seqs = part(body, |out| {
             let offsets: Vec<i64> = rows.seq_offsets.iter().map(|o| i64::from(*o)).collect();
             Scaled::new(&offsets).encode(out);
         });
         let levels = rows.levels.iter().fold(0, |bits, level| bits | 1u8 << level);
-        let level_part = part(&mut body, |out| {
+        let level_part = part(body, |out| {
             if levels.count_ones() > 1 {
                 packed::encode(&rows.levels.iter().map(|l| u64::from(*l)).collect::<Vec<_>>(), out);
             }
         });
-        let encode = |planned| encode_column(planned, rows, &mut writer, &mut body);
-        let columns: Vec<_> = self.own.iter().map(encode).collect();
-        let rest = part(&mut body, |out| {
+        let encode = |(planned, numbers)| encode_column(planned, numbers, rows, &mut writer, body);
+        let columns: Vec<_> = self.own.iter().zip(numbers).map(encode).collect();
+        let rest = part(body, |out| {
             if !self.others.is_empty() {
                 rest::encode(&self.others, rows.len(), &mut writer, out);
             }
         });
-        let filter = part(&mut body, |out| out.extend_from_slice(filter));
-        let names = columns.iter().map(|column| (&*column.name, column.numbers.is_some()));
-        let header_len = Header::len_of(names);
+        let filter = part(body, |out| out.extend_from_slice(filter));
         let meta = BlockMeta {
-            len: u32::try_from(header_len + body.len()).expect("raw bytes are bounded by 2^30"),
+            len: u32::try_from(body.len()).expect("raw bytes are bounded by 2^30"),
             header_len: header_len as u32,
             rows: rows.len() as u32,
             levels,
@@ -117,8 +122,7 @@ impl<'a> Plan<'a> {
         let mut header =
             Header { meta, timestamps, seqs, levels: level_part, columns, rest, filter };
         assert_eq!(header.place(), Some(meta.len), "H2");
-        let mut bytes = header.encode();
-        bytes.append(&mut body);
+        bytes[..header_len].copy_from_slice(&header.encode());
         EncodedBlock { bytes, meta }
     }
 }
@@ -133,6 +137,7 @@ fn part(body: &mut Vec<u8>, encode: impl FnOnce(&mut Vec<u8>)) -> PartEntry {
 
 fn encode_column(
     (column, plan): &(&RowColumn, column::Plan),
+    numbers: Option<NumberRange>,
     rows: &Rows,
     writer: &mut ValuesWriter,
     body: &mut Vec<u8>,
@@ -140,7 +145,7 @@ fn encode_column(
     crate::io::may_break();
     let mut chosen = None;
     let part = part(body, |out| chosen = Some(plan.encode(column, rows.len(), writer, out)));
-    let (encoding, numbers) = chosen.expect("the closure ran");
+    let encoding = chosen.expect("the closure ran");
     ColumnEntry {
         name: (&*column.name).into(),
         encoding: encoding as u8,

@@ -59,6 +59,19 @@ impl Plan {
         }
     }
 
+    /// The numbers among the column's values, as its header has them.
+    pub(in crate::block) fn numbers(&self, column: &RowColumn) -> Option<NumberRange> {
+        match self {
+            Self::Constant => decimal::range_of_values(std::iter::once(column.value(0))),
+            Self::Numbers(numbers) => numbers.range,
+            Self::Dictionary(distinct) => {
+                let values = distinct.firsts.iter().map(|first| column.value(*first as usize));
+                decimal::range_of_values(values)
+            }
+            Self::Ids(_) | Self::Templates(_) | Self::Text => None,
+        }
+    }
+
     /// Appends the column that the plan is for.
     pub(in crate::block) fn encode(
         &self,
@@ -66,7 +79,7 @@ impl Plan {
         rows: usize,
         writer: &mut ValuesWriter,
         out: &mut Vec<u8>,
-    ) -> (Encoding, Option<NumberRange>) {
+    ) -> Encoding {
         if let Some(present) = &column.rows
             && present.len() < rows
         {
@@ -75,33 +88,31 @@ impl Plan {
         match self {
             Self::Constant => {
                 constant::encode(column, writer, out);
-                let value = std::iter::once(column.value(0));
-                (Encoding::Constant, decimal::range_of_values(value))
+                Encoding::Constant
             }
             Self::Ids(ids) => {
                 ids.encode(out);
-                (Encoding::Ids, None)
+                Encoding::Ids
             }
             Self::Numbers(numbers) if numbers.is_integer() => {
                 integer::encode(numbers.kind, &numbers.numbers, out);
-                (Encoding::Integers, numbers.range)
+                Encoding::Integers
             }
             Self::Numbers(numbers) => {
                 numbers.encode(column, writer, out);
-                (Encoding::Decimals, numbers.range)
+                Encoding::Decimals
             }
             Self::Dictionary(distinct) => {
                 dictionary::encode(distinct, column, writer, out);
-                let values = distinct.firsts.iter().map(|first| column.value(*first as usize));
-                (Encoding::Dictionary, decimal::range_of_values(values))
+                Encoding::Dictionary
             }
             Self::Templates(split) => match template::encode(column, split, writer, out) {
-                true => (Encoding::PackedTemplates, None),
-                false => (Encoding::Templates, None),
+                true => Encoding::PackedTemplates,
+                false => Encoding::Templates,
             },
             Self::Text => {
                 text::encode(column.len(), |index| column.value(index), writer, out);
-                (Encoding::Text, None)
+                Encoding::Text
             }
         }
     }

@@ -203,7 +203,7 @@ fn variables_that_are_no_words_hide_none() {
     let forged = column_of(b"a b 1 z");
     let mut bytes = Vec::new();
     let plan = Plan::Templates(split);
-    let (encoding, _) = plan.encode(&forged, 600, &mut ValuesWriter::new(), &mut bytes);
+    let encoding = plan.encode(&forged, 600, &mut ValuesWriter::new(), &mut bytes);
     let shape = Shape { rows: 600, values: 600, raw_max: 1 << 20 };
     let file = Arc::from(Path::new(""));
     let part = Part { bytes: PartBytes::Owned(bytes), offset: 0, file, what: "forged" };
