@@ -16,7 +16,6 @@ use crate::event::Kind;
 use std::ops::Range;
 use std::sync::Arc;
 
-const DIGITS: &[u8; 16] = b"0123456789abcdef";
 /// Values that are compared before one is looked for among them.
 const COMPARED: usize = 64;
 /// Digits that are read at once: those of the shortest id.
@@ -115,9 +114,21 @@ fn places_of<T: PartialEq>(all: &[T], wanted: &T) -> Vec<usize> {
 
 fn render(id: &[u8], out: &mut Vec<u8>) {
     out.clear();
-    out.extend(
-        id.iter().flat_map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]),
-    );
+    // Each width is that of some fours.
+    id.as_chunks().0.iter().for_each(|four| out.extend_from_slice(&unpacked(*four)));
+}
+
+/// The digits of four bytes, which [`packed`] has the values of.
+#[inline]
+fn unpacked(bytes: [u8; 4]) -> [u8; 8] {
+    let fours = u64::from(u32::from_le_bytes(bytes));
+    let pairs = (fours | fours << 16) & 0x0000_ffff_0000_ffff;
+    let pairs = (pairs | pairs << 8) & 0x00ff_00ff_00ff_00ff;
+    let values = (pairs >> 4 | pairs << 8) & 0x0f0f_0f0f_0f0f_0f0f;
+    // One in each byte of a letter.
+    let letters = (values + 0x0606_0606_0606_0606) >> 4 & 0x0101_0101_0101_0101;
+    let digits = values + 0x3030_3030_3030_3030 + letters * u64::from(b'a' - 10 - b'0');
+    digits.to_le_bytes()
 }
 
 /// Appends the bytes of ids; `false` if they are none, then what was appended is arbitrary.
@@ -237,6 +248,8 @@ mod tests {
         ) {
             let mut text = Vec::new();
             render(&bytes, &mut text);
+            let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            prop_assert_eq!(&text, digits.as_bytes());
             prop_assert_eq!(Ids::parse(&text, 16), Some(bytes.clone()));
             prop_assert_eq!(Ids::parse(&text[16..], 8), Some(bytes[8..].to_vec()));
             prop_assert_eq!(Ids::parse(&text[1..], 8), None);
