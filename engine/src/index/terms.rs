@@ -316,16 +316,24 @@ impl Collector {
     fn column(&mut self, column: &RowColumn, known: Option<Known<'_>>) {
         let is_exact = is_exact(column);
         let Self { values, terms, recent_terms, .. } = self;
-        let mut push = |kind, bytes: &[u8]| push(terms, recent_terms, term(kind, bytes));
-        let mut each = |index| values.each(column.value(index), is_exact, &mut push);
+        let mut push_term = |kind, bytes: &[u8]| push(terms, recent_terms, term(kind, bytes));
         match known {
             // A whole value is no sentence; of one word it is no term of its own.
             Some(Known::Split(split)) if !is_exact || split.sentences().all(is_bare) => {
-                return values.each_of_split(column, split, is_exact, push);
+                return values.each_of_split(column, split, is_exact, push_term);
             }
-            Some(Known::Firsts(firsts)) => return firsts.iter().for_each(|at| each(*at as usize)),
+            Some(Known::Firsts(firsts)) => {
+                let mut each = |index| values.each(column.value(index), is_exact, &mut push_term);
+                return firsts.iter().for_each(|at| each(*at as usize));
+            }
             Some(Known::Ids(firsts)) => {
-                let mut id = |index| values.each_of_id(column.value(index).text, &mut push);
+                // An id as a whole hardly comes again: what is remembered are its runs of letters.
+                let mut id = |index| {
+                    values.each_of_id(column.value(index).text, |kind, bytes| match kind {
+                        TermKind::Word => terms.push(term(kind, bytes)),
+                        _ => push(terms, recent_terms, term(kind, bytes)),
+                    });
+                };
                 return match firsts {
                     Some(firsts) => firsts.iter().for_each(|at| id(*at as usize)),
                     None => (0..column.len()).for_each(id),
@@ -340,7 +348,7 @@ impl Collector {
             }
             let Self { values, terms, recent_terms, .. } = self;
             values.each(column.value(index), is_exact, |kind, bytes| {
-                crate::index::terms::push(terms, recent_terms, term(kind, bytes));
+                push(terms, recent_terms, term(kind, bytes));
             });
         }
     }
