@@ -40,7 +40,7 @@ fn whole(bytes: &[u8]) -> Result<()> {
     let meta = BlockMeta::decode(&mut slice)?;
     let _ = super::verify(&bytes.into(), &meta, 0, Path::new(""));
     let block = Block::open(Source::Memory(bytes.into()), &meta)?;
-    let _ = super::share(bytes, &block, &mut SentenceListBuilder::default());
+    let _ = super::share(bytes, &block, &[], &mut SentenceListBuilder::default());
     block.filter(|_| Ok(()))?;
     if meta.raw_bytes <= RAW_BYTES_MAX as u64 {
         decode(&block)?.check_invariants();

@@ -21,21 +21,24 @@ const FRAMES: usize = BLOCK_ROWS_MAX / FRAME_ROWS_MAX;
 /// Numbers of a column that are remembered, to leave out those that come again: a power of two.
 const RECENT_NUMBERS: usize = 1 << 10;
 
-/// Gives every term of the block to `terms`.
+/// Gives every term of the block to `terms`. Returns its columns of templates, by index, to be shared: with what
+/// of them was inflated.
 ///
 /// # Errors
 /// Those of [`super::decode`].
-pub(crate) fn add_terms(block: &Block, terms: &mut BlockTerms<'_>) -> Result<()> {
+pub(crate) fn add_terms(block: &Block, terms: &mut BlockTerms<'_>) -> Result<Vec<Option<Column>>> {
     // They have no terms, but no block is copied that can't be read.
     block.levels()?.codes(block.rows())?;
     block.seqs()?.all()?;
     block.timestamps()?.all()?;
     let mut raw_bytes = rows_raw_bytes(block.rows());
+    let mut templates = Vec::with_capacity(block.columns().len());
     for (index, entry) in block.columns().iter().enumerate() {
         io::may_break();
         let column = block.column(index)?;
         let text_bytes = Walk::new(&entry.name, &column, terms).column(&column)?;
         raw_bytes += column_raw_bytes(&entry.name, entry.values as usize, text_bytes);
+        templates.push(entry.is_templates().then_some(column));
     }
     let mut names_differ = true;
     if let Some(rest) = block.rest()? {
@@ -47,7 +50,8 @@ pub(crate) fn add_terms(block: &Block, terms: &mut BlockTerms<'_>) -> Result<()>
             raw_bytes += column_raw_bytes(name, sum.values, sum.text_bytes);
         }
     }
-    block.check_raw_bytes(names_differ, raw_bytes, false)
+    block.check_raw_bytes(names_differ, raw_bytes, false)?;
+    Ok(templates)
 }
 
 /// The bytes of the texts of a column, found on the way to its terms: for the tests of what is foreign.

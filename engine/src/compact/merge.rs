@@ -2,7 +2,9 @@
 //! are, but for their filters and shared sentences; small ones are gathered with what stands beside them.
 
 use crate::batch::{RowColumn, Rows, gather};
-use crate::block::{self, Block, BlockMeta, EncodedBlock, ListPart, SentenceListBuilder, Source};
+use crate::block::{
+    self, Block, BlockMeta, Column, EncodedBlock, ListPart, SentenceListBuilder, Source,
+};
 use crate::error::{Corruption, Error, Result};
 use crate::field;
 use crate::index::{self, Filter, SegmentIndexBuilder, Split, Stay};
@@ -190,7 +192,7 @@ impl<'a, 'w> Merge<'a, 'w> {
         }
         let bytes: Arc<[u8]> = encoded.bytes.into();
         let block = Block::open(Source::Memory(Arc::clone(&bytes)), &encoded.meta)?;
-        self.put_shared(&bytes, &block)
+        self.put_shared(&bytes, &block, &[])
     }
 
     /// Merges blocks that overlap in sequence, row by row.
@@ -300,19 +302,27 @@ impl<'a, 'w> Merge<'a, 'w> {
 
     /// Writes a block as it is, but for its filter: the index of the section takes its place.
     fn put_indexed(&mut self, input: &Input, block: &Block, bytes: &[u8]) -> Result<()> {
+        let mut templates = Vec::new();
         if let Some(index) = &mut self.index {
             let mut terms = index.begin_block().inspect_err(|_| self.fault = Fault::Index)?;
             let added =
                 block::add_terms(block, &mut terms).inspect_err(|_| self.fault = Fault::Source);
-            added.map_err(|error| error.placed(input.file.path(), input.place.offset))?;
+            let place = |error: Error| error.placed(input.file.path(), input.place.offset);
+            templates = added.map_err(place)?;
             terms.finish();
         }
-        self.put_shared(bytes, block)
+        self.put_shared(bytes, block, &templates)
     }
 
     /// Writes a block whose section has an index, without its filter and with its sentences in the list.
-    fn put_shared(&mut self, bytes: &[u8], block: &Block) -> Result<()> {
-        let shared = block::share(bytes, block, &mut self.list);
+    /// `templates` are its columns of templates, by index, as far as they were read.
+    fn put_shared(
+        &mut self,
+        bytes: &[u8],
+        block: &Block,
+        templates: &[Option<Column>],
+    ) -> Result<()> {
+        let shared = block::share(bytes, block, templates, &mut self.list);
         let EncodedBlock { bytes, meta } = shared.inspect_err(|_| self.fault = Fault::Source)?;
         self.reserve_index().inspect_err(|_| self.fault = Fault::Index)?;
         self.writer.put_block(&meta, &bytes)

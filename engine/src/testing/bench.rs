@@ -279,9 +279,9 @@ pub fn section_index_of(blocks: &[BlockBytes]) -> Result<Vec<u8>> {
     for BlockBytes { bytes, meta } in blocks {
         let block = block::verify(bytes, meta, 0, Path::new(""))?;
         let mut terms = builder.begin_block()?;
-        block::add_terms(&block, &mut terms)?;
+        let templates = block::add_terms(&block, &mut terms)?;
         terms.finish();
-        std::hint::black_box(block::share(bytes, &block, &mut list)?);
+        std::hint::black_box(block::share(bytes, &block, &templates, &mut list)?);
     }
     builder.finish()
 }

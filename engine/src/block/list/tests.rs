@@ -19,7 +19,7 @@ fn shared(
     from: Option<Arc<SharedSentences>>,
     to: &mut SentenceListBuilder,
 ) -> EncodedBlock {
-    share(&encoded.bytes, &open(encoded, from), to).expect("sound")
+    share(&encoded.bytes, &open(encoded, from), &[], to).expect("sound")
 }
 
 /// A file of the two copies of a list with `between` bytes between them, and `before` in front.

@@ -72,7 +72,7 @@ fn rewrite(storage: &MemoryStorage, path: &Path) -> FileMeta {
                     let bytes: Arc<[u8]> = encoded.bytes.into();
                     let block =
                         block::Block::open(Source::Memory(Arc::clone(&bytes)), &encoded.meta);
-                    block::share(&bytes, &block.unwrap(), &mut shared).unwrap()
+                    block::share(&bytes, &block.unwrap(), &[], &mut shared).unwrap()
                 }
                 None => encoded,
             };
