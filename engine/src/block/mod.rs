@@ -35,7 +35,11 @@ pub(crate) use column::{
 };
 pub(crate) use decoded::Decoded;
 pub(crate) use format::{BlockMeta, ColumnEntry, NumberRange};
-pub(crate) use list::{ListPart, ListPlace, SentenceListBuilder, SharedSentences, share};
+#[cfg(test)]
+pub(crate) use list::in_one_section;
+pub(crate) use list::{
+    ListPart, ListPlace, SentenceList, SentenceListBuilder, SharedSentences, share,
+};
 pub(crate) use numbering::{
     FieldValues, KnownValues, Numbered, Numbering, RowNumbers, ValueSums, ValueSumsBuilder,
     ValueTable,

@@ -14,6 +14,8 @@ mod tests;
 
 pub(crate) use builder::{ListPart, SentenceListBuilder};
 pub(crate) use share::share;
+#[cfg(test)]
+pub(crate) use tests::in_one_section;
 
 use super::column::{Values, ValuesWriter, count_slots};
 use super::format::check_crc;

@@ -46,6 +46,14 @@ fn list_of(builder: &SentenceListBuilder) -> Option<Arc<SharedSentences>> {
     Some(opened(&disk, place))
 }
 
+/// The blocks with one list.
+pub(crate) fn in_one_section(blocks: &[EncodedBlock]) -> Vec<Block> {
+    let mut list = SentenceListBuilder::default();
+    let shared: Vec<_> = blocks.iter().map(|block| shared(block, None, &mut list)).collect();
+    let list = list_of(&list);
+    shared.iter().map(|block| open(block, list.clone())).collect()
+}
+
 /// Messages of many sentences; those of one `kind` share theirs.
 fn log_rows(count: u32, kind: &str) -> Rows {
     let mut column = RowColumn::new("message".into());

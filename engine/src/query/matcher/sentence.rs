@@ -4,6 +4,7 @@
 //! - `S1` A verdict is [`Verdict::Always`] or [`Verdict::Never`] only if [`Matcher::matches`] says
 //!   so of every text that the sentence and variables can make. What can't be proven depends.
 
+mod listed;
 mod pattern;
 mod phrase;
 #[cfg(test)]
@@ -13,6 +14,7 @@ use super::Matcher;
 use crate::block::{Epoch, FieldValues, KnownValues, Outline, Sentences, Slot};
 use crate::event::{Kind, Value};
 use crate::index::{Phrase, SLOT, fold_into};
+use listed::OfLists;
 use parking_lot::Mutex;
 use phrase::SentencePhrase;
 use std::sync::{Arc, Weak};
@@ -98,6 +100,7 @@ pub(super) fn may_be_number(sentence: &[u8]) -> bool {
 pub(crate) struct Judge {
     pub(crate) matcher: Matcher,
     known: Mutex<OfEpoch>,
+    lists: Mutex<OfLists>,
     fields: Mutex<Vec<OfField>>,
 }
 
@@ -132,9 +135,20 @@ pub(crate) struct Judged {
     pub(crate) depends: bool,
 }
 
+impl Judged {
+    /// `counts` says how many values have each sentence.
+    fn new(verdicts: Vec<Verdict>, counts: &[u32]) -> Self {
+        let passing = counts.iter().zip(&verdicts).map(|(count, verdict)| match verdict {
+            Verdict::Always => u64::from(*count),
+            Verdict::Depends | Verdict::Never => 0,
+        });
+        Self { passing: passing.sum(), depends: verdicts.contains(&Verdict::Depends), verdicts }
+    }
+}
+
 impl Judge {
     pub(crate) fn new(matcher: Matcher) -> Self {
-        Self { matcher, known: Mutex::default(), fields: Mutex::default() }
+        Self { matcher, known: Mutex::default(), lists: Mutex::default(), fields: Mutex::default() }
     }
 
     /// Whether no value of a field passes. Each value is looked at once a query.
@@ -167,13 +181,7 @@ impl Judge {
                 known[*number as usize].expect("it was just judged")
             }
         };
-        let verdicts: Vec<_> = outline.numbers().iter().map(verdict).collect();
-        let passing = outline.counts().iter().zip(&verdicts);
-        let passing = passing.map(|(count, verdict)| match verdict {
-            Verdict::Always => u64::from(*count),
-            Verdict::Depends | Verdict::Never => 0,
-        });
-        Judged { passing: passing.sum(), depends: verdicts.contains(&Verdict::Depends), verdicts }
+        Judged::new(outline.numbers().iter().map(verdict).collect(), outline.counts())
     }
 
     /// The verdicts on sentences of an epoch so far.

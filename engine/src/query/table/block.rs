@@ -32,6 +32,10 @@ use std::sync::Arc;
 /// the sentences of other blocks with it, takes longer.
 const FEW_ROWS_MAX: usize = 2 * FRAME_ROWS_MAX;
 
+/// A sentence list says enough where less than this part of the rows passes: of more, the outline of a column is
+/// made, since tables ask for it again.
+const RARE_SHARE: u64 = 16;
+
 /// A block, and what was decoded of it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct BlockTable<'a> {
@@ -95,10 +99,16 @@ impl<'a> BlockTable<'a> {
         }
         if entry.is_templates()
             && self.known_outline(index).is_none()
-            && from.count() <= FEW_ROWS_MAX
             && let Some(phrase) = matcher.phrase_of_literals()
         {
-            return templates::add_matching_few(self.column(index)?, phrase, matcher, from, to);
+            let column = self.column(index)?;
+            if let Some(judged) = templates::judge_listed(column, judge) {
+                if judged.passing < self.rows() as u64 / RARE_SHARE {
+                    return templates::add_matching(column, None, &judged, matcher, from, to);
+                }
+            } else if from.count() <= FEW_ROWS_MAX {
+                return templates::add_matching_few(column, phrase, matcher, from, to);
+            }
         }
         if !matches!(matcher, Matcher::Any)
             && let Some((outline, epoch)) = self.outline(index)?
@@ -109,7 +119,7 @@ impl<'a> BlockTable<'a> {
                 return Ok(());
             }
             let column = self.column(index)?;
-            return templates::add_matching(column, &outline, &judged, matcher, from, to);
+            return templates::add_matching(column, Some(&outline), &judged, matcher, from, to);
         }
         add_matching(self.column(index)?, entry.kinds, matcher, from, to)
     }

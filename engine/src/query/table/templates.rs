@@ -5,7 +5,7 @@ use super::EachSentence;
 use crate::block::{Column, ColumnData, Outline, Templates};
 use crate::error::Result;
 use crate::index::Phrase;
-use crate::query::matcher::{Judged, Matcher, Verdict};
+use crate::query::matcher::{Judge, Judged, Matcher, Verdict};
 use crate::query::patterns::sentence_of;
 use crate::query::selection::Selection;
 
@@ -16,11 +16,11 @@ const FEW_ROWS_MAX: usize = 32;
 /// Of so few sentences all codes are compared with each, many at a time.
 const FEW_CODES_MAX: usize = 4;
 
-/// Adds the rows of `from` whose value in a column of templates passes. `outline` is the column's, `judged` what
-/// `matcher` says of it.
+/// Adds the rows of `from` whose value in a column of templates passes. `outline` is the column's, if it was made,
+/// `judged` what `matcher` says of it.
 pub(super) fn add_matching(
     column: &Column,
-    outline: &Outline,
+    outline: Option<&Outline>,
     judged: &Judged,
     matcher: &Matcher,
     from: &Selection,
@@ -29,6 +29,9 @@ pub(super) fn add_matching(
     let ColumnData::Templates(templates) = column.data() else {
         unreachable!("columns of templates have sentences");
     };
+    if judged.passing == 0 && !judged.depends && templates.raw_len() == 0 {
+        return Ok(());
+    }
     let (codes, presence) = (templates.code_list()?, column.presence());
     // What has no sentence comes behind them.
     let raw = judged.verdicts.len();
@@ -51,7 +54,8 @@ pub(super) fn add_matching(
         return Ok(());
     }
     let in_words = matcher.in_words();
-    if let Some(pattern) = in_words.filter(|_| judged.depends && from.count() > FEW_ROWS_MAX) {
+    let is_searched = judged.depends && from.count() > FEW_ROWS_MAX;
+    if let Some((pattern, outline)) = in_words.zip(outline).filter(|_| is_searched) {
         let wanted = |slot| pattern.may_be_in(slot);
         let (begins, find) = (pattern.begins(), |variables: &[u8]| pattern.find(variables));
         let found = match from.count() == from.rows() {
@@ -108,6 +112,13 @@ fn bits_of(codes: &[u16], wanted: &[u16]) -> u64 {
         return 0;
     }
     codes.iter().rev().fold(0, |bits, code| bits << 1 | u64::from(wanted.contains(code)))
+}
+
+/// What a test says of the sentences of a column of templates, if they stand in the list of a section.
+pub(super) fn judge_listed(column: &Column, judge: &Judge) -> Option<Judged> {
+    let ColumnData::Templates(templates) = column.data() else { return None };
+    let (list, numbers) = templates.listed()?;
+    Some(judge.judge_listed(list, numbers, templates.counts()))
 }
 
 /// As [`add_matching`] where not all rows are candidates: only their sentences are looked at, and nothing is

@@ -119,6 +119,14 @@ impl Templates {
         Ok(self.dictionary()?.sentences())
     }
 
+    /// The list of the section that has the sentences, and the number of each in it, if they stand there.
+    pub(crate) fn listed(&self) -> Option<(&Arc<SentenceList>, &[u32])> {
+        match &self.sentences {
+            Stand::Own(_) => None,
+            Stand::Shared(list, numbers) => Some((list, numbers)),
+        }
+    }
+
     /// How many values each sentence has.
     pub(crate) fn counts(&self) -> &[u32] {
         &self.counts
