@@ -102,7 +102,7 @@ impl<'a> BlockTable<'a> {
             && let Some(phrase) = matcher.phrase_of_literals()
         {
             let column = self.column(index)?;
-            if let Some(judged) = templates::judge_listed(column, judge) {
+            if let Some(judged) = templates::judge_listed(column, phrase, judge) {
                 if judged.passing < self.rows() as u64 / RARE_SHARE {
                     return templates::add_matching(column, None, &judged, matcher, from, to);
                 }

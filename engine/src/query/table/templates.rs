@@ -114,11 +114,12 @@ fn bits_of(codes: &[u16], wanted: &[u16]) -> u64 {
     codes.iter().rev().fold(0, |bits, code| bits << 1 | u64::from(wanted.contains(code)))
 }
 
-/// What a test says of the sentences of a column of templates, if they stand in the list of a section.
-pub(super) fn judge_listed(column: &Column, judge: &Judge) -> Option<Judged> {
+/// What a test says of the sentences of a column of templates, if they stand in the list of a section. `phrase` is
+/// what [`Matcher::phrase_of_literals`] gave.
+pub(super) fn judge_listed(column: &Column, phrase: &Phrase, judge: &Judge) -> Option<Judged> {
     let ColumnData::Templates(templates) = column.data() else { return None };
     let (list, numbers) = templates.listed()?;
-    Some(judge.judge_listed(list, numbers, templates.counts()))
+    Some(judge.judge_listed(phrase, list, numbers, templates.counts()))
 }
 
 /// As [`add_matching`] where not all rows are candidates: only their sentences are looked at, and nothing is

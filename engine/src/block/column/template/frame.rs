@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// After so many searches through a frame, all its columns are found.
-const SEARCHES_MAX: usize = 16;
+const SEARCHES_MAX: usize = 4;
 
 /// Where a frame lies, and how many columns it has.
 #[derive(Debug, Clone, Copy)]
@@ -86,7 +86,7 @@ impl Frame {
 
     /// The bytes that it takes in memory.
     pub(super) fn heap_bytes(&self) -> usize {
-        let columns = self.columns.get();
+        let columns = self.known();
         self.body.len()
             + columns
                 .map_or(0, |columns| size_of_val(&*columns.places) + size_of_val(&*columns.ends))
@@ -97,6 +97,11 @@ impl Frame {
         &self.body
     }
 
+    /// All columns, if they were found.
+    pub(super) fn known(&self) -> Option<&Columns> {
+        self.columns.get()
+    }
+
     /// All columns, which must be all of the body. Found when first asked for. `columns` are those of the
     /// layout, `place` is where the frame came from.
     pub(super) fn columns(
@@ -104,7 +109,7 @@ impl Frame {
         columns: FrameColumns<'_>,
         place: &Slice<'_>,
     ) -> Result<&Columns, Corruption> {
-        if let Some(columns) = self.columns.get() {
+        if let Some(columns) = self.known() {
             return Ok(columns);
         }
         let columns = Columns::parse(&self.body, columns).ok_or_else(|| self.fault(place))?;
@@ -117,7 +122,7 @@ impl Frame {
         columns: impl FnOnce() -> FrameColumns<'a>,
         place: &Slice<'_>,
     ) -> Result<Option<&Columns>, Corruption> {
-        if self.columns.get().is_none() && self.searches.fetch_add(1, Relaxed) < SEARCHES_MAX {
+        if self.known().is_none() && self.searches.fetch_add(1, Relaxed) < SEARCHES_MAX {
             return Ok(None);
         }
         self.columns(columns(), place).map(Some)

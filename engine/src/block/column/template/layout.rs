@@ -7,6 +7,8 @@ use super::{Templates, UNIT_VALUES};
 use crate::block::column::values;
 use crate::block::sentences::Slot;
 use crate::error::Corruption;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// The width of a form; the rest is the class.
 const WIDTH: u8 = 0x3f;
@@ -16,6 +18,8 @@ const HEX: u8 = (Class::Hex as u8) << 6;
 pub(super) const WIDTH_MAX: usize = WIDTH as usize;
 /// After so many columns it is known how many of them are of digits.
 const STEP: usize = 64;
+/// After so many columns were looked up, the places of all are listed.
+const LOOKED_UP_MAX: usize = 512;
 
 /// What tells where the variables of a sentence are. It needs of the sentences only how many slots each has.
 #[derive(Debug)]
@@ -28,6 +32,9 @@ pub(super) struct Layout {
     frames: Box<[OfFrame]>,
     /// How many of the frames have columns of digits; they come first.
     digit_frames: usize,
+    /// The frame that has each column, and its place among the frame's columns, once so many were looked up.
+    places: OnceLock<Box<[(u32, u32)]>>,
+    looked_up: AtomicUsize,
 }
 
 /// The columns of a sentence.
@@ -135,6 +142,7 @@ impl Layout {
             + size_of_val(&*self.forms)
             + size_of_val(&*self.digits_before)
             + size_of_val(&*self.frames)
+            + self.places.get().map_or(0, |places| size_of_val(&**places))
     }
 
     /// What all variables of each slot of a sentence are, in order. Panics past the last sentence.
@@ -197,6 +205,15 @@ impl Layout {
     /// The frame that has a column, and its place among the frame's columns.
     pub(super) fn frame_of(&self, column: Column) -> (usize, usize) {
         let index = column.index as usize;
+        if let Some(places) = self.places.get() {
+            let (frame, place) = places[index];
+            return (frame as usize, place as usize);
+        }
+        if self.looked_up.fetch_add(1, Relaxed) == LOOKED_UP_MAX {
+            let mut places = Vec::with_capacity(self.forms.len());
+            self.for_each(|_, _, (frame, place)| places.push((frame as u32, place as u32)));
+            let _ = self.places.set(places.into());
+        }
         let from = index / STEP * STEP;
         let digits = self.digits_before[index / STEP] + count_digits(&self.forms[from..index]);
         let (series, skipped, at) = match is_digits(column.form) {
@@ -205,6 +222,24 @@ impl Layout {
         };
         let frame = series.partition_point(|frame| frame.before <= at) - 1;
         (skipped + frame, (at - series[frame].before) as usize)
+    }
+
+    /// Calls `each` with every column, in order: its sentence, its frame, and its place among the frame's columns.
+    pub(super) fn for_each(&self, mut each: impl FnMut(usize, Column, (usize, usize))) {
+        // Of other variables, and of digits: the frame, and how many of its columns were there.
+        let mut series = [(self.digit_frames, 0), (0, 0)];
+        for (code, sentence) in self.sentences.iter().enumerate() {
+            for unit in 0..(sentence.values as usize).div_ceil(UNIT_VALUES) {
+                for column in self.columns(code, unit) {
+                    let (frame, place) = &mut series[usize::from(is_digits(column.form))];
+                    if *place == self.frames[*frame].columns as usize {
+                        (*frame, *place) = (*frame + 1, 0);
+                    }
+                    each(code, column, (*frame, *place));
+                    *place += 1;
+                }
+            }
+        }
     }
 
     /// `slots` says how many slots each sentence has.
@@ -237,6 +272,8 @@ impl Layout {
             forms: forms.into(),
             frames: Box::default(),
             digit_frames: templates.digit_frames,
+            places: OnceLock::new(),
+            looked_up: AtomicUsize::new(0),
         };
         match layout.place_frames(&templates.frames, digits as usize) {
             Some(frames) => layout.frames = frames,

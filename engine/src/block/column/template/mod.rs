@@ -335,8 +335,11 @@ impl Templates {
         index: usize,
     ) -> Result<(&Frame, &Columns), Corruption> {
         let frame = self.frame(index)?;
-        let columns = layout.columns_of_frame(index);
-        Ok((frame, frame.columns(columns, &self.slice_of_frame(index))?))
+        let columns = match frame.known() {
+            Some(columns) => columns,
+            None => frame.columns(layout.columns_of_frame(index), &self.slice_of_frame(index))?,
+        };
+        Ok((frame, columns))
     }
 
     fn inflate(&self, index: usize) -> Result<Vec<u8>, Corruption> {

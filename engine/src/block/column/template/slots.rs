@@ -1,7 +1,7 @@
 //! The variables of a column, slot by slot.
 
+use super::Templates;
 use super::frame::Variables;
-use super::{Templates, UNIT_VALUES};
 use crate::block::numbering::Word;
 use crate::block::sentences::Slot;
 use crate::error::Result;
@@ -26,17 +26,16 @@ impl Templates {
         mut each: impl FnMut(SlotVariables<'_>),
     ) -> Result<()> {
         let layout = self.layout()?;
-        for (sentence, count) in self.counts.iter().enumerate() {
-            for unit in 0..(*count as usize).div_ceil(UNIT_VALUES) {
-                for column in layout.columns(sentence, unit) {
-                    let (frame, place) = layout.frame_of(column);
-                    let (frame, columns) = self.frame_and_columns(layout, frame)?;
+        let mut outcome = Ok(());
+        layout.for_each(|sentence, column, (frame, place)| {
+            if outcome.is_ok() {
+                outcome = self.frame_and_columns(layout, frame).map(|(frame, columns)| {
                     let variables = frame.variables(columns, place);
                     each(SlotVariables { sentence, class: column.slot(), variables });
-                }
+                });
             }
-        }
-        Ok(())
+        });
+        Ok(outcome?)
     }
 
     /// Calls `each` with all values in order, in pieces, if all have one sentence of one slot; `false` if not.

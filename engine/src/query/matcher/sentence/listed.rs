@@ -3,7 +3,7 @@
 
 use super::{Judge, Judged, Verdict};
 use crate::block::{SentenceList, Sentences, Slot};
-use crate::index::SLOT;
+use crate::index::{Phrase, SLOT};
 use std::sync::{Arc, Weak};
 
 /// Lists whose verdicts are remembered: blocks are visited section by section, mostly.
@@ -35,9 +35,10 @@ impl OfLists {
 
 impl Judge {
     /// What the matcher says of a column whose sentences stand in a list by these numbers, as many values with
-    /// each as `counts` says. Nothing is known of its variables.
+    /// each as `counts` says. Nothing is known of its variables. `phrase` is [`super::Matcher::phrase_of_literals`].
     pub(crate) fn judge_listed(
         &self,
+        phrase: &Phrase,
         list: &Arc<SentenceList>,
         numbers: &[u32],
         counts: &[u32],
@@ -48,25 +49,30 @@ impl Judge {
             let of_list = lists.of(list);
             numbers.iter().map(|number| of_list.verdicts[known(number)]).collect()
         };
-        let mut unknown = Sentences::default();
-        let mut scratch = Vec::new();
-        for (number, _) in numbers.iter().zip(&verdicts).filter(|(_, verdict)| verdict.is_none()) {
-            scratch.clear();
-            scratch.extend_from_slice(list.get(known(number)));
-            scratch.iter_mut().filter(|byte| **byte == SLOT).for_each(|byte| {
-                *byte = Slot::Any.byte();
-            });
-            unknown.push(&scratch);
-        }
-        if unknown.len() > 0 {
+        if verdicts.contains(&None) {
+            let mut unknown = Sentences::default();
+            let mut scratch = Vec::new();
+            for (number, verdict) in numbers.iter().zip(&mut verdicts) {
+                let sentence = list.get(known(number));
+                if verdict.is_some() {
+                    continue;
+                } else if !phrase.is_match(sentence) {
+                    *verdict = Some(Verdict::Never);
+                    continue;
+                }
+                scratch.clear();
+                scratch.extend_from_slice(sentence);
+                scratch.iter_mut().filter(|byte| **byte == SLOT).for_each(|byte| {
+                    *byte = Slot::Any.byte();
+                });
+                unknown.push(&scratch);
+            }
             let mut found = self.matcher.verdicts(&unknown).into_iter();
             let mut lists = self.lists.lock();
             let of_list = lists.of(list);
             for (number, verdict) in numbers.iter().zip(&mut verdicts) {
-                if verdict.is_none() {
-                    *verdict = found.next();
-                    of_list.verdicts[known(number)] = *verdict;
-                }
+                *verdict = verdict.or_else(|| found.next());
+                of_list.verdicts[known(number)] = *verdict;
             }
         }
         let verdicts = verdicts.into_iter().map(|verdict| verdict.expect("all were looked at"));
