@@ -18,8 +18,8 @@ const HEX: u8 = (Class::Hex as u8) << 6;
 pub(super) const WIDTH_MAX: usize = WIDTH as usize;
 /// After so many columns it is known how many of them are of digits.
 const STEP: usize = 64;
-/// After so many columns were looked up, the places of all are listed.
-const LOOKED_UP_MAX: usize = 512;
+/// After so many columns were looked up, the places of all are listed: more than a page of a hundred events wants.
+const LOOKED_UP_MAX: usize = 4_096;
 
 /// What tells where the variables of a sentence are. It needs of the sentences only how many slots each has.
 #[derive(Debug)]

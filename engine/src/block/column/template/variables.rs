@@ -22,6 +22,11 @@ impl<'a> VariableReader<'a> {
     pub(super) fn variable(&mut self, column: Column, row: usize) -> Result<&'a [u8], Corruption> {
         let (templates, layout) = (self.templates, self.layout);
         let (index, place) = layout.frame_of(column);
+        // Many values are read: what all of them need was unpacked.
+        if templates.ranks.get().is_some() {
+            let (frame, columns) = templates.frame_and_columns(layout, index)?;
+            return Ok(frame.variable(columns, place, row));
+        }
         let (frame, from) = (templates.frame(index)?, templates.slice_of_frame(index));
         let search = &mut self.searches[usize::from(index < templates.digit_frames)];
         let search = match search {
