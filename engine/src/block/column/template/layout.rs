@@ -126,7 +126,7 @@ impl OfSentence {
         (self.values as usize - unit * UNIT_VALUES).min(UNIT_VALUES) as u16
     }
 
-    /// The same of a column, and the column's slot.
+    /// Which of its units has a column of it.
     fn unit_of(self, index: usize) -> usize {
         // Nearly all sentences have one unit.
         let behind = index - self.first as usize;
