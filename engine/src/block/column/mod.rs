@@ -24,7 +24,7 @@ pub(super) use plan::Plan;
 pub(crate) use presence::Presence;
 pub(crate) use rest::Rest;
 pub(crate) use template::Templates;
-pub(in crate::block) use template::{FrameBigrams, count_slots};
+pub(in crate::block) use template::{FrameBigrams, Records, count_slots};
 pub(crate) use text::Text;
 pub(crate) use values::Values;
 pub(super) use values::ValuesWriter;

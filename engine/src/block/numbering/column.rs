@@ -1,7 +1,7 @@
 //! The values of a block's column by number.
 
-use super::{FieldValues, Word};
-use crate::block::column::{Column, ColumnData, Templates};
+use super::{FieldValues, Word, greatest_of};
+use crate::block::column::{Column, ColumnData, Records, Templates};
 use crate::error::Result;
 use crate::event::{Kind, Value};
 use crate::value::ValueSet;
@@ -64,6 +64,11 @@ impl Numbering {
                 (numbers, Cow::Borrowed(codes.get()?))
             }
             ColumnData::Templates(templates) => {
+                if let Some(records) = templates.records_of_only_slot()?
+                    && let Some(numbering) = Self::of_records(field, column, rows, &records)
+                {
+                    return Ok(numbering);
+                }
                 if let Some(words) = templates.words_of_only_slot()? {
                     return Ok(Self::of_words(field, column, rows, &words));
                 }
@@ -91,12 +96,38 @@ impl Numbering {
         Ok(Self::Rows(Numbered::new(field, numbered)))
     }
 
+    /// The same of a column that has these strings; `None` if they have to be looked up one by one.
+    fn of_records(
+        field: &Arc<FieldValues>,
+        column: &Column,
+        rows: usize,
+        records: &Records,
+    ) -> Option<Self> {
+        if !field.has_room_for(records) {
+            return None;
+        }
+        if hardly_come_again(records.numbers(), |sample| field.known_records(sample)) {
+            return Some(Self::Unique);
+        }
+        Some(Self::of_numbers(field, column, rows, field.numbers_of_records(records)))
+    }
+
     /// The same of a column that has these strings.
     fn of_words(field: &Arc<FieldValues>, column: &Column, rows: usize, words: &[Word]) -> Self {
-        if hardly_come_again(field, words) {
+        if hardly_come_again(words, |sample| field.known_words(sample)) {
             return Self::Unique;
         }
-        let Some(numbers) = field.numbers_of_words(words) else { return Self::NoRoom };
+        Self::of_numbers(field, column, rows, field.numbers_of_words(words))
+    }
+
+    /// The same of a column whose values have these numbers.
+    fn of_numbers(
+        field: &Arc<FieldValues>,
+        column: &Column,
+        rows: usize,
+        numbers: Option<Vec<u32>>,
+    ) -> Self {
+        let Some(numbers) = numbers else { return Self::NoRoom };
         if numbers.len() == rows {
             return Self::Rows(Numbered::new(field, numbers));
         }
@@ -109,9 +140,9 @@ impl Numbering {
 }
 
 /// Whether the first values hardly come again, in other blocks neither, as far as that can be seen.
-fn hardly_come_again(field: &FieldValues, words: &[Word]) -> bool {
-    let Some(sample) = words.get(..SAMPLE).filter(|_| words.len() > SAMPLE) else { return false };
-    if field.known_words(sample) >= SAMPLE - UNIQUE_OF_SAMPLE {
+fn hardly_come_again<V: Copy + Ord>(values: &[V], known: impl FnOnce(&[V]) -> usize) -> bool {
+    let Some(sample) = values.get(..SAMPLE).filter(|_| values.len() > SAMPLE) else { return false };
+    if known(sample) >= SAMPLE - UNIQUE_OF_SAMPLE {
         return false;
     }
     let mut distinct = sample.to_vec();
@@ -185,7 +216,7 @@ fn coming_again(column: &Column) -> Result<Option<(ValueSet, Vec<u16>)>> {
 impl Numbered {
     /// Those of all rows.
     fn new(field: &Arc<FieldValues>, numbers: Vec<u32>) -> Self {
-        let greatest = numbers.iter().copied().max().unwrap_or(0);
+        let greatest = greatest_of(&numbers);
         let rows = RowNumbers::new(numbers, greatest);
         Self { field: Arc::downgrade(field), rows, greatest }
     }

@@ -9,6 +9,7 @@
 //!   there on: it has more than come again often enough.
 
 mod column;
+mod records;
 mod sums;
 mod word;
 
@@ -16,9 +17,11 @@ pub(crate) use column::{Numbered, Numbering, RowNumbers};
 pub(crate) use sums::{ValueSums, ValueSumsBuilder};
 pub(in crate::block) use word::Word;
 
+use super::column::Records;
 use crate::event::{Kind, Value};
 use foldhash::fast::RandomState;
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
+use records::KnownRecords;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -60,6 +63,8 @@ pub(crate) struct KnownValues {
     words: HashMap<Word, u32, RandomState>,
     /// All others by hash; the value decides.
     numbers: HashMap<u64, u32, RandomState>,
+    /// What some of both are, by their digits.
+    records: KnownRecords,
     kinds: Vec<Kind>,
     /// Where each text ends in `texts`, behind which there is a NUL.
     ends: Vec<u32>,
@@ -100,7 +105,7 @@ impl FieldValues {
     }
 
     fn is_full(&self) -> bool {
-        let bytes_max = VALUES_BYTES_MAX / 4;
+        let bytes_max = VALUES_BYTES_MAX / 4 + records::BYTES_MAX;
         self.was_full.load(Relaxed) || self.bytes.load(Relaxed) > bytes_max
     }
 
@@ -122,6 +127,25 @@ impl FieldValues {
     pub(in crate::block) fn numbers_of_words(&self, words: &[Word]) -> Option<Vec<u32>> {
         let look_up = |known: &KnownValues, word: &Word| Some(known.look_up_word(*word));
         self.number_all(words.iter().copied(), look_up, KnownValues::number_of_word)
+    }
+
+    /// The same of a prefix with digits, for which there must be room ([`FieldValues::has_room_for`]).
+    pub(in crate::block) fn numbers_of_records(&self, records: &Records) -> Option<Vec<u32>> {
+        let mut text = Vec::new();
+        let digits = records.numbers().iter().copied();
+        let look_up = |known: &KnownValues, digits: &u32| Some(known.records.get(*digits));
+        self.number_all(digits, look_up, |known, digits| known.number_of_record(digits, &mut text))
+    }
+
+    /// Whether strings of this prefix are known by their digits: from now on, if none are yet.
+    fn has_room_for(&self, records: &Records) -> bool {
+        let greatest = greatest_of(records.numbers());
+        let known = self.known.read();
+        if known.records.has_room(records, greatest) {
+            return true;
+        }
+        drop(known);
+        self.known.write().records.make_room(records, greatest)
     }
 
     /// Most are known, and looked up by several threads at once.
@@ -154,7 +178,10 @@ impl FieldValues {
                 None => is_full = true,
             }
         }
-        let bytes = known.texts.len() + known.len() * VALUE_BYTES + FIELD_BYTES;
+        let bytes = known.texts.len()
+            + known.len() * VALUE_BYTES
+            + known.records.heap_bytes()
+            + FIELD_BYTES;
         self.bytes.store(bytes, Relaxed);
         if known.len() >= FIELD_VALUES_MAX {
             self.was_full.store(true, Relaxed);
@@ -167,6 +194,17 @@ impl FieldValues {
         let known = self.known.read();
         words.iter().filter(|word| known.look_up_word(**word) > 0).count()
     }
+
+    /// How many of the strings with these digits are known.
+    fn known_records(&self, digits: &[u32]) -> usize {
+        let known = self.known.read();
+        digits.iter().filter(|digits| known.records.get(**digits) > 0).count()
+    }
+}
+
+/// The greatest of some numbers, 0 of none.
+fn greatest_of(numbers: &[u32]) -> u32 {
+    numbers.iter().fold(0, |greatest, number| greatest.max(*number))
 }
 
 fn hash_of(kind: Kind, text: &[u8]) -> u64 {
@@ -250,6 +288,18 @@ impl KnownValues {
         let bytes = word.bytes();
         let number = self.push(Value { kind: Kind::String, text: Word::text(&bytes) })?;
         self.words.insert(word, number);
+        Some(number)
+    }
+
+    /// `text`: to write to.
+    fn number_of_record(&mut self, digits: u32, text: &mut Vec<u8>) -> Option<u32> {
+        match self.records.get(digits) {
+            0 => {}
+            known => return Some(known),
+        }
+        self.records.write(digits, text);
+        let number = self.number_of(Value { kind: Kind::String, text })?;
+        self.records.set(digits, number);
         Some(number)
     }
 

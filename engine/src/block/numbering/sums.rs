@@ -50,6 +50,19 @@ impl ValueSumsBuilder {
         }
     }
 
+    /// Takes in what another one has; `false` if its numbers are of other values.
+    pub(crate) fn merge(&mut self, other: Self) -> bool {
+        if !Arc::ptr_eq(&self.field, &other.field) {
+            return false;
+        }
+        if self.counts.len() < other.counts.len() {
+            self.counts.resize(other.counts.len(), 0);
+        }
+        self.counts.iter_mut().zip(other.counts).for_each(|(count, rows)| *count += rows);
+        self.rows += other.rows;
+        true
+    }
+
     /// The sums, if they take no more than the numbers of the rows do.
     pub(crate) fn build(self) -> Option<ValueSums> {
         let Self { field, counts, rows } = self;

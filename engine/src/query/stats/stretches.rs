@@ -52,7 +52,8 @@ struct Sums {
     ended: usize,
     /// Those of them that were counted.
     counted: usize,
-    builder: Option<ValueSumsBuilder>,
+    /// At which nobody counts.
+    builders: Vec<ValueSumsBuilder>,
 }
 
 /// The blocks of a section of `of` that make a stretch with the one of this number.
@@ -132,10 +133,12 @@ impl Stretches {
         rows: usize,
     ) {
         let Some(stretch) = self.with(number) else { return };
+        let builder = stretch.sums.lock().builders.pop();
+        let mut builder = builder.unwrap_or_else(|| ValueSumsBuilder::new(Arc::clone(field)));
+        let is_counted = builder.add(numbered, rows);
         let mut sums = stretch.sums.lock();
-        let builder = || ValueSumsBuilder::new(Arc::clone(field));
-        let is_counted = sums.builder.get_or_insert_with(builder).add(numbered, rows);
         sums.counted += usize::from(is_counted);
+        sums.builders.push(builder);
     }
 
     /// A source was looked at: keeps what its stretch comes to, if it was the last, and all were counted.
@@ -148,9 +151,14 @@ impl Stretches {
         }
         let all = std::mem::take(&mut *sums);
         drop(sums);
-        let is_whole = all.counted == stretch.sources.len();
-        let built = all.builder.filter(|_| is_whole).and_then(ValueSumsBuilder::build);
-        if let Some(built) = built {
+        let mut builders = all.builders.into_iter();
+        let Some(mut sums) = builders.next().filter(|_| all.counted == stretch.sources.len())
+        else {
+            return;
+        };
+        if builders.all(|other| sums.merge(other))
+            && let Some(built) = sums.build()
+        {
             shared.cache.put_value_sums(stretch.first, self.name_hash, &Arc::new(built));
         }
     }

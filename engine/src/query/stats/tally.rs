@@ -245,6 +245,12 @@ impl Tally {
         selected: &Selection,
         source: usize,
     ) {
+        if selected.count() == numbers.len() {
+            for number in numbers {
+                self.counts[(*number).into() as usize].add(1, source);
+            }
+            return;
+        }
         selected.for_each(|row| self.counts[numbers[row].into() as usize].add(1, source));
     }
 

@@ -40,6 +40,7 @@ mod variables;
 
 pub(in crate::block) use dictionary::count_slots;
 pub(super) use encode::encode;
+pub(in crate::block) use records::Records;
 pub(in crate::block) use search::FrameBigrams;
 
 use super::text::Text;

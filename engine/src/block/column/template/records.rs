@@ -17,6 +17,7 @@ use crate::block::column::values::{self, Stored, ValuesWriter};
 use crate::codec::slice::Slice;
 use crate::codec::varint;
 use crate::error::Corruption;
+use std::ops::{BitOrAssign, Shl};
 
 /// Bytes of a variable at most: below the first byte of a zstd frame.
 const WIDTH_MAX: usize = 32;
@@ -72,43 +73,132 @@ pub(super) fn pack(bytes: &[u8], width: usize, writer: &mut ValuesWriter) -> Opt
     (out.len() < bytes.len()).then_some(out)
 }
 
+/// What a frame of such variables has.
+struct Packed {
+    width: usize,
+    prefix: Vec<u8>,
+    digits: usize,
+    planes: usize,
+    low: Vec<u8>,
+    others: Vec<u8>,
+}
+
+impl Packed {
+    /// Takes the stored bytes from the slice; `None`, and nothing is taken, if they are no such frame.
+    fn read(slice: &mut Slice<'_>, stored: Stored) -> Result<Option<Self>, Corruption> {
+        let first = slice.clone().u8().unwrap_or(0);
+        if stored.stored_len == stored.raw_len || !(1..=WIDTH_MAX).contains(&usize::from(first)) {
+            return Ok(None);
+        }
+        let end = slice.position() + stored.stored_len;
+        let width = usize::from(slice.u8()?);
+        let prefix_len = usize::from(slice.u8()?);
+        let digits = width.checked_sub(prefix_len);
+        let digits = digits.filter(|digits| (1..=DIGITS_MAX).contains(digits));
+        let Some(digits) = digits.filter(|_| stored.raw_len.is_multiple_of(width)) else {
+            let found = format!("{width} bytes, {prefix_len} before the digits");
+            return Err(slice.corrupt("variables of a prefix and digits", found));
+        };
+        let prefix = slice.take(prefix_len)?.to_vec();
+        let planes = usize::from(slice.u8()?);
+        if !(1..=8).contains(&planes) {
+            return Err(slice.corrupt("1 to 8 bytes of a number", planes.to_string()));
+        }
+        let count = stored.raw_len / width;
+        let low = plane(slice, count)?;
+        let others = plane(slice, count * (planes - 1))?;
+        if slice.position() != end {
+            return Err(slice.corrupt(format!("an end at {end}"), slice.position().to_string()));
+        }
+        Ok(Some(Self { width, prefix, digits, planes, low, others }))
+    }
+
+    /// The numbers, which must have room for all planes.
+    fn numbers<N>(&self, slice: &Slice<'_>) -> Result<Vec<N>, Corruption>
+    where
+        N: Copy + From<u8> + Into<u64> + Shl<usize, Output = N> + BitOrAssign,
+    {
+        let mut numbers: Vec<N> = self.low.iter().map(|byte| N::from(*byte)).collect();
+        for (plane, bytes) in self.others.chunks_exact(self.low.len().max(1)).enumerate() {
+            let shift = 8 * (plane + 1);
+            numbers
+                .iter_mut()
+                .zip(bytes)
+                .for_each(|(number, byte)| *number |= N::from(*byte) << shift);
+        }
+        let end = 10u64.pow(self.digits as u32);
+        let may_be_greater = self.planes == 8 || 1u64 << (8 * self.planes) > end;
+        if may_be_greater && numbers.iter().any(|number| (*number).into() >= end) {
+            let expected = format!("numbers of {} digits", self.digits);
+            return Err(slice.corrupt(expected, "a greater one"));
+        }
+        Ok(numbers)
+    }
+}
+
+/// Variables as numbers behind a prefix.
+#[derive(Debug)]
+pub(in crate::block) struct Records {
+    /// Bytes of a variable with its padding.
+    width: usize,
+    /// Without padding.
+    prefix: Box<[u8]>,
+    digits: usize,
+    numbers: Vec<u32>,
+}
+
+impl Records {
+    /// Those of a frame; `None` if it is another one, or has greater numbers.
+    pub(super) fn read(slice: &mut Slice<'_>, stored: Stored) -> Result<Option<Self>, Corruption> {
+        let Some(packed) = Packed::read(slice, stored)? else { return Ok(None) };
+        if packed.planes > size_of::<u32>() {
+            return Ok(None);
+        }
+        let numbers = packed.numbers(slice)?;
+        let Packed { width, prefix, digits, .. } = packed;
+        let padding = prefix.iter().take_while(|byte| **byte == 0).count();
+        Ok(Some(Self { width, prefix: prefix[padding..].into(), digits, numbers }))
+    }
+
+    /// Takes in those of the next frame; `false` if they are not like these.
+    pub(super) fn append(&mut self, mut next: Self) -> bool {
+        let are_alike = (self.width, self.digits) == (next.width, next.digits);
+        if !are_alike || self.prefix != next.prefix {
+            return false;
+        }
+        self.numbers.append(&mut next.numbers);
+        true
+    }
+
+    /// Bytes of a variable with its padding.
+    pub(super) fn width(&self) -> usize {
+        self.width
+    }
+
+    /// What all begin with.
+    pub(in crate::block) fn prefix(&self) -> &[u8] {
+        &self.prefix
+    }
+
+    /// How many digits follow.
+    pub(in crate::block) fn digits(&self) -> usize {
+        self.digits
+    }
+
+    /// What the digits of each say.
+    pub(in crate::block) fn numbers(&self) -> &[u32] {
+        &self.numbers
+    }
+}
+
 /// Inflates a frame of variables: takes its stored bytes from the slice.
 pub(super) fn inflate(slice: &mut Slice<'_>, stored: Stored) -> Result<Vec<u8>, Corruption> {
-    let first = slice.clone().u8().unwrap_or(0);
-    if stored.stored_len == stored.raw_len || !(1..=WIDTH_MAX).contains(&usize::from(first)) {
+    let Some(packed) = Packed::read(slice, stored)? else {
         return values::inflate_bytes(slice, stored);
-    }
-    let end = slice.position() + stored.stored_len;
-    let width = usize::from(slice.u8()?);
-    let prefix_len = usize::from(slice.u8()?);
-    let digits = width.checked_sub(prefix_len).filter(|digits| (1..=DIGITS_MAX).contains(digits));
-    let Some(digits) = digits.filter(|_| stored.raw_len.is_multiple_of(width)) else {
-        let found = format!("{width} bytes, {prefix_len} before the digits");
-        return Err(slice.corrupt("variables of a prefix and digits", found));
     };
-    let prefix = slice.take(prefix_len)?.to_vec();
-    let planes = usize::from(slice.u8()?);
-    if !(1..=8).contains(&planes) {
-        return Err(slice.corrupt("1 to 8 bytes of a number", planes.to_string()));
-    }
-    let count = stored.raw_len / width;
-    let low = plane(slice, count)?;
-    let others = plane(slice, count * (planes - 1))?;
-    if slice.position() != end {
-        return Err(slice.corrupt(format!("an end at {end}"), slice.position().to_string()));
-    }
-    let mut numbers: Vec<u64> = low.iter().map(|byte| u64::from(*byte)).collect();
-    for (plane, bytes) in others.chunks_exact(count.max(1)).enumerate() {
-        let shift = 8 * (plane + 1);
-        numbers
-            .iter_mut()
-            .zip(bytes)
-            .for_each(|(number, byte)| *number |= u64::from(*byte) << shift);
-    }
-    if numbers.iter().any(|number| *number >= 10u64.pow(digits as u32)) {
-        return Err(slice.corrupt(format!("numbers of {digits} digits"), "a greater one"));
-    }
-    let mut body = [&prefix[..], &vec![b'0'; digits]].concat().repeat(count);
+    let numbers: Vec<u64> = packed.numbers(slice)?;
+    let Packed { width, prefix, digits, .. } = packed;
+    let mut body = [&prefix[..], &vec![b'0'; digits]].concat().repeat(numbers.len());
     for (record, number) in body.chunks_exact_mut(width).zip(numbers) {
         match u32::try_from(number) {
             // Divisions of 32 bits are the cheaper ones.
@@ -208,7 +298,16 @@ mod tests {
                 return Ok(());
             };
             prop_assert!(packed.len() < bytes.len());
-            prop_assert_eq!(inflated(&packed, bytes.len()).expect("just packed"), bytes);
+            prop_assert_eq!(&inflated(&packed, bytes.len()).expect("just packed"), &bytes);
+            let stored = Stored { count: 0, raw_len: bytes.len(), stored_len: packed.len() };
+            let mut slice = Slice::new(&packed, 0, "frame", Path::new(""));
+            let records = Records::read(&mut slice, stored).expect("just packed");
+            prop_assert_eq!(records.is_some(), packed[2 + usize::from(packed[1])] <= 4);
+            if let Some(records) = records {
+                let (digits, prefix) = (records.digits(), String::from_utf8_lossy(records.prefix()));
+                let texts = records.numbers().iter().map(|n| format!("{prefix}{n:0digits$}"));
+                prop_assert_eq!(texts.collect::<String>().into_bytes(), bytes);
+            }
         }
 
         #[test]
@@ -218,8 +317,12 @@ mod tests {
             raw_len in 0usize..400,
         ) {
             let bytes = [&[head.0, head.1][..], &bytes[..bytes.len() / 2], &[head.2], &bytes].concat();
+            let stored = Stored { count: 0, raw_len, stored_len: bytes.len() };
+            let records = Records::read(&mut Slice::new(&bytes, 0, "frame", Path::new("")), stored);
             if let Ok(body) = inflated(&bytes, raw_len) {
                 prop_assert_eq!(body.len(), raw_len);
+                let records = records.expect("a frame, or another one");
+                prop_assert!(records.is_none_or(|some| some.numbers().len() * some.width() == raw_len));
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use super::Templates;
 use super::frame::Variables;
+use super::records::Records;
 use crate::block::numbering::Word;
 use crate::block::sentences::Slot;
 use crate::error::Result;
@@ -57,10 +58,7 @@ impl Templates {
 
     /// All values in order, if each is a variable and no more, of a few bytes.
     pub(in crate::block) fn words_of_only_slot(&self) -> Result<Option<Vec<Word>>> {
-        if self.counts.len() != 1 || self.raw.len() > 0 || self.slots()? != [1] {
-            return Ok(None);
-        }
-        if self.sentences()?.get(0) != [SLOT] {
+        if !self.is_only_slot()? {
             return Ok(None);
         }
         let mut words = Vec::with_capacity(self.shape.values);
@@ -69,6 +67,48 @@ impl Templates {
         })?;
         // Of a unit with longer variables some are missing.
         Ok((words.len() == self.shape.values).then_some(words))
+    }
+
+    /// All values in order as numbers behind a prefix, if all frames have them so. Nothing that is inflated is
+    /// kept.
+    pub(in crate::block) fn records_of_only_slot(&self) -> Result<Option<Records>> {
+        // Of two series of frames neither tells the order.
+        let is_one_series = [0, self.frames.len()].contains(&self.digit_frames);
+        if !is_one_series || !self.is_only_slot()? {
+            return Ok(None);
+        }
+        let layout = self.layout()?;
+        let mut all: Option<Records> = None;
+        for (index, frame) in self.frames.iter().enumerate() {
+            let mut slice = self.slice_of_frame(index);
+            let Some(records) = Records::read(&mut slice, frame.place.stored)? else {
+                return Ok(None);
+            };
+            let (mut rows, mut are_aligned) = (0, true);
+            layout.columns_of_frame(index).for_each(|_, column| {
+                rows += usize::from(column.rows);
+                are_aligned &= column.width() == records.width();
+                Some(())
+            });
+            // What does not agree is damage, and found where it is inflated.
+            if !are_aligned || rows != records.numbers().len() {
+                return Ok(None);
+            }
+            let Some(before) = &mut all else {
+                all = Some(records);
+                continue;
+            };
+            if !before.append(records) {
+                return Ok(None);
+            }
+        }
+        Ok(all.filter(|all| all.numbers().len() == self.shape.values))
+    }
+
+    /// Whether each value is a variable and no more.
+    fn is_only_slot(&self) -> Result<bool> {
+        let is_one = self.counts.len() == 1 && self.raw.len() == 0 && self.slots()? == [1];
+        Ok(is_one && self.sentences()?.get(0) == [SLOT])
     }
 }
 

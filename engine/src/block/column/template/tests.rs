@@ -297,3 +297,29 @@ fn short_variables_that_are_all_of_a_value_are_words() {
     values.push((Kind::Json, b"[1]".to_vec()));
     assert_eq!(texts_of(&values), None, "one has no sentence");
 }
+
+#[test]
+fn a_prefix_with_digits_that_is_all_of_a_value_is_a_record() {
+    let texts_of = |values: &[Cell]| {
+        let templates = open(encoded(values), values.len(), raw_bytes(values)).expect("encoded");
+        let records = templates.records_of_only_slot().expect("sound")?;
+        let (prefix, digits) = (String::from_utf8_lossy(records.prefix()), records.digits());
+        let texts = records.numbers().iter().map(|number| format!("{prefix}{number:0digits$}"));
+        Some(texts.map(|text| (Kind::String, text.into_bytes())).collect::<Vec<_>>())
+    };
+    for digits in [1, 2, 5, 9] {
+        let text = |n: u64| format!("u{:0digits$}", n * 7_919 % 10u64.pow(digits as u32));
+        // Of several units and frames.
+        let texts: Vec<String> = (0..7_000).map(text).collect();
+        let values = strings(texts.iter().map(String::as_str));
+        assert_eq!(texts_of(&values), Some(values), "{digits}");
+    }
+    let others = |text: fn(u64) -> String| {
+        let texts: Vec<String> = (0..3_000).map(text).collect();
+        texts_of(&strings(texts.iter().map(String::as_str)))
+    };
+    assert_eq!(others(|n| format!("u{}", n % 977)), None, "of several lengths");
+    assert_eq!(others(|n| format!("u{:012}", n << 33)), None, "greater numbers");
+    assert_eq!(others(|n| format!("{}{:05}", ['u', 'v'][n as usize / 2_900], n % 977)), None);
+    assert_eq!(others(|n| format!("u-{:05}", n % 977)), None, "a literal");
+}
