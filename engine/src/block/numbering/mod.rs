@@ -59,12 +59,12 @@ pub(crate) struct FieldValues {
 /// The values of a field, by number.
 #[derive(Debug, Default)]
 pub(crate) struct KnownValues {
+    /// Strings for which there is room here are nowhere else.
+    records: KnownRecords,
     /// Strings that are words by themselves.
     words: HashMap<Word, u32, RandomState>,
     /// All others by hash; the value decides.
     numbers: HashMap<u64, u32, RandomState>,
-    /// What some of both are, by their digits.
-    records: KnownRecords,
     kinds: Vec<Kind>,
     /// Where each text ends in `texts`, behind which there is a NUL.
     ends: Vec<u32>,
@@ -131,21 +131,33 @@ impl FieldValues {
 
     /// The same of a prefix with digits, for which there must be room ([`FieldValues::has_room_for`]).
     pub(in crate::block) fn numbers_of_records(&self, records: &Records) -> Option<Vec<u32>> {
-        let mut text = Vec::new();
-        let digits = records.numbers().iter().copied();
-        let look_up = |known: &KnownValues, digits: &u32| Some(known.records.get(*digits));
-        self.number_all(digits, look_up, |known, digits| known.number_of_record(digits, &mut text))
+        let mut numbers: Vec<u32> = {
+            let known = self.known.read();
+            let by_digits = known.records.numbers();
+            records.numbers().iter().map(|digits| by_digits[*digits as usize]).collect()
+        };
+        if !numbers.contains(&0) {
+            return Some(numbers);
+        }
+        let mut known = self.known.write();
+        let (mut text, mut is_full) = (Vec::new(), false);
+        for (number, digits) in numbers.iter_mut().zip(records.numbers()) {
+            if *number == 0 {
+                match known.number_of_record(*digits, &mut text) {
+                    Some(found) => *number = found,
+                    None => is_full = true,
+                }
+            }
+        }
+        self.grown(&known);
+        (!is_full).then_some(numbers)
     }
 
     /// Whether strings of this prefix are known by their digits: from now on, if none are yet.
     fn has_room_for(&self, records: &Records) -> bool {
         let greatest = greatest_of(records.numbers());
-        let known = self.known.read();
-        if known.records.has_room(records, greatest) {
-            return true;
-        }
-        drop(known);
-        self.known.write().records.make_room(records, greatest)
+        let has_room = self.known.read().records.has_room(records, greatest);
+        has_room || self.known.write().make_room_for(records, greatest)
     }
 
     /// Most are known, and looked up by several threads at once.
@@ -178,15 +190,17 @@ impl FieldValues {
                 None => is_full = true,
             }
         }
-        let bytes = known.texts.len()
-            + known.len() * VALUE_BYTES
-            + known.records.heap_bytes()
-            + FIELD_BYTES;
-        self.bytes.store(bytes, Relaxed);
+        self.grown(&known);
+        (!is_full).then_some(numbers)
+    }
+
+    /// There are further values.
+    fn grown(&self, known: &KnownValues) {
+        let (texts, records) = (known.texts.len(), known.records.heap_bytes());
+        self.bytes.store(texts + known.len() * VALUE_BYTES + records + FIELD_BYTES, Relaxed);
         if known.len() >= FIELD_VALUES_MAX {
             self.was_full.store(true, Relaxed);
         }
-        (!is_full).then_some(numbers)
     }
 
     /// How many of these strings are known.
@@ -198,7 +212,8 @@ impl FieldValues {
     /// How many of the strings with these digits are known.
     fn known_records(&self, digits: &[u32]) -> usize {
         let known = self.known.read();
-        digits.iter().filter(|digits| known.records.get(**digits) > 0).count()
+        let by_digits = known.records.numbers();
+        digits.iter().filter(|digits| by_digits[**digits as usize] > 0).count()
     }
 }
 
@@ -253,6 +268,9 @@ impl KnownValues {
 
     /// The number of a value, 0 if it is not known; `None` if another has its hash, and it gets none.
     fn look_up(&self, value: Value<'_>) -> Option<u32> {
+        if let Some(digits) = self.digits_of(value) {
+            return Some(self.records.numbers()[digits as usize]);
+        }
         if let Some(word) = Word::of(value) {
             return Some(self.look_up_word(word));
         }
@@ -264,10 +282,44 @@ impl KnownValues {
 
     /// The number of a string, 0 if it is not known.
     fn look_up_word(&self, word: Word) -> u32 {
+        if let Some(digits) = self.digits_of_word(word) {
+            return self.records.numbers()[digits as usize];
+        }
         self.words.get(&word).copied().unwrap_or(0)
     }
 
+    /// What the digits of a value say that is known by them, or will be.
+    fn digits_of(&self, value: Value<'_>) -> Option<u32> {
+        let may_be = self.records.is_there() && value.kind == Kind::String;
+        if may_be { self.records.digits_of(value.text) } else { None }
+    }
+
+    fn digits_of_word(&self, word: Word) -> Option<u32> {
+        let digits_of = |bytes: [u8; _]| self.records.digits_of(Word::text(&bytes));
+        if self.records.is_there() { digits_of(word.bytes()) } else { None }
+    }
+
+    /// Makes room for strings to be known by their digits, those among them that are known already as well;
+    /// `false` if that can't be.
+    fn make_room_for(&mut self, records: &Records, greatest: u32) -> bool {
+        let before = self.records.numbers().len();
+        if !self.records.make_room(records, greatest) {
+            return false;
+        }
+        if self.records.numbers().len() > before {
+            for number in 1..=self.len() as u32 {
+                if let Some(digits) = self.digits_of(self.value(number)) {
+                    self.records.set(digits, number);
+                }
+            }
+        }
+        true
+    }
+
     fn number_of(&mut self, value: Value<'_>) -> Option<u32> {
+        if let Some(digits) = self.digits_of(value) {
+            return self.number_of_record(digits, &mut Vec::new());
+        }
         if let Some(word) = Word::of(value) {
             return self.number_of_word(word);
         }
@@ -281,6 +333,9 @@ impl KnownValues {
     }
 
     fn number_of_word(&mut self, word: Word) -> Option<u32> {
+        if let Some(digits) = self.digits_of_word(word) {
+            return self.number_of_record(digits, &mut Vec::new());
+        }
         match self.look_up_word(word) {
             0 => {}
             known => return Some(known),
@@ -291,14 +346,14 @@ impl KnownValues {
         Some(number)
     }
 
-    /// `text`: to write to.
+    /// The number of a string for which there is room among the records. `text` is empty, or was written here.
     fn number_of_record(&mut self, digits: u32, text: &mut Vec<u8>) -> Option<u32> {
-        match self.records.get(digits) {
+        match self.records.numbers()[digits as usize] {
             0 => {}
             known => return Some(known),
         }
         self.records.write(digits, text);
-        let number = self.number_of(Value { kind: Kind::String, text })?;
+        let number = self.push(Value { kind: Kind::String, text })?;
         self.records.set(digits, number);
         Some(number)
     }
@@ -324,47 +379,4 @@ impl KnownValues {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn value(kind: Kind, text: &str) -> Value<'_> {
-        Value { kind, text: text.as_bytes() }
-    }
-
-    #[test]
-    fn a_value_has_one_number_and_a_kind_its_own() {
-        let table = ValueTable::default();
-        let field = table.of_field("status");
-        let wanted = [(Kind::Number, "200"), (Kind::String, "a"), (Kind::Number, "200")];
-        let numbers = field.numbers_of(wanted.iter().map(|(kind, text)| value(*kind, text)));
-        assert_eq!(numbers, Some(vec![1, 2, 1]));
-        assert!(!field.known().is_ambiguous());
-        assert_eq!(field.numbers_of([value(Kind::String, "200")].into_iter()), Some(vec![3]));
-        let known = field.known();
-        assert!(known.is_ambiguous());
-        assert_eq!(known.len(), 3);
-        assert_eq!((known.value(3).kind, known.value(3).text), (Kind::String, &b"200"[..]));
-        assert_eq!(known.texts_behind(1), b"a\x00200\0");
-        assert_eq!(known.texts_behind(3), b"");
-        assert_eq!(known.kinds(), 1 << Kind::Number as u8 | 1 << Kind::String as u8);
-    }
-
-    #[test]
-    fn what_is_full_begins_anew_with_the_next_query() {
-        let table = ValueTable::default();
-        let field = table.of_field("user");
-        let text = |n: usize| format!("u{n}").into_bytes();
-        let texts: Vec<_> = (0..=FIELD_VALUES_MAX).map(text).collect();
-        let values = texts.iter().map(|text| Value { kind: Kind::String, text });
-        assert_eq!(field.numbers_of(values), None, "one too many");
-        assert!(Arc::ptr_eq(&field, &table.of_field("user")), "in the same query");
-        let known = [Value { kind: Kind::String, text: &texts[7] }];
-        assert_eq!(field.numbers_of(known.into_iter()), Some(vec![8]));
-        table.begin_query();
-        let anew = table.of_field("user");
-        assert!(!Arc::ptr_eq(&field, &anew));
-        assert_eq!(anew.numbers_of(known.into_iter()), Some(vec![1]));
-        table.begin_query();
-        assert!(Arc::ptr_eq(&anew, &table.of_field("user")));
-    }
-}
+mod tests;

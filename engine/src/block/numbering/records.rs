@@ -18,7 +18,8 @@ pub(super) struct KnownRecords {
 }
 
 impl KnownRecords {
-    /// Makes room for these; `false` if they are others or their digits say too much.
+    /// Makes room for these, whose digits say no more than `greatest`; `false` if they are others, or that is
+    /// too much. Strings for which there was no room are not known by it.
     pub(super) fn make_room(&mut self, records: &Records, greatest: u32) -> bool {
         let count = greatest as usize + 1;
         if count > COUNT_MAX {
@@ -46,20 +47,45 @@ impl KnownRecords {
         self.digits == records.digits() && *self.prefix == *records.prefix()
     }
 
-    /// The number of the string with these digits, 0 if it is not known. There must be room for it.
-    pub(super) fn get(&self, digits: u32) -> u32 {
-        self.numbers[digits as usize]
+    /// Whether there is room for any.
+    pub(super) fn is_there(&self) -> bool {
+        self.digits > 0
     }
 
+    /// What the digits of a string say, if there is room for it.
+    pub(super) fn digits_of(&self, text: &[u8]) -> Option<u32> {
+        if text.len() != self.prefix.len() + self.digits || !text.starts_with(&self.prefix) {
+            return None;
+        }
+        let mut number = 0u64;
+        for byte in &text[self.prefix.len()..] {
+            let digit = byte.wrapping_sub(b'0');
+            if digit > 9 {
+                return None;
+            }
+            // There are 18 digits at most.
+            number = number * 10 + u64::from(digit);
+        }
+        let has_room = number < self.numbers.len() as u64;
+        has_room.then_some(number as u32)
+    }
+
+    /// By what the digits say, of all strings for which there is room; 0 if one is not known.
+    pub(super) fn numbers(&self) -> &[u32] {
+        &self.numbers
+    }
+
+    /// Gives a string for which there is room its number.
     pub(super) fn set(&mut self, digits: u32, number: u32) {
         self.numbers[digits as usize] = number;
     }
 
-    /// Writes the string with these digits.
+    /// Writes the string with these digits, to where another one was written before or nothing.
     pub(super) fn write(&self, mut digits: u32, text: &mut Vec<u8>) {
-        text.clear();
-        text.extend_from_slice(&self.prefix);
-        text.resize(self.prefix.len() + self.digits, b'0');
+        if text.is_empty() {
+            text.extend_from_slice(&self.prefix);
+            text.resize(self.prefix.len() + self.digits, b'0');
+        }
         for place in text[self.prefix.len()..].iter_mut().rev() {
             *place = b'0' + (digits % 10) as u8;
             digits /= 10;

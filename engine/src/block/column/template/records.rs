@@ -160,6 +160,19 @@ impl Records {
         Ok(Some(Self { width, prefix: prefix[padding..].into(), digits, numbers }))
     }
 
+    /// Some for tests of others.
+    #[cfg(test)]
+    pub(in crate::block) fn of(prefix: &[u8], digits: usize, numbers: &[u32]) -> Self {
+        let width = prefix.len() + digits;
+        Self { width, prefix: prefix.into(), digits, numbers: numbers.to_vec() }
+    }
+
+    /// The same with room for so many.
+    pub(super) fn with_room(mut self, count: usize) -> Self {
+        self.numbers.reserve(count.saturating_sub(self.numbers.len()));
+        self
+    }
+
     /// Takes in those of the next frame; `false` if they are not like these.
     pub(super) fn append(&mut self, mut next: Self) -> bool {
         let are_alike = (self.width, self.digits) == (next.width, next.digits);

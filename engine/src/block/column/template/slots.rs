@@ -95,7 +95,7 @@ impl Templates {
                 return Ok(None);
             }
             let Some(before) = &mut all else {
-                all = Some(records);
+                all = Some(records.with_room(self.shape.values));
                 continue;
             };
             if !before.append(records) {
