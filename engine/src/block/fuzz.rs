@@ -8,6 +8,7 @@ use super::part::{Part, PartBytes, Shape};
 use super::reader::{Block, Source, decode};
 use crate::codec::slice::Slice;
 use crate::error::{Error, Result};
+use crate::event::Kind;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -77,6 +78,11 @@ fn part_of(part: impl Fn() -> Part, tag: u8, shape: Shape) -> Result<()> {
     };
     let picked = [0, shape.values / 2, shape.values - 1].map(|index| (index, single(index)));
     let column = Column::decode(part(), tag, shape, Some(some_list()))?;
+    // Values by what their digits say, if they are such.
+    let records = match column.data() {
+        ColumnData::Templates(templates) => templates.records_of_only_slot().ok().flatten(),
+        _ => None,
+    };
     let (mut values, mut text_bytes) = (0, 0);
     let read = column.for_each(|row, value| {
         assert!(row < shape.rows);
@@ -84,6 +90,11 @@ fn part_of(part: impl Fn() -> Part, tag: u8, shape: Shape) -> Result<()> {
             // What is wrong elsewhere in the column may make the whole an error.
             let (kind, text) = single.as_ref().expect("what is read with others is read alone");
             assert_eq!((*kind, &**text), (value.kind, value.text));
+        }
+        if let Some(records) = &records {
+            let (number, digits) = (records.numbers()[values], records.digits());
+            let text = [records.prefix(), format!("{number:0digits$}").as_bytes()].concat();
+            assert_eq!((Kind::String, &*text), (value.kind, value.text));
         }
         values += 1;
         text_bytes += value.text.len() as u64;
