@@ -62,7 +62,7 @@ fn users(seed: u32, count: u32, of: u32) -> Rows {
         let mixed = (row + seed).wrapping_mul(0x9e37_79b9);
         let number = (mixed ^ mixed >> 15).wrapping_mul(0x85eb_ca6b) >> 16;
         let number = number % of;
-        (row % 7 > 0).then(|| (Kind::String, format!("u{number:05}").into_bytes()))
+        (!row.is_multiple_of(7)).then(|| (Kind::String, format!("u{number:05}").into_bytes()))
     };
     rows_of(1, times, vec![("user".into(), (0..count).map(user).collect())])
 }
