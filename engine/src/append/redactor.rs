@@ -1,6 +1,6 @@
 //! The rules, compiled, over the columns of a batch.
 
-use super::anchors::Anchors;
+use super::anchors::{self, Anchors};
 use super::cards;
 use super::json::{self, Judge};
 use super::keys::KeyState;
@@ -157,15 +157,17 @@ impl Redactor {
         let has = |kind: Kind| memchr::memchr(kind as u8, &column.kinds).is_some();
         let mut suspects = Vec::new();
         if has(Kind::String) {
-            let mut places = Places::new(column);
-            self.anchors.each(&column.bytes, folded, |anchor| {
-                let (index, value) = places.of(anchor.start);
-                if anchor.end > value.end {
-                    return anchor.start + 1;
-                }
-                suspects.push(index);
-                value.end
-            });
+            if !anchors::none_in(&column.bytes) {
+                let mut places = Places::new(column);
+                self.anchors.each(&column.bytes, folded, |anchor| {
+                    let (index, value) = places.of(anchor.start);
+                    if anchor.end > value.end {
+                        return anchor.start + 1;
+                    }
+                    suspects.push(index);
+                    value.end
+                });
+            }
             if self.rules.is_on(Rule::Card) && !keys.is_id() {
                 let mut places = Places::new(column);
                 cards::each_run(&column.bytes, |run| {
@@ -281,26 +283,73 @@ impl<'a> Places<'a> {
     }
 }
 
-/// Writes a column again with other values, `edits` by rising index. What lies between two edits is
-/// copied at once.
+/// Gives values of a column other texts, `edits` by rising index. What lies between two of them is moved at
+/// once, to where the texts before it leave it; a column written anew would be fresh memory.
 fn apply(column: &mut RowColumn, edits: &[Edit]) {
-    let mut bytes = Vec::with_capacity(column.bytes.len());
-    let mut ends = Vec::with_capacity(column.ends.len());
-    let mut copied = 0;
-    let kept = |from: usize, to: usize, bytes: &mut Vec<u8>, ends: &mut Vec<u32>| {
-        let Some(last) = to.checked_sub(1).filter(|_| from < to) else { return };
-        let start = from.checked_sub(1).map_or(0, |before| column.ends[before]);
-        let base = u32::try_from(bytes.len()).expect("batches are far below 4 GiB");
-        bytes.extend_from_slice(&column.bytes[start as usize..column.ends[last] as usize]);
-        ends.extend(column.ends[from..to].iter().map(|end| end - start + base));
-    };
-    for (index, kind, text) in edits {
-        kept(copied, *index, &mut bytes, &mut ends);
-        column.kinds[*index] = *kind as u8;
-        bytes.extend_from_slice(text);
-        ends.push(u32::try_from(bytes.len()).expect("batches are far below 4 GiB"));
-        copied = index + 1;
+    let RowColumn { kinds, ends, bytes, .. } = column;
+    let old_len = bytes.len();
+    let start_of = |index: usize| index.checked_sub(1).map_or(0, |before| ends[before] as usize);
+    // What is kept behind each edit, and by how much it moves: a difference, which may wrap.
+    let mut shift = 0usize;
+    let mut kept = Vec::with_capacity(edits.len());
+    for (at, (index, _, text)) in edits.iter().enumerate() {
+        let end = ends[*index] as usize;
+        let next = edits.get(at + 1).map_or(old_len, |(next, ..)| start_of(*next));
+        shift = shift.wrapping_add(text.len()).wrapping_sub(end - start_of(*index));
+        kept.push((end..next, shift));
     }
-    kept(copied, column.len(), &mut bytes, &mut ends);
-    (column.bytes, column.ends) = (bytes, ends);
+    let len = old_len.wrapping_add(shift);
+    assert!(u32::try_from(len).is_ok(), "batches are far below 4 GiB");
+    bytes.reserve_exact(len.saturating_sub(old_len));
+    bytes.resize(len.max(old_len), 0);
+    let is_nearer = |shift: usize| shift.cast_signed() < 0;
+    let mut go = |(old, shift): &(Range<usize>, usize)| {
+        bytes.copy_within(old.clone(), old.start.wrapping_add(*shift));
+    };
+    // Their order stays. So what moves towards the front takes no place of what has yet to move, from the
+    // first on, and neither does what moves towards the end, from the last on.
+    kept.iter().filter(|(_, shift)| is_nearer(*shift)).for_each(&mut go);
+    kept.iter().rev().filter(|(_, shift)| !is_nearer(*shift)).for_each(&mut go);
+    bytes.truncate(len);
+    for (at, ((index, kind, text), (old, shift))) in edits.iter().zip(kept).enumerate() {
+        kinds[*index] = *kind as u8;
+        let end = old.start.wrapping_add(shift);
+        bytes[end - text.len()..end].copy_from_slice(text);
+        let next = edits.get(at + 1).map_or(ends.len(), |(next, ..)| *next);
+        ends[*index..next].iter_mut().for_each(|end| *end = end.wrapping_add(shift as u32));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Value;
+    use proptest::prelude::*;
+
+    fn column(values: &[Vec<u8>]) -> RowColumn {
+        let mut column = RowColumn::dense("c".into());
+        for (row, text) in (0..).zip(values) {
+            column.push(row, Value { kind: Kind::String, text });
+        }
+        column
+    }
+
+    proptest! {
+        #[test]
+        fn edited_values_are_others_and_all_else_stays(
+            values in prop::collection::vec(
+                (prop::collection::vec(any::<u8>(), 0..6), prop::option::of("[a-c]{0,9}")), 1..60
+            ),
+        ) {
+            let (old, new): (Vec<_>, Vec<_>) = values.into_iter().unzip();
+            let mut edited = column(&old);
+            let edits = new.iter().enumerate().filter_map(|(index, text)| {
+                Some((index, Kind::String, text.as_ref()?.clone().into_bytes()))
+            });
+            apply(&mut edited, &edits.collect::<Vec<_>>());
+            let expected = old.into_iter().zip(new);
+            let expected = expected.map(|(old, new)| new.map_or(old, String::into_bytes));
+            prop_assert_eq!(edited, column(&expected.collect::<Vec<_>>()));
+        }
+    }
 }
