@@ -1,6 +1,7 @@
 //! Rows of one partition, column by column: the form of a batch in the log, of the open tail in
 //! memory, and of what a block is built from.
 
+use crate::codec::copy::push_short;
 use crate::event::{Kind, Level, Seq, Value};
 use crate::timestamp::Timestamp;
 use std::ops::Range;
@@ -129,7 +130,7 @@ impl RowColumn {
             None => self.rows = Some((0..self.ends.len() as u32).chain([row]).collect()),
         }
         self.kinds.push(value.kind as u8);
-        self.bytes.extend_from_slice(value.text);
+        push_short(value.text, &mut self.bytes);
         self.ends.push(u32::try_from(self.bytes.len()).expect("batches are far below 4 GiB"));
     }
 }

@@ -5,6 +5,9 @@ use logstrata_engine::{Kind, Value};
 use serde_json::value::RawValue;
 use std::ops::Range;
 
+/// Words of eight bytes that are looked at before a longer string is searched.
+const SHORT_WORDS: usize = 4;
+
 /// A value of a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Span {
@@ -60,7 +63,7 @@ fn string_len(rest: &[u8]) -> Option<(usize, bool)> {
     let mut at = 1;
     let mut has_escapes = false;
     loop {
-        at += memchr::memchr2(b'"', b'\\', rest.get(at..)?)?;
+        at += quote_or_backslash(rest.get(at..)?)?;
         if rest[at] == b'"' {
             return Some((at + 1, has_escapes));
         }
@@ -71,6 +74,25 @@ fn string_len(rest: &[u8]) -> Option<(usize, bool)> {
             _ => return None,
         };
     }
+}
+
+/// Where the first of the two stands. Most strings are short: a call would take longer than what it does.
+#[inline]
+fn quote_or_backslash(text: &[u8]) -> Option<usize> {
+    const ONES: u64 = u64::MAX / 0xff;
+    // The highest bit of each byte that is 0, and perhaps of some behind the first of those.
+    let zeros = |word: u64| word.wrapping_sub(ONES) & !word & (ONES << 7);
+    let (words, _) = text.as_chunks();
+    for (at, word) in words.iter().take(SHORT_WORDS).enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let found =
+            zeros(word ^ (ONES * u64::from(b'"'))) | zeros(word ^ (ONES * u64::from(b'\\')));
+        if found != 0 {
+            return Some(at * size_of::<u64>() + (found.trailing_zeros() / u8::BITS) as usize);
+        }
+    }
+    let seen = words.len().min(SHORT_WORDS) * size_of::<u64>();
+    memchr::memchr2(b'"', b'\\', &text[seen..]).map(|at| seen + at)
 }
 
 fn word_len(rest: &[u8], word: &[u8]) -> Option<usize> {

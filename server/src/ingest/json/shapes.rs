@@ -298,14 +298,18 @@ fn is_deep(raw: &str) -> bool {
 }
 
 fn begins_with(text: &[u8], glue: &[u8]) -> bool {
-    const WORD: usize = size_of::<u64>();
+    // Short, mostly: words that may overlap. Arrays are compared without a call, slices are not.
     let Some(head) = text.get(..glue.len()) else { return false };
-    let (Some(last), Some(last_of_glue)) = (head.last_chunk::<WORD>(), glue.last_chunk()) else {
-        return head == glue;
-    };
-    // Short, mostly: two words that may overlap.
-    head.chunks_exact(WORD).zip(glue.chunks_exact(WORD)).all(|(a, b)| a == b)
-        && last == last_of_glue
+    if let (Some(last), Some(last_of_glue)) = (head.last_chunk::<8>(), glue.last_chunk()) {
+        let ((words, _), (of_glue, _)) = (head.as_chunks(), glue.as_chunks::<8>());
+        return words.iter().zip(of_glue).all(|(a, b)| a == b) && last == last_of_glue;
+    }
+    match (head.first_chunk::<4>(), glue.first_chunk()) {
+        (Some(first), Some(first_of_glue)) => {
+            first == first_of_glue && head.last_chunk::<4>() == glue.last_chunk()
+        }
+        _ => head.iter().eq(glue),
+    }
 }
 
 fn count_controls(text: &[u8]) -> usize {
