@@ -48,6 +48,11 @@ pub(crate) const TOKEN_BYTES_MAX: usize = 64;
 pub(crate) const NEED_TERMS_MAX: usize = 1_024;
 /// What a thread that makes filters keeps for the next one: blocks of usual events take less by half.
 pub(crate) const FILTER_SCRATCH_BYTES_MAX: usize = 8 << 20;
+/// What a thread that encodes blocks keeps for the next one, and besides for each of [`SPLITS_KEPT_MAX`] columns: blocks of
+/// usual events take less by half.
+pub(crate) const BLOCK_SCRATCH_BYTES_MAX: usize = 4 << 20;
+/// Columns of texts that are cut, of which a thread keeps the memory for the next ones.
+pub(crate) const SPLITS_KEPT_MAX: usize = 2;
 /// Partitions of one batch at most: events of further days are filed under the day of arrival.
 pub(crate) const BATCH_PARTS_MAX: usize = 512;
 /// Classes of retention at most, those of the preset not counted.

@@ -10,6 +10,7 @@ use crate::codec::packed;
 use crate::index::{self, Known, Split, Stay};
 use crate::limits::{BLOCK_COLUMNS_MAX, BLOCK_ROWS_MAX};
 use std::cmp::Reverse;
+use std::sync::Arc;
 
 /// A finished block.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +19,15 @@ pub(crate) struct EncodedBlock {
     pub(crate) bytes: Vec<u8>,
     /// What its directory keeps of it.
     pub(crate) meta: BlockMeta,
+}
+
+impl EncodedBlock {
+    /// The bytes, as many as there are. What they were in is for the next block of the thread.
+    pub(crate) fn into_shared(self) -> Arc<[u8]> {
+        let bytes = self.bytes.as_slice().into();
+        ValuesWriter::give_back(self.bytes);
+        bytes
+    }
 }
 
 /// Encodes rows of one partition, at least one, in sequence order, with the filter of their terms.
@@ -78,15 +88,19 @@ impl<'a> Plan<'a> {
 
     /// Encodes the rows. `filter` is what the index wants kept with the block.
     pub(crate) fn encode(&self, filter: &[u8]) -> EncodedBlock {
+        ValuesWriter::with_kept(|writer| self.encode_with(filter, writer))
+    }
+
+    fn encode_with(&self, filter: &[u8], writer: &mut ValuesWriter) -> EncodedBlock {
         let rows = self.rows;
         let raw_bytes = rows.raw_bytes() as u64;
         assert!(raw_bytes <= RAW_BYTES_MAX, "{raw_bytes} raw bytes in a block");
-        let mut writer = ValuesWriter::new();
         let numbers: Vec<_> = self.own.iter().map(|(column, plan)| plan.numbers(column)).collect();
         let names = self.own.iter().map(|(column, _)| &*column.name);
         let header_len = Header::len_of(names.zip(numbers.iter().map(Option::is_some)));
         // More than nearly all blocks take: what is not written to is never touched.
-        let mut bytes = Vec::with_capacity(header_len + rows.raw_bytes() / 3 + filter.len());
+        let mut bytes = writer.take_buffer();
+        bytes.reserve(header_len + rows.raw_bytes() / 3 + filter.len());
         bytes.resize(header_len, 0);
         let body = &mut bytes;
         let timestamps = part(body, |out| Scaled::new(&rows.timestamps).encode(out));
@@ -100,11 +114,11 @@ impl<'a> Plan<'a> {
                 packed::encode(&rows.levels.iter().map(|l| u64::from(*l)).collect::<Vec<_>>(), out);
             }
         });
-        let encode = |(planned, numbers)| encode_column(planned, numbers, rows, &mut writer, body);
+        let encode = |(planned, numbers)| encode_column(planned, numbers, rows, writer, body);
         let columns: Vec<_> = self.own.iter().zip(numbers).map(encode).collect();
         let rest = part(body, |out| {
             if !self.others.is_empty() {
-                rest::encode(&self.others, rows.len(), &mut writer, out);
+                rest::encode(&self.others, rows.len(), writer, out);
             }
         });
         let filter = part(body, |out| out.extend_from_slice(filter));

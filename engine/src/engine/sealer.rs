@@ -146,9 +146,10 @@ fn finish_runs(shared: &Shared, runs: &mut Runs) {
 fn seal(rows: &Rows) -> Result<MemBlock> {
     let encoded = block::seal_young(rows);
     io::may_break();
-    let bytes: Arc<[u8]> = encoded.bytes.into();
+    let meta = encoded.meta;
+    let bytes = encoded.into_shared();
     let source = block::Source::Memory(Arc::clone(&bytes));
-    let block = block::Block::open(source, &encoded.meta)?;
+    let block = block::Block::open(source, &meta)?;
     let filter = crate::segment::filter_of(&block, Path::new(""))?;
-    Ok(MemBlock { meta: encoded.meta, bytes, block: Arc::new(block), filter: Arc::new(filter) })
+    Ok(MemBlock { meta, bytes, block: Arc::new(block), filter: Arc::new(filter) })
 }

@@ -19,8 +19,11 @@ use crate::batch::RowColumn;
 use crate::codec::copy::push_range;
 use crate::event::{Kind, Value};
 use crate::io;
-use crate::limits::{BLOCK_ROWS_MAX, SENTENCE_BYTES_MAX, SENTENCES_MAX};
+use crate::limits::{
+    BLOCK_ROWS_MAX, BLOCK_SCRATCH_BYTES_MAX, SENTENCE_BYTES_MAX, SENTENCES_MAX, SPLITS_KEPT_MAX,
+};
 use masks::{Found, Masks};
+use std::cell::RefCell;
 use std::ops::Range;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -37,7 +40,7 @@ const SAMPLE: usize = 512;
 const TABLE_SLOTS: usize = SENTENCES_MAX * 2;
 
 /// The sentence and the variables of each text of a column.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Split {
     /// The distinct sentences, in order of first occurrence.
     texts: Vec<u8>,
@@ -48,6 +51,18 @@ pub(crate) struct Split {
     variables: Vec<Variable>,
     /// The first variable of each value, and the end.
     firsts: Vec<u32>,
+}
+
+thread_local! {
+    /// What splits were in that are gone: fresh memory costs a page fault for each 4 KiB.
+    static KEPT: RefCell<Vec<Split>> = const { RefCell::new(Vec::new()) };
+}
+
+impl Drop for Split {
+    fn drop(&mut self) {
+        // Of a thread that ends nothing is kept.
+        let _ = KEPT.try_with(|kept| self.keep(&mut kept.borrow_mut()));
+    }
 }
 
 /// Where a variable lies in the column's bytes.
@@ -152,6 +167,32 @@ impl Split {
         pays(&splitter, start).then_some(splitter.split)
     }
 
+    /// None of a column yet, in memory that was kept.
+    fn empty() -> Self {
+        let mut split = KEPT.with_borrow_mut(Vec::pop).unwrap_or_default();
+        let Self { texts, ends, counts, codes, variables, firsts } = &mut split;
+        texts.clear();
+        variables.clear();
+        codes.clear();
+        [ends, counts, firsts].into_iter().for_each(Vec::clear);
+        split
+    }
+
+    fn keep(&mut self, kept: &mut Vec<Self>) {
+        if (1..=BLOCK_SCRATCH_BYTES_MAX).contains(&self.memory()) && kept.len() < SPLITS_KEPT_MAX {
+            kept.push(std::mem::take(self));
+        }
+    }
+
+    fn memory(&self) -> usize {
+        let Self { texts, ends, counts, codes, variables, firsts } = self;
+        let places = ends.capacity() + counts.capacity() + firsts.capacity();
+        texts.capacity()
+            + places * size_of::<u32>()
+            + codes.capacity() * size_of::<u16>()
+            + variables.capacity() * size_of::<Variable>()
+    }
+
     /// The distinct sentences.
     pub(crate) fn sentences(&self) -> impl ExactSizeIterator<Item = &[u8]> {
         (0..self.ends.len()).map(|code| self.sentence(code))
@@ -198,16 +239,10 @@ struct Splitter {
 impl Splitter {
     fn new(values: usize) -> Self {
         assert!(values <= BLOCK_ROWS_MAX, "{values} values in a block");
-        let mut firsts = Vec::with_capacity(values + 1);
-        firsts.push(0);
-        let split = Split {
-            texts: Vec::new(),
-            ends: Vec::new(),
-            counts: Vec::new(),
-            codes: Vec::with_capacity(values),
-            variables: Vec::new(),
-            firsts,
-        };
+        let mut split = Split::empty();
+        split.codes.reserve(values);
+        split.firsts.reserve(values + 1);
+        split.firsts.push(0);
         let table = vec![0; TABLE_SLOTS];
         let (hashes, sentence, masks) = (Vec::new(), Vec::new(), Masks::default());
         Self { split, table, hashes, sentence, masks, raw_bytes: 0 }

@@ -8,12 +8,14 @@
 //! `ends` 1: each text ends in a NUL byte, which none contains: zstd finds the ends with the text,
 //! which takes 1.8 bytes a message less than lengths. 2: the lengths come first.
 
+use super::template;
 use crate::codec::slice::Slice;
 use crate::codec::varint;
 use crate::error::Corruption;
 use crate::event::{Kind, Value};
 use crate::io;
-use std::cell::RefCell;
+use crate::limits::BLOCK_SCRATCH_BYTES_MAX;
+use std::cell::{Cell, RefCell};
 use zstd::bulk::{Compressor, Decompressor};
 use zstd::zstd_safe::CParameter;
 
@@ -102,6 +104,10 @@ pub(crate) struct ValuesWriter {
     compressor: Compressor<'static>,
     body: Vec<u8>,
     compressed: Vec<u8>,
+    /// For columns of templates.
+    pub(super) templates: template::Scratch,
+    /// What a block was in before it was given away as a copy.
+    block: Vec<u8>,
 }
 
 /// A stored list that has not been inflated.
@@ -115,7 +121,41 @@ pub(super) struct Stored {
 impl ValuesWriter {
     pub(crate) fn new() -> Self {
         let compressor = Compressor::new(ZSTD_LEVEL).expect("zstd gets memory for its tables");
-        Self { compressor, body: Vec::new(), compressed: Vec::new() }
+        let templates = template::Scratch::default();
+        Self { compressor, body: Vec::new(), compressed: Vec::new(), templates, block: Vec::new() }
+    }
+
+    /// Calls `work` with what the thread kept of the last writer, if it did: fresh memory costs a page fault for
+    /// each 4 KiB, and zstd's tables are larger than what most blocks have.
+    pub(in crate::block) fn with_kept<T>(work: impl FnOnce(&mut Self) -> T) -> T {
+        let mut writer = KEPT.take().unwrap_or_else(Self::new);
+        let done = work(&mut writer);
+        writer.keep();
+        done
+    }
+
+    fn keep(self) {
+        // Those of the compressor don't depend on what it was given.
+        let Self { compressor: _, body, compressed, templates, block } = &self;
+        let buffers = body.capacity() + compressed.capacity() + block.capacity();
+        if buffers + templates.memory() <= BLOCK_SCRATCH_BYTES_MAX {
+            KEPT.set(Some(self));
+        }
+    }
+
+    /// An empty buffer for a block.
+    pub(in crate::block) fn take_buffer(&mut self) -> Vec<u8> {
+        let mut buffer = std::mem::take(&mut self.block);
+        buffer.clear();
+        buffer
+    }
+
+    /// Leaves a buffer for the thread's next block.
+    pub(in crate::block) fn give_back(buffer: Vec<u8>) {
+        if let Some(mut writer) = KEPT.take() {
+            writer.block = buffer;
+            writer.keep();
+        }
     }
 
     /// Appends the lengths and the stored form of the values.
@@ -241,6 +281,7 @@ pub(super) fn inflate_bytes(slice: &mut Slice<'_>, stored: Stored) -> Result<Vec
 }
 
 thread_local! {
+    static KEPT: Cell<Option<ValuesWriter>> = const { Cell::new(None) };
     /// Its tables are larger than most frames: made once a thread, not once a frame.
     static INFLATER: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
 }

@@ -44,14 +44,39 @@ pub(in crate::block::column) fn encode(
     packed::encode(&counts.collect::<Vec<_>>(), out);
     writer.write(sentences.map(|text| Value { kind: Kind::String, text }), out);
     io::may_break();
-    let variables = Variables::of(column, split, &order);
+    let mut scratch = std::mem::take(&mut writer.templates);
+    let variables = Variables::of(column, split, &order, &mut scratch);
     write_stored(&variables.forms, writer, out);
     let codes = encode_codes(&order.codes, writer);
     varint::encode_bytes(&codes, out);
-    let is_packed = variables.write(order.sentences.len(), writer, out);
+    let is_packed = variables.write(order.sentences.len(), writer, &mut scratch, out);
+    writer.templates = scratch;
     let raw = order.values_of(order.sentences.len());
     text::encode(raw.len(), |index| column.value(raw[index] as usize), writer, out);
     is_packed
+}
+
+/// Buffers that are used again.
+#[derive(Default)]
+pub(in crate::block::column) struct Scratch {
+    slots: Vec<Slot>,
+    /// The first slot of each value.
+    places: Vec<u32>,
+    /// The variables: those of digits, then the others.
+    bytes: Vec<u8>,
+    /// Frames of them as they are stored.
+    stored: Vec<u8>,
+}
+
+impl Scratch {
+    /// The bytes that it keeps.
+    pub(in crate::block::column) fn memory(&self) -> usize {
+        let Self { slots, places, bytes, stored } = self;
+        slots.capacity() * size_of::<Slot>()
+            + places.capacity() * size_of::<u32>()
+            + bytes.capacity()
+            + stored.capacity()
+    }
 }
 
 /// The order in which the values are stored.
@@ -106,8 +131,6 @@ struct Variables {
     forms: Vec<u8>,
     digits: Series,
     others: Series,
-    /// Those of digits, then the others.
-    bytes: Vec<u8>,
 }
 
 /// What the variables of one slot of a unit are, and where they go.
@@ -168,7 +191,9 @@ impl Slot {
 }
 
 impl Variables {
-    fn of(column: &RowColumn, split: &Split, order: &Order) -> Self {
+    /// Leaves their bytes in `scratch`.
+    fn of(column: &RowColumn, split: &Split, order: &Order, scratch: &mut Scratch) -> Self {
+        let Scratch { slots, places, bytes, .. } = scratch;
         let slots_of = |code: &u16| count_slots(split.sentence(usize::from(*code)));
         let slots_of: Vec<usize> = order.sentences.iter().map(slots_of).collect();
         // The first slot of each sentence.
@@ -179,10 +204,11 @@ impl Variables {
             first
         };
         let firsts: Vec<usize> = slots_of.iter().enumerate().map(first).collect();
-        let mut slots = vec![NO_VARIABLE; total];
-        // The first slot of each value.
+        slots.clear();
+        slots.resize(total, NO_VARIABLE);
+        places.clear();
+        places.reserve(order.codes.len());
         let mut ranks = vec![0usize; firsts.len()];
-        let mut places = Vec::with_capacity(order.codes.len());
         for (index, code) in order.codes.iter().enumerate() {
             let code = usize::from(*code);
             // One without a sentence has none.
@@ -212,19 +238,27 @@ impl Variables {
         for slot in slots.iter_mut().filter(|slot| !slot.are_digits) {
             slot.at += digits.len;
         }
-        let mut bytes = vec![0; (digits.len + others.len) as usize];
-        for (index, place) in places.into_iter().enumerate() {
+        bytes.clear();
+        bytes.resize((digits.len + others.len) as usize, 0);
+        for (index, place) in places.iter().enumerate() {
             let variables = split.variables_of(index);
-            for (slot, variable) in slots[place as usize..].iter_mut().zip(variables) {
-                slot.put(&column.bytes, variable.span(), &mut bytes);
+            for (slot, variable) in slots[*place as usize..].iter_mut().zip(variables) {
+                slot.put(&column.bytes, variable.span(), bytes);
             }
         }
-        Self { forms, digits, others, bytes }
+        Self { forms, digits, others }
     }
 
     /// Appends the directories and frames. Returns whether some are packed, as those of a single sentence
     /// may be.
-    fn write(&self, sentences: usize, writer: &mut ValuesWriter, out: &mut Vec<u8>) -> bool {
+    fn write(
+        &self,
+        sentences: usize,
+        writer: &mut ValuesWriter,
+        scratch: &mut Scratch,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        let Scratch { bytes, stored, .. } = scratch;
         let width = match &self.forms[..] {
             [form, others @ ..] if sentences == 1 && others.iter().all(|other| other == form) => {
                 usize::from(*form) & WIDTH_MAX
@@ -232,8 +266,8 @@ impl Variables {
             _ => 0,
         };
         let mut is_packed = false;
-        let mut stored = Vec::new();
-        let (digits, others) = self.bytes.split_at(self.digits.len as usize);
+        stored.clear();
+        let (digits, others) = bytes.split_at(self.digits.len as usize);
         for (series, bytes) in [(&self.digits, digits), (&self.others, others)] {
             varint::encode(series.frames.len() as u64, out);
             let mut start = 0;
@@ -252,7 +286,7 @@ impl Variables {
                 stored.extend_from_slice(frame);
             }
         }
-        out.extend_from_slice(&stored);
+        out.extend_from_slice(stored);
         is_packed
     }
 }

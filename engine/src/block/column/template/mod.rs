@@ -39,7 +39,7 @@ mod tests;
 mod variables;
 
 pub(in crate::block) use dictionary::count_slots;
-pub(super) use encode::encode;
+pub(super) use encode::{Scratch, encode};
 pub(in crate::block) use records::Records;
 pub(in crate::block) use search::FrameBigrams;
 
