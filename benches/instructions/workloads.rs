@@ -38,6 +38,8 @@ enum Work {
     Plain(fn(&Path)),
     /// A query of the `k`-th parameters; tells how much it found.
     Query(fn(&Store, u64) -> u64),
+    /// The same, each time of a store that was opened for it: what files have is read and inflated anew.
+    FirstTouch(fn(&Store, u64) -> u64),
 }
 
 /// A query is asked so often, after a first time that opens files and fills caches.
@@ -48,16 +50,18 @@ const HOUR_NS: i64 = 3_600_000_000_000;
 const LEVELS: [&str; 4] = ["error", "warn", "debug", "info"];
 
 /// All of them.
-pub(crate) const WORKLOADS: [Workload; 17] = [
+pub(crate) const WORKLOADS: [Workload; 19] = [
     marked("decode JSON of 5,000 events", decode),
     marked("redact 5,000 events", redact),
     marked("encode the log of 5,000 events", encode_record),
     marked("seal a block of 8,192 events", seal),
     process("append, flush 20,000 events", StoreKind::Absent, append),
     process("merge 4 files of 65,536 events", StoreKind::Flushed, merge),
-    query("needle", |store, k| page(store, &format!("trace_id:{}", Generator::needle(k)), 1_000)),
+    query("needle", needle),
     query("absent needle", |store, k| 1 + page(store, &format!("trace_id:{:032x}", !k), 1_000)),
-    query("rare word", |store, k| page(store, one_of(&RARE_WORDS, k), 1_000)),
+    query("rare word", rare_word),
+    first_touch("needle, first touch", needle),
+    first_touch("rare word, first touch", rare_word),
     query("latest 100", |store, _| page(store, "", 100)),
     query("latest 100 errors of a service", |store, k| {
         page(store, &format!("level:error service:{}", one_of(&SERVICES, k)), 100)
@@ -98,6 +102,11 @@ const fn query(name: &'static str, ask: fn(&Store, u64) -> u64) -> Workload {
     Workload { name, store, counted, work: Work::Query(ask) }
 }
 
+const fn first_touch(name: &'static str, ask: fn(&Store, u64) -> u64) -> Workload {
+    let (store, counted) = (StoreKind::Compacted, Counted::Marked);
+    Workload { name, store, counted, work: Work::FirstTouch(ask) }
+}
+
 impl Workload {
     /// Does it.
     pub(crate) fn run(&self, store: &Path) {
@@ -110,6 +119,13 @@ impl Workload {
                 counted_by_callgrind(&mut || {
                     (0..ASKED).for_each(|k| assert!(black_box(ask(&store, k)) > 0))
                 });
+            }
+            Work::FirstTouch(ask) => {
+                for k in 0..ASKED {
+                    let engine = stores::open(store).expect("a sound store opens");
+                    let store = Store::from(engine);
+                    counted_by_callgrind(&mut || assert!(black_box(ask(&store, k)) > 0));
+                }
             }
         }
     }
@@ -125,6 +141,14 @@ fn counted_by_callgrind(work: &mut dyn FnMut()) {
 
 fn page(store: &Store, query: &str, limit: usize) -> u64 {
     store.search(query, limit) as u64
+}
+
+fn needle(store: &Store, k: u64) -> u64 {
+    page(store, &format!("trace_id:{}", Generator::needle(k)), 1_000)
+}
+
+fn rare_word(store: &Store, k: u64) -> u64 {
+    page(store, one_of(&RARE_WORDS, k), 1_000)
 }
 
 fn by(field: &str, request: StatsRequest) -> StatsRequest {
