@@ -112,6 +112,8 @@ pub(crate) const EXPORT_PAGE_BYTES_MAX: usize = 2 << 20;
 /// more, and at most a quarter of what queries can always have: what a page may take for a moment
 /// before its own bound ends it.
 pub(crate) const FETCH_BYTES_MAX: usize = 128 << 20;
+/// Of the cache, what is brought there before anyone asks takes this part at most.
+pub(crate) const WARMED_SHARE: u64 = 8;
 /// The text of a query.
 pub(crate) const QUERY_BYTES_MAX: usize = 64 << 10;
 /// Keys of batches that are remembered at most, of those that senders gave.

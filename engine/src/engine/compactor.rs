@@ -11,6 +11,7 @@
 use super::activity::{Activity, Busy};
 use super::space::check_room;
 use super::state::{LiveFile, Shared};
+use super::warm::Warmed;
 use crate::compact::{self, Failure, Job, Place, Situation, SourceSection, next_job};
 use crate::error::{Error, ErrorKind, Result};
 use crate::io;
@@ -169,6 +170,7 @@ pub(crate) fn run(shared: &Shared, queue: &CompactQueue) {
     queue.wake();
     let mut compactor =
         Compactor { shared, queue, damaged: BTreeSet::new(), damage: None, rests_until: None };
+    let mut warmed = Warmed::default();
     while let Some(order) = queue.next(shared.limits.compaction.is_automatic) {
         if !order.ignore_ages && compactor.rests() {
             continue;
@@ -178,6 +180,10 @@ pub(crate) fn run(shared: &Shared, queue: &CompactQueue) {
         queue.answer(order, result);
         if is_closed {
             return;
+        }
+        if shared.limits.compaction.is_automatic {
+            // Once all is merged: what is merged again at once is read by nobody.
+            warmed.warm_files(shared, || !queue.is_closing());
         }
     }
 }

@@ -22,6 +22,7 @@ mod state;
 mod tail;
 #[cfg(test)]
 mod tests;
+mod warm;
 mod writer;
 
 pub use checkpoint::{ChainPlace, Checkpoint, SealedFile, SealedSection};

@@ -14,6 +14,7 @@ mod numbers;
 mod partial;
 mod retention;
 mod tail;
+mod warm;
 
 use super::*;
 use crate::append::Rules;

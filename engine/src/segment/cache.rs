@@ -332,7 +332,8 @@ impl BlockCache {
     }
 }
 
-fn sections_bytes(sections: &[Section]) -> usize {
+/// What a directory takes in memory.
+pub(super) fn sections_bytes(sections: &[Section]) -> usize {
     let section = |section: &Section| {
         size_of::<Section>()
             + section.blocks.len() * size_of::<BlockPlace>()

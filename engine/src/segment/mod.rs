@@ -12,6 +12,7 @@ mod handles;
 mod reader;
 #[cfg(test)]
 mod tests;
+mod warm;
 mod writer;
 
 pub(crate) use cache::{BlockCache, Key};

@@ -147,6 +147,12 @@ impl SharedSentences {
         self.read(self.place.copy).map(drop)
     }
 
+    /// Whether it was read.
+    #[cfg(test)]
+    pub(crate) fn is_read(&self) -> bool {
+        self.list.get().is_some()
+    }
+
     /// The bytes that it takes in memory, once it is read.
     pub(crate) fn heap_bytes(&self) -> usize {
         size_of::<Self>() + self.place.memory as usize

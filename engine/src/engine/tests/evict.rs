@@ -241,6 +241,19 @@ fn what_left_the_disk_is_read_from_the_archive() {
 }
 
 #[test]
+fn nothing_is_read_of_the_archive_before_anyone_asks() {
+    let (life, engine) = Life::new();
+    life.archive(&engine);
+    assert!(engine.evict_local(Some(Keep::days(1))).unwrap().files >= 1);
+    crate::engine::warm::Warmed::default().warm_files(&engine.shared, || true);
+    for file in engine.shared.state().files.iter() {
+        let is_there = engine.shared.cache.sections(file.meta.id).is_some();
+        assert_eq!(is_there, !file.file.is_evicted(), "{}", file.meta.id);
+    }
+    assert_eq!(life.shelf.reads.load(Ordering::Relaxed), 0);
+}
+
+#[test]
 fn without_the_archive_what_is_here_comes_and_the_gap_is_told() {
     let (life, engine) = Life::new();
     life.archive(&engine);
