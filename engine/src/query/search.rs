@@ -437,8 +437,12 @@ impl<'a> Search<'a> {
 
     /// Whether so many blocks since then are too few for others to help.
     fn is_alone(&self, blocks: u64, since: Duration) -> bool {
-        let quick = || self.shared.scans.now().saturating_sub(since) < ALONE_TIME;
-        blocks == 0 || blocks < ALONE_QUICK_MAX && quick()
+        blocks == 0 || blocks < ALONE_QUICK_MAX && self.is_quick(since)
+    }
+
+    /// Whether it is so short since then that a helper would hardly be awake.
+    fn is_quick(&self, since: Duration) -> bool {
+        self.shared.scans.now().saturating_sub(since) < ALONE_TIME
     }
 
     /// Scans up to `count` sources, from `first` on, with the help of other threads. After an error

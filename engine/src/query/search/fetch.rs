@@ -1,7 +1,7 @@
 //! The events of a page, once it is known which they are.
 
 use super::pass::Pass;
-use super::{Hit, Part, Search};
+use super::{ALONE_QUICK_MAX, Hit, Part, Search};
 use crate::engine::Shared;
 use crate::error::Result;
 use crate::limits::FETCH_BYTES_MAX;
@@ -134,11 +134,13 @@ impl Search<'_> {
             pass: Arc::clone(&self.pass),
             page: Mutex::new(Some(page)),
         });
-        let (count, began) = (many.fetches.len(), self.shared.scans.now());
+        let count = many.fetches.len();
         let mut first = 0;
         while first < count {
             let left = count - first;
-            if left > 1 && self.shared.scans.slots() > 1 && !self.is_alone(first as u64, began) {
+            // What took long to scan was not decoded before, and takes as long to fetch.
+            let alone = first < ALONE_QUICK_MAX as usize && self.is_quick(self.began);
+            if left > 1 && self.shared.scans.slots() > 1 && !alone {
                 let rest = RestOfFetches { many: Arc::clone(&many), first };
                 self.scan.run_all(Arc::new(rest), left)?;
                 break;
