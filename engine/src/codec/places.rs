@@ -106,6 +106,33 @@ impl Places {
         decode_each(&mut slice, self.count, each).expect("the same bytes were read before");
     }
 
+    /// Calls `each` with the index of every value that is `wanted`, in order. Miniblocks that can't have it are
+    /// gone past.
+    pub(crate) fn for_each_of(&self, bytes: &[u8], wanted: u64, mut each: impl FnMut(usize)) {
+        if let Form::Deltas { .. } = self.form {
+            let mut index = 0;
+            self.for_each(bytes, |some| {
+                some.iter()
+                    .zip(index..)
+                    .filter(|(value, _)| **value == wanted)
+                    .for_each(|(_, at)| each(at));
+                index += some.len();
+            });
+            return;
+        }
+        let bytes = &bytes[self.range.clone()];
+        for (number, Miniblock { least, at, width }) in self.miniblocks.iter().enumerate() {
+            let packed = wanted.wrapping_sub(*least);
+            if packed.checked_shr((*width).into()).unwrap_or(0) != 0 {
+                continue;
+            }
+            let first = number * LANES;
+            let block = self.unpack(&bytes[*at as usize..], number);
+            let some = block[..(self.count - first).min(LANES)].iter().zip(first..);
+            some.filter(|(value, _)| **value == packed).for_each(|(_, index)| each(index));
+        }
+    }
+
     /// The packed number at a place of the sequence.
     fn packed(&self, bytes: &[u8], index: usize) -> u64 {
         let Miniblock { at, width, .. } = self.miniblocks[index / LANES];
@@ -177,6 +204,13 @@ mod tests {
         let mut again = Vec::new();
         places.for_each(bytes, |some| again.extend_from_slice(some));
         assert_eq!(again, values);
+        let wanted = values.iter().take(3).flat_map(|value| [*value, value.wrapping_add(1)]);
+        for wanted in wanted.chain([0, 1, u64::MAX]) {
+            let mut found = Vec::new();
+            places.for_each_of(bytes, wanted, |index| found.push(index));
+            let there: Vec<usize> = (0..count).filter(|index| values[*index] == wanted).collect();
+            assert_eq!(found, there, "{wanted} of {count}");
+        }
         true
     }
 

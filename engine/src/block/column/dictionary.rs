@@ -200,6 +200,13 @@ impl Codes {
         }
     }
 
+    /// The indices of the values that have this code, rising.
+    pub(super) fn indices_of(&self, code: usize) -> Vec<usize> {
+        let mut indices = Vec::new();
+        self.places.for_each_of(&self.part.bytes, code as u64, |index| indices.push(index));
+        indices
+    }
+
     fn check(&self, code: u64) -> Result<usize, Corruption> {
         match usize::try_from(code) {
             Ok(code) if code < self.distinct => Ok(code),

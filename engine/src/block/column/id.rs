@@ -55,8 +55,7 @@ impl Ids {
                 // A writer lists each id once.
                 let mut indices = Vec::new();
                 for at in listed {
-                    // There are as many codes as a `u16` counts.
-                    indices.extend(places_of(codes.get()?, &(at as u16)));
+                    indices.extend(codes.indices_of(at));
                 }
                 indices.sort_unstable();
                 indices.into_iter().for_each(each);

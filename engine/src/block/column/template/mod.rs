@@ -421,10 +421,15 @@ impl Templates {
         let values = self.shape.values;
         let mut codes: Vec<u16> = match slice.u8()? {
             CODES_PACKED => {
-                let mut codes = Vec::with_capacity(values);
+                let (mut codes, mut bits) = (Vec::with_capacity(values), 0);
                 packed::decode_each(&mut slice, values, |some| {
-                    codes.extend(some.iter().map(|code| (*code).min(u16::MAX.into()) as u16));
+                    bits |= some.iter().fold(0, |bits, code| bits | code);
+                    codes.extend(some.iter().map(|code| *code as u16));
                 })?;
+                if bits > u16::MAX.into() {
+                    let most = self.counts.len();
+                    return Err(slice.corrupt(format!("codes up to {most}"), "greater ones"));
+                }
                 codes
             }
             CODES_PLANES => {
