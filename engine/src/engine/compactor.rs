@@ -166,8 +166,6 @@ pub(crate) fn run(shared: &Shared, queue: &CompactQueue) {
     io::yield_to_others();
     io::take_breaks(true);
     let _ends = EndsQueue(queue);
-    // Right after opening there may be work already.
-    queue.wake();
     let mut compactor =
         Compactor { shared, queue, damaged: BTreeSet::new(), damage: None, rests_until: None };
     let mut warmed = Warmed::default();

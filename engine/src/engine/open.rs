@@ -118,6 +118,8 @@ pub(crate) fn open(options: Options, cold: Arc<dyn ColdFiles>) -> Result<Engine>
         }
     });
     let compactions = CompactQueue::new(&activity);
+    // There may be work already. Who waits until all is quiet waits for that as well.
+    compactions.wake();
     let flusher = {
         let (flushes, queue) = (flushes.clone(), Arc::clone(&queue));
         let compactions = compactions.clone();

@@ -14,7 +14,6 @@ mod numbers;
 mod partial;
 mod retention;
 mod tail;
-mod warm;
 
 use super::*;
 use crate::append::Rules;

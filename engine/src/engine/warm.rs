@@ -52,7 +52,7 @@ impl Warmed {
             let bytes = match self.bytes.get(&meta.id) {
                 Some(bytes) => *bytes,
                 None => {
-                    let warmed = file.warm(meta, left, &shared.cache, &goes_on);
+                    let warmed = file.warm(meta, left, &shared.cache, goes_on);
                     // `W4`: an edit changes the files before it lets go of what is kept of them.
                     if !is_here(shared, meta.id) {
                         shared.cache.forget(|id| id == meta.id);

@@ -1,5 +1,7 @@
 //! Compaction on a whole store: found before and after, through crashes, failures and damage.
 
+mod warm;
+
 use super::*;
 use crate::compact::{Job, Situation, next_job};
 use crate::event::Seq;
