@@ -59,9 +59,19 @@ impl Values {
 
     /// The `index`-th value; panics past the end.
     pub(crate) fn value(&self, index: usize) -> Value<'_> {
+        let text = &self.body[self.start_of(index)..self.ends[index] as usize];
+        Value { kind: self.kinds[index], text }
+    }
+
+    /// The bytes of the text of the `index`-th value; panics past the end.
+    pub(crate) fn text_len(&self, index: usize) -> usize {
+        self.ends[index] as usize - self.start_of(index)
+    }
+
+    /// Where the text of a value begins in the body.
+    fn start_of(&self, index: usize) -> usize {
         let before = index.checked_sub(1).map(|before| self.ends[before] as usize + self.gap);
-        let start = before.unwrap_or(self.start);
-        Value { kind: self.kinds[index], text: &self.body[start..self.ends[index] as usize] }
+        before.unwrap_or(self.start)
     }
 
     /// Inflates a list of `count` values whose lengths are known: takes its stored bytes from the slice.

@@ -181,6 +181,11 @@ impl SentenceList {
         self.sentences.value(number).text
     }
 
+    /// The bytes of the sentence of a number; panics past the last.
+    pub(crate) fn len_of(&self, number: usize) -> usize {
+        self.sentences.text_len(number)
+    }
+
     /// How many slots the sentence of a number has; panics past the last.
     pub(crate) fn slots_of(&self, number: usize) -> u32 {
         self.slots[number]

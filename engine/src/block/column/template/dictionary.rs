@@ -61,6 +61,14 @@ impl ColumnSentences {
         (0..self.len()).map(|place| self.get(place))
     }
 
+    /// The bytes of the sentence at a place, of which nothing has to be read.
+    fn len_of(&self, place: usize) -> usize {
+        match self {
+            Self::Own(values) => values.text_len(place),
+            Self::Shared(list, numbers) => list.len_of(numbers[place] as usize),
+        }
+    }
+
     fn slots_of(&self, place: usize) -> usize {
         match self {
             Self::Own(values) => count_slots(values.value(place).text),
@@ -109,7 +117,7 @@ impl Dictionary {
         for (place, count) in templates.counts.iter().enumerate() {
             let of_sentence = sentences.slots_of(place);
             // What a sentence is repeated to is a text of the block: the sum is bounded.
-            let literal = (sentences.get(place).len() - of_sentence) * *count as usize;
+            let literal = (sentences.len_of(place) - of_sentence) * *count as usize;
             literals = literals.saturating_add(literal);
             slots.push(of_sentence as u32);
             if literals > templates.shape.raw_max {

@@ -426,10 +426,7 @@ impl Templates {
                     bits |= some.iter().fold(0, |bits, code| bits | code);
                     codes.extend(some.iter().map(|code| *code as u16));
                 })?;
-                if bits > u16::MAX.into() {
-                    let most = self.counts.len();
-                    return Err(slice.corrupt(format!("codes up to {most}"), "greater ones"));
-                }
+                u16::try_from(bits).map_err(|_| slice.corrupt("codes of 16 bits", "others"))?;
                 codes
             }
             CODES_PLANES => {
