@@ -12,7 +12,7 @@ use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 /// How long a thread works between two breaks.
-const WORK: Duration = Duration::from_micros(700);
+const WORK: Duration = Duration::from_micros(300);
 /// How long a break is at least. The system makes it 50 µs longer.
 const BREAK: Duration = Duration::from_micros(20);
 
