@@ -357,6 +357,18 @@ mod tests {
     use proptest::prelude::*;
     use std::path::Path;
 
+    #[test]
+    fn a_thread_keeps_a_writer_that_takes_little() {
+        let room = |writer: &mut ValuesWriter| writer.block.capacity();
+        for (wanted, kept) in [(1 << 20, true), (BLOCK_SCRATCH_BYTES_MAX + 1, false)] {
+            ValuesWriter::with_kept(|writer| writer.block = Vec::with_capacity(wanted));
+            assert_eq!(ValuesWriter::with_kept(|writer| room(writer) >= wanted), kept, "{wanted}");
+        }
+        ValuesWriter::with_kept(|_| ());
+        ValuesWriter::give_back(Vec::with_capacity(BLOCK_SCRATCH_BYTES_MAX + 1));
+        assert_eq!(ValuesWriter::with_kept(room), 0);
+    }
+
     proptest! {
         /// Texts with a NUL have no byte between them: what is looked for can lie across two.
         #[test]

@@ -141,3 +141,20 @@ fn a_slot_beside_what_joins_is_no_whole_word() {
         assert!(!is_whole_word(text.as_bytes()), "{text:?}");
     }
 }
+
+#[test]
+fn a_thread_keeps_the_memory_of_few_splits_that_take_little() {
+    let split_of = |codes: usize| {
+        let mut split = Split::default();
+        split.codes.reserve(codes);
+        split
+    };
+    KEPT.with_borrow_mut(Vec::clear);
+    drop(Split::default());
+    drop(split_of(BLOCK_SCRATCH_BYTES_MAX));
+    assert_eq!(KEPT.with_borrow(Vec::len), 0, "nothing, and too much");
+    drop((0..SPLITS_KEPT_MAX + 2).map(|_| split_of(99)).collect::<Vec<_>>());
+    assert_eq!(KEPT.with_borrow(Vec::len), SPLITS_KEPT_MAX);
+    let again = Split::empty();
+    assert!(again.memory() > 0 && again.codes.is_empty() && again.counts().is_empty());
+}
