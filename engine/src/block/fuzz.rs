@@ -26,7 +26,7 @@ pub(crate) fn decode_any(bytes: &[u8]) {
         let rows = usize::from(rows % 8_192) + 1;
         let shape = Shape { rows, values: usize::from(values).min(rows), raw_max: RAW_BYTES_MAX };
         let part = || Part {
-            bytes: PartBytes::Owned(bytes[slice.position()..].to_vec()),
+            bytes: PartBytes::File(crate::io::FileBytes::Read(bytes[slice.position()..].to_vec())),
             offset: 0,
             file: Arc::from(Path::new("")),
             what: "fuzzed part",

@@ -1,15 +1,26 @@
 //! The bytes of one part of a block, verified, with the place that errors name.
 
 use crate::codec::slice::Slice;
+use crate::io::FileBytes;
 use std::fmt;
 use std::ops::{Deref, Range};
 use std::path::Path;
 use std::sync::Arc;
 
-/// Bytes of a block: shared with a block in memory, or read for this part alone.
+/// Bytes of a block: shared with a block in memory, or of a file.
 pub(super) enum PartBytes {
     Shared(Arc<[u8]>, Range<usize>),
-    Owned(Vec<u8>),
+    File(FileBytes),
+}
+
+impl PartBytes {
+    /// The bytes that they take in memory; those that are mapped take none.
+    pub(super) fn heap_bytes(&self) -> usize {
+        match self {
+            Self::Shared(_, range) => range.len(),
+            Self::File(bytes) => bytes.heap_bytes(),
+        }
+    }
 }
 
 impl Deref for PartBytes {
@@ -18,7 +29,7 @@ impl Deref for PartBytes {
     fn deref(&self) -> &[u8] {
         match self {
             Self::Shared(bytes, range) => &bytes[range.clone()],
-            Self::Owned(bytes) => bytes,
+            Self::File(bytes) => bytes,
         }
     }
 }

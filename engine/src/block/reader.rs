@@ -14,9 +14,10 @@ use crate::codec::slice::Slice;
 use crate::cold;
 use crate::error::{Corruption, Error, Result};
 use crate::event::{Level, Value};
-use crate::io::File;
+use crate::io::{File, FileBytes, LOST, RegionBytes};
 use parking_lot::Mutex;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 
@@ -55,6 +56,8 @@ pub(crate) struct Block {
     shared: Option<Arc<SharedSentences>>,
     header: Arc<Header>,
     findings: Arc<Mutex<Findings>>,
+    /// What its parts were mapped by, each once.
+    mapped: Arc<Mutex<Vec<RegionBytes>>>,
 }
 
 impl Block {
@@ -70,13 +73,25 @@ impl Block {
         }
         let header = source.verified(|| {
             let bytes = source.read(0, meta.header_len)?;
-            let header = Header::decode(&bytes, source.offset(), source.path())?;
+            let header = Header::decode(&bytes, source.offset(), source.path());
+            if let PartBytes::File(FileBytes::Mapped(bytes, _)) = &bytes
+                && !bytes.is_intact()
+            {
+                return Err(source.lost(meta.header_len));
+            }
+            let header = header?;
             if header.meta != *meta {
                 return Err(source.not_the_block(format!("{meta:?}"), format!("{:?}", header.meta)));
             }
             Ok(header)
         })?;
-        Ok(Self { source, shared: None, header: Arc::new(header), findings: Arc::default() })
+        Ok(Self {
+            source,
+            shared: None,
+            header: Arc::new(header),
+            findings: Arc::default(),
+            mapped: Arc::default(),
+        })
     }
 
     /// The block in a section with this list.
@@ -209,6 +224,24 @@ impl Block {
         Ok(Levels::PerRow(RowLevels::read(part, self.meta())?))
     }
 
+    /// Whether every byte of its parts that was read so far was the file's. Once it isn't, it never is again.
+    pub(crate) fn is_intact(&self) -> bool {
+        self.mapped.lock().iter().all(RegionBytes::is_intact)
+    }
+
+    /// Runs `work`, which reads columns of the block or what was decoded of them.
+    ///
+    /// # Errors
+    /// Those of `work`; corrupt if bytes that are mapped could not be read meanwhile, or ever before: what `work`
+    /// returned, kept or panicked with is then worth nothing.
+    pub(crate) fn read<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        let done = catch_unwind(AssertUnwindSafe(work));
+        if !self.is_intact() {
+            return Err(self.source.lost(self.meta().len));
+        }
+        done.unwrap_or_else(|panic| resume_unwind(panic))
+    }
+
     /// Reads and verifies a column of [`Block::columns`]; panics past the last.
     ///
     /// # Errors
@@ -257,6 +290,12 @@ impl Block {
             let bytes = self.source.read(entry.offset, entry.len)?;
             let offset = self.source.offset() + u64::from(entry.offset);
             let part = Part { bytes, offset, file: self.source.shared_path(), what };
+            if let PartBytes::File(FileBytes::Mapped(bytes, _)) = &part.bytes {
+                let mut mapped = self.mapped.lock();
+                if !mapped.iter().any(|known| known.is(bytes)) {
+                    mapped.push(bytes.clone());
+                }
+            }
             check_crc(&part.slice(), &part.bytes, entry.crc)?;
             Ok(part)
         })
@@ -379,6 +418,13 @@ impl Source {
         Corruption { file, offset: self.offset(), what: "block", expected, found }.into()
     }
 
+    /// So many bytes of the block were mapped, and some of them could not be read.
+    fn lost(&self, len: u32) -> Error {
+        let (file, offset) = (PathBuf::from(self.path()), self.offset());
+        let (expected, found) = (format!("{len} bytes"), LOST.to_owned());
+        Corruption { file, offset, what: "block", expected, found }.into()
+    }
+
     fn truncated(&self, at: u32, len: u32, there: u64) -> Error {
         Corruption {
             file: PathBuf::from(self.path()),
@@ -398,8 +444,8 @@ impl Source {
                 Ok(PartBytes::Shared(Arc::clone(bytes), range))
             }
             Self::File { file, path, offset } => {
-                match file.read_vec_at(len as usize, offset.saturating_add(u64::from(at))) {
-                    Ok(bytes) => Ok(PartBytes::Owned(bytes)),
+                match file.bytes_at(len as usize, offset.saturating_add(u64::from(at))) {
+                    Ok(bytes) => Ok(PartBytes::File(bytes)),
                     Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => {
                         Err(self.truncated(at, len, 0))
                     }

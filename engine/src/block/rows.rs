@@ -177,7 +177,7 @@ impl Levels {
             Self::Constant(_) => 0,
             Self::PerRow(levels) => {
                 let all = levels.all.get().map_or(0, |all| size_of_val(&**all));
-                levels.part.bytes.len() + levels.places.heap_bytes() + all
+                levels.part.bytes.heap_bytes() + levels.places.heap_bytes() + all
             }
         }
     }

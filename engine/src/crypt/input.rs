@@ -4,7 +4,7 @@ use super::frames::{FRAME_BYTES, Layout};
 use super::header::{HEADER_BYTES, Header, MAGIC, Purpose, TAG_BYTES};
 use super::keyring::{Derived, KeyId, Keyring};
 use super::{Refusal, is_encrypted};
-use crate::io::{File, Region, read_region};
+use crate::io::{File, FileBytes, Region, read_region};
 use aws_lc_rs::aead::{Aad, LessSafeKey};
 use std::fmt;
 use std::io;
@@ -238,6 +238,13 @@ impl File for Input {
         let mut bytes = vec![0; len];
         self.read_exact_at(&mut bytes, offset)?;
         Ok(bytes)
+    }
+
+    fn bytes_at(&self, len: usize, offset: u64) -> io::Result<FileBytes> {
+        match &self.keys {
+            None => self.stored.bytes_at(len, offset),
+            Some(_) => self.read_vec_at(len, offset).map(FileBytes::Read),
+        }
     }
 
     fn write_all_at(&self, _: &[u8], _: u64) -> io::Result<()> {

@@ -2,7 +2,7 @@
 #![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "this is the door")]
 
 use super::map::Mapping;
-use super::{Clock, Entropy, File, Lock, Region, Space, Storage, read_region};
+use super::{Clock, Entropy, File, Lock, Region, RegionBytes, Space, Storage, read_region};
 use crate::timestamp::Timestamp;
 use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
@@ -12,7 +12,7 @@ use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Regions of fewer bytes are read: a mapping costs more.
@@ -45,6 +45,19 @@ impl Default for FileStorage {
 struct RealFile {
     file: fs::File,
     mmap: bool,
+    /// All of it, once that was wanted; `None` if it can't be mapped.
+    whole: OnceLock<Option<RegionBytes>>,
+}
+
+impl RealFile {
+    fn shared(file: fs::File, mmap: bool) -> Arc<dyn File> {
+        Arc::new(Self { file, mmap, whole: OnceLock::new() })
+    }
+
+    fn map(&self) -> Option<RegionBytes> {
+        let len = self.len().ok().filter(|len| self.mmap && *len >= MAPPED_BYTES_MIN)?;
+        Some(Region::mapped(Mapping::new(&self.file, &(0..len))?).bytes())
+    }
 }
 
 #[derive(Debug)]
@@ -71,16 +84,16 @@ impl Storage for FileStorage {
 
     fn create(&self, path: &Path) -> io::Result<Arc<dyn File>> {
         let file = fs::OpenOptions::new().read(true).write(true).create_new(true).open(path)?;
-        Ok(Arc::new(RealFile { file, mmap: self.mmap }))
+        Ok(RealFile::shared(file, self.mmap))
     }
 
     fn open(&self, path: &Path) -> io::Result<Arc<dyn File>> {
-        Ok(Arc::new(RealFile { file: fs::File::open(path)?, mmap: self.mmap }))
+        Ok(RealFile::shared(fs::File::open(path)?, self.mmap))
     }
 
     fn open_for_write(&self, path: &Path) -> io::Result<Arc<dyn File>> {
         let file = fs::OpenOptions::new().read(true).write(true).open(path)?;
-        Ok(Arc::new(RealFile { file, mmap: self.mmap }))
+        Ok(RealFile::shared(file, self.mmap))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -168,6 +181,11 @@ impl File for RealFile {
 
     fn len(&self) -> io::Result<u64> {
         Ok(self.file.metadata()?.len())
+    }
+
+    fn mapped(&self) -> Option<RegionBytes> {
+        // What could not be read once may be read otherwise, and else there is an error that says why.
+        self.whole.get_or_init(|| self.map()).clone().filter(RegionBytes::is_intact)
     }
 
     fn region(&self, range: Range<u64>) -> io::Result<Region> {

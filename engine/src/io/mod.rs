@@ -20,7 +20,8 @@ pub use file::{FileStorage, SystemClock, SystemEntropy};
 pub use keyed::KeyedStorage;
 pub use manual::{ManualClock, SeededEntropy};
 pub use memory::{MemoryStorage, Unit};
-pub use region::{Region, RegionBytes};
+pub(crate) use region::LOST;
+pub use region::{FileBytes, Region, RegionBytes};
 pub(crate) use role::check_may_wait;
 pub use role::{NetworkTurn, network_turn};
 
@@ -116,6 +117,17 @@ pub trait File: Send + Sync + fmt::Debug {
     /// caller has checked that a file of this kind may have that many bytes there.
     fn region(&self, range: Range<u64>) -> io::Result<Region> {
         read_region(self, range)
+    }
+
+    /// All bytes of a file that is never written to again, if they are mapped.
+    fn mapped(&self) -> Option<RegionBytes> {
+        None
+    }
+
+    /// The `len` bytes from `offset` on of a file that is never written to again: a range of what is mapped, if
+    /// whoever has opened it for queries maps; `UnexpectedEof` as [`File::read_vec_at`].
+    fn bytes_at(&self, len: usize, offset: u64) -> io::Result<FileBytes> {
+        self.read_vec_at(len, offset).map(FileBytes::Read)
     }
 
     /// Lets go what is kept of bytes on their way here: what was read of them is damaged. Whether to read

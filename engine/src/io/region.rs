@@ -2,7 +2,7 @@
 
 use super::map::Mapping;
 use std::io;
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 use std::sync::Arc;
 
 /// A range of an immutable file: read into memory once, or mapped. Mapped bytes can turn out to be
@@ -77,8 +77,11 @@ impl Region {
     }
 }
 
+/// What errors say of mapped bytes that are not there any more.
+pub(crate) const LOST: &str = "a mapped page can't be read: the file was cut, or its disk fails";
+
 fn lost() -> io::Error {
-    io::Error::other("a mapped page can't be read: the file was cut, or its disk fails")
+    io::Error::other(LOST)
 }
 
 /// The bytes of a [`Region`], at one address as long as this or a clone of it lives: for libraries
@@ -87,7 +90,42 @@ fn lost() -> io::Error {
 #[derive(Debug, Clone)]
 pub struct RegionBytes(Region);
 
+/// Bytes of a file, for whoever keeps them.
+#[derive(Debug, Clone)]
+pub enum FileBytes {
+    /// Read for this alone.
+    Read(Vec<u8>),
+    /// A range of what is mapped, which lies in it: [`RegionBytes::is_intact`] is to be asked after each use.
+    Mapped(RegionBytes, Range<usize>),
+}
+
+impl FileBytes {
+    /// The bytes that they take on the heap: mapped ones take none.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        match self {
+            Self::Read(bytes) => bytes.len(),
+            Self::Mapped(..) => 0,
+        }
+    }
+}
+
+impl Deref for FileBytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Read(bytes) => bytes,
+            Self::Mapped(bytes, range) => &bytes[range.clone()],
+        }
+    }
+}
+
 impl RegionBytes {
+    /// Whether both are the same bytes at the same place.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        std::ptr::eq(&raw const **self, &raw const **other)
+    }
+
     /// Whether every byte that was read so far was the file's. Once it isn't, it never is again.
     pub fn is_intact(&self) -> bool {
         self.0.is_intact()

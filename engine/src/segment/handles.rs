@@ -4,7 +4,7 @@
 use crate::cold::{self, Ahead, ColdFile, ColdFiles, NoArchive};
 use crate::crypt::Keyring;
 use crate::error::{Error, Result};
-use crate::io::{File, Region, Storage, read_region};
+use crate::io::{File, FileBytes, Region, Storage, read_region};
 use crate::scan::read_here;
 use quick_cache::sync::Cache;
 use std::collections::BTreeSet;
@@ -153,6 +153,18 @@ impl File for LazyFile {
                 Ok(bytes)
             }
         }
+    }
+
+    fn bytes_at(&self, len: usize, offset: u64) -> io::Result<FileBytes> {
+        if let Kept::Local(file) = self.place()?
+            && let Some(bytes) = file.mapped()
+            && let Ok(start) = usize::try_from(offset)
+            && let Some(end) = start.checked_add(len).filter(|end| *end <= bytes.len())
+        {
+            read_here(len);
+            return Ok(FileBytes::Mapped(bytes, start..end));
+        }
+        self.read_vec_at(len, offset).map(FileBytes::Read)
     }
 
     fn write_all_at(&self, _: &[u8], _: u64) -> io::Result<()> {

@@ -220,7 +220,7 @@ impl Codes {
     /// The bytes that they take in memory now, with the part.
     pub(super) fn heap_bytes(&self) -> usize {
         let all = self.all.get().map_or(0, |all| size_of_val(&**all));
-        self.part.bytes.len() + self.places.heap_bytes() + all
+        self.part.bytes.heap_bytes() + self.places.heap_bytes() + all
     }
 }
 

@@ -84,7 +84,7 @@ impl Ids {
 
     /// The bytes that they take in memory now, with the part.
     pub(super) fn heap_bytes(&self) -> usize {
-        self.codes.as_ref().map_or(self.part.bytes.len(), Codes::heap_bytes)
+        self.codes.as_ref().map_or(self.part.bytes.heap_bytes(), Codes::heap_bytes)
     }
 
     /// Writes the text of an id of those that are listed; panics past the last.

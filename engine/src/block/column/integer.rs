@@ -131,7 +131,7 @@ impl Integers {
     /// The bytes that they take in memory now, with the part.
     pub(crate) fn heap_bytes(&self) -> usize {
         let all = self.all.get().map_or(0, |all| size_of_val(&**all));
-        self.part.bytes.len() + self.places.heap_bytes() + all
+        self.part.bytes.heap_bytes() + self.places.heap_bytes() + all
     }
 }
 

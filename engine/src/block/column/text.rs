@@ -95,7 +95,7 @@ impl Text {
     /// The bytes that it takes in memory now, with the part.
     pub(super) fn heap_bytes(&self) -> usize {
         let last = self.last.lock().as_ref().map_or(0, |frame| frame.values.heap_bytes());
-        self.part.bytes.len() + size_of_val(&*self.frames) + last
+        self.part.bytes.heap_bytes() + size_of_val(&*self.frames) + last
     }
 
     /// The bytes of all frames as they are stored.

@@ -206,7 +206,12 @@ fn variables_that_are_no_words_hide_none() {
     let encoding = plan.encode(&forged, 600, &mut ValuesWriter::new(), &mut bytes);
     let shape = Shape { rows: 600, values: 600, raw_max: 1 << 20 };
     let file = Arc::from(Path::new(""));
-    let part = Part { bytes: PartBytes::Owned(bytes), offset: 0, file, what: "forged" };
+    let part = Part {
+        bytes: PartBytes::File(crate::io::FileBytes::Read(bytes)),
+        offset: 0,
+        file,
+        what: "forged",
+    };
     let column = Column::decode(part, encoding as u8, shape, None).expect("as the writer would");
     let mut index = SegmentIndexBuilder::without_dictionary();
     let mut terms = index.begin_block().expect("few words");

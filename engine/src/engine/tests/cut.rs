@@ -22,6 +22,9 @@ fn events_of(day: i64) -> Batch {
             message.push_str(&format!(" w{day}x{number}x{word}"));
         }
         event.field("message", Kind::String, message.as_bytes());
+        // Ids by chance are read where they stand, each when it is wanted.
+        let span = format!("{:016x}", (number as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        event.field("span_id", Kind::String, span.as_bytes());
         event.finish().expect("small");
     }
     builder.build()
@@ -91,4 +94,47 @@ fn a_file_that_is_cut_is_named_and_the_others_serve() {
         assert_eq!(find(&engine, 1).unwrap(), 1);
         engine.close().unwrap();
     }
+}
+
+/// What was decoded of a block, and stays in the cache, reads bytes of the file later.
+#[test]
+fn what_is_kept_of_a_block_is_not_believed_once_its_file_is_cut() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = open(dir.path(), true);
+    for day in 0..2 {
+        engine.append(events_of(day)).unwrap();
+        engine.flush().unwrap();
+    }
+    let all = request("day event", 10_000);
+    let found = engine.search(&all).unwrap().events;
+    assert_eq!(found.len(), 2 * EVENTS as usize);
+    engine.close().unwrap();
+    let engine = open(dir.path(), true);
+    assert_eq!(find(&engine, 0).unwrap(), 1);
+    let file = engine.shared.state().files[0].clone();
+    let path = names::level_zero(dir.path(), file.meta.id.number());
+    let place = file.file.sections(&engine.shared.cache).unwrap()[0].blocks[0].clone();
+    let block = file.file.block(&place, &engine.shared.cache).unwrap();
+    block.read(|| block.column(0).map(drop)).unwrap();
+
+    let good = fs::read(&path).unwrap();
+    fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(4_096).unwrap();
+    let error = engine.search(&all).map(|page| page.events.len()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+    let text = error.to_string();
+    assert!(text.contains(path.file_name().unwrap().to_str().unwrap()), "{text}");
+    assert_eq!(find(&engine, 1).unwrap(), 1);
+    // Code may rely on what it has verified, which zeros are not.
+    let panics = || -> Result<()> { panic!("zeros where there were none") };
+    let error = block.read(panics).unwrap_err();
+    assert!(error.to_string().contains("a mapped page can't be read"), "{error}");
+
+    // There again, nothing of the zeros is left.
+    fs::write(&path, &good).unwrap();
+    assert!(engine.search(&all).unwrap().events == found, "as before");
+    let block = file.file.block(&place, &engine.shared.cache).unwrap();
+    block.read(|| block.column(0).map(drop)).unwrap();
+    let gone_on = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| block.read(panics)));
+    assert!(gone_on.is_err(), "a panic of sound bytes is one");
+    engine.close().unwrap();
 }

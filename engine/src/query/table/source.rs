@@ -428,6 +428,7 @@ impl Opened {
         if let Self::Block(opened) = self
             && let Some(key) = opened.key()
             && shared.prunes()
+            && opened.block().is_intact()
         {
             shared.cache.put_decoded(key, opened.decoded());
         }
@@ -441,8 +442,15 @@ impl Opened {
     ) -> Result<T> {
         match self {
             Self::Block(opened) => {
-                let table = BlockTable::new(opened, shared.cache.sentences());
-                work(&if shared.prunes() { table.kept_in(&shared.cache) } else { table })
+                let done = opened.block().read(|| {
+                    let table = BlockTable::new(opened, shared.cache.sentences());
+                    work(&if shared.prunes() { table.kept_in(&shared.cache) } else { table })
+                });
+                if let Some(key) = opened.key().filter(|_| !opened.block().is_intact()) {
+                    // What was found out of bytes that were not there must not be believed later.
+                    shared.cache.forget(|file| file == key.file);
+                }
+                done
             }
             Self::Rows(slice) => work(&RowsTable::new(&slice.rows, slice.range.clone())),
         }

@@ -27,7 +27,7 @@ fn encoded(values: &[Cell]) -> Vec<u8> {
 
 fn open(bytes: Vec<u8>, values: usize, raw_max: usize) -> Result<Templates> {
     let shape = Shape { rows: values, values, raw_max };
-    let bytes = PartBytes::Owned(bytes);
+    let bytes = PartBytes::File(crate::io::FileBytes::Read(bytes));
     let part = Part { bytes, offset: 0, file: Arc::from(Path::new("")), what: "templates" };
     Templates::decode(part.into(), 0, shape, None)
 }
