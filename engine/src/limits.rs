@@ -269,7 +269,7 @@ impl Limits {
             generation_bytes_max: 256 << 20,
             generation_age_ms_max: 5 * 60 * 1_000,
             wal_bytes_max: 1 << 30,
-            manifest_bytes_max: 4 << 20,
+            manifest_bytes_max: 1 << 20,
             memtable_bytes_max: whole((ingest / 5).clamp(4 * MIB, 128 * MIB)),
             queue_bytes_max: whole((ingest / 8).clamp(3 * MIB, 128 * MIB)),
             unsealed_bytes_max: whole((ingest / 8).clamp(3 * MIB, 64 * MIB)),
