@@ -37,9 +37,9 @@ use std::time::Duration;
 pub(super) const ALONE_OPENED_MAX: u64 = 2;
 /// Sources that it looks at, whether it opens them or not.
 pub(super) const ALONE_VISITED_MAX: u64 = 1_024;
-/// What is scanned or fetched in less time than this is not handed out before so many blocks were opened: it takes
-/// about as long until a helper is awake.
-const ALONE_TIME: Duration = Duration::from_micros(200);
+/// What is scanned or fetched in less time than this is not handed out before so many blocks were opened: until a
+/// helper is awake, and has in its processor's caches what it takes to decode, is not much less.
+const ALONE_TIME: Duration = Duration::from_millis(1);
 const ALONE_QUICK_MAX: u64 = 16;
 /// Sources that a search hands out at once, for each turn: in between it looks whether the page is
 /// full.
