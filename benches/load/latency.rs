@@ -22,11 +22,16 @@ use std::fmt;
 use std::path::Path;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
+use tokio::sync::Semaphore;
 
 /// Events of a request.
 const BATCHES: [usize; 3] = [1, 50, 5_000];
 /// Connections that find the full rate.
 const CONNECTIONS: usize = 16;
+/// Requests in flight at most while they are sent at a pace, the others wait here, which counts: a server that stands
+/// still for a moment would otherwise be met by thousands of new connections, and the system's retries of those
+/// take a minute.
+const IN_FLIGHT_MAX: usize = 512;
 /// Events of the workload that are sent, again and again.
 const EVENTS: u64 = 100_000;
 /// The same for batches of one event.
@@ -137,6 +142,7 @@ async fn paced(
 ) -> Result<(Waits, Waits, Duration)> {
     let waits = Rc::new(RefCell::new(Waits::default()));
     let (mut behind, mut senders) = (Waits::default(), Vec::new());
+    let places = Rc::new(Semaphore::new(IN_FLIGHT_MAX));
     let started = tokio::time::Instant::now();
     let mut ticks = tokio::time::interval_at(started, pause);
     loop {
@@ -146,15 +152,16 @@ async fn paced(
             break;
         }
         behind.add(due.elapsed());
-        let (client, waits) = (client.clone(), Rc::clone(&waits));
+        let (client, waits, places) = (client.clone(), Rc::clone(&waits), Rc::clone(&places));
         senders.push(tokio::task::spawn_local(async move {
             let sent = Instant::now();
+            let _place = places.acquire().await?;
             // A refusal counts as waiting, and so does a connection that is closed to make room for others:
             // that a body may be stored twice does not matter here.
             let retry = Retry { has_keys: true, ..Retry::default() };
             retry.run(|| client.ingest_ndjson(body.clone())).await?;
             waits.borrow_mut().add(sent.elapsed());
-            Ok::<_, logstrata_client::Error>(())
+            Ok::<_, Box<dyn std::error::Error>>(())
         }));
     }
     let elapsed = started.elapsed();
