@@ -224,6 +224,13 @@ impl Block {
         Ok(Levels::PerRow(RowLevels::read(part, self.meta())?))
     }
 
+    /// Most of its columns will be read: it is one piece of its file.
+    pub(crate) fn will_need(&self) {
+        if let Source::File { file, offset, .. } = &self.source {
+            file.will_need(*offset..offset.saturating_add(u64::from(self.meta().len)));
+        }
+    }
+
     /// Whether every byte of its parts that was read so far was the file's. Once it isn't, it never is again.
     pub(crate) fn is_intact(&self) -> bool {
         self.mapped.lock().iter().all(RegionBytes::is_intact)

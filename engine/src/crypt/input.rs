@@ -247,6 +247,12 @@ impl File for Input {
         }
     }
 
+    fn will_need(&self, range: Range<u64>) {
+        if self.keys.is_none() {
+            self.stored.will_need(range);
+        }
+    }
+
     fn write_all_at(&self, _: &[u8], _: u64) -> io::Result<()> {
         Err(io::ErrorKind::ReadOnlyFilesystem.into())
     }

@@ -130,6 +130,11 @@ pub trait File: Send + Sync + fmt::Debug {
         self.read_vec_at(len, offset).map(FileBytes::Read)
     }
 
+    /// A range will be read as a whole: it may be read ahead.
+    fn will_need(&self, range: Range<u64>) {
+        let _ = range;
+    }
+
     /// Lets go what is kept of bytes on their way here: what was read of them is damaged. Whether to read
     /// once more is worth it.
     fn mistrust(&self) -> bool {

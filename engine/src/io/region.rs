@@ -121,6 +121,13 @@ impl Deref for FileBytes {
 }
 
 impl RegionBytes {
+    /// Lets the system read a range of them, which lies in them, ahead if they are mapped.
+    pub(crate) fn will_need(&self, range: &Range<usize>) {
+        if let Kept::Mapped(mapping) = &self.0.kept {
+            mapping.will_need(range);
+        }
+    }
+
     /// Whether both are the same bytes at the same place.
     pub(crate) fn is(&self, other: &Self) -> bool {
         std::ptr::eq(&raw const **self, &raw const **other)

@@ -4,7 +4,7 @@
 use crate::cold::{self, Ahead, ColdFile, ColdFiles, NoArchive};
 use crate::crypt::Keyring;
 use crate::error::{Error, Result};
-use crate::io::{File, FileBytes, Region, Storage, read_region};
+use crate::io::{File, FileBytes, Region, RegionBytes, Storage, read_region};
 use crate::scan::read_here;
 use quick_cache::sync::Cache;
 use std::collections::BTreeSet;
@@ -12,6 +12,10 @@ use std::io;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
+
+/// Of mapped bytes so many are read ahead at once. The system maps sixteen pages at a time, but stops to read more than
+/// one once that was in vain too often.
+const AHEAD_BYTES_MIN: usize = 16 << 10;
 
 /// Open handles of all files of a store; those least used are closed.
 #[derive(Debug)]
@@ -117,6 +121,14 @@ impl LazyFile {
         }
     }
 
+    /// A range of the file where that is mapped, if it is and has the range.
+    fn mapped_range(&self, range: Range<u64>) -> Option<(RegionBytes, Range<usize>)> {
+        let Ok(Kept::Local(file)) = self.place() else { return None };
+        let bytes = file.mapped()?;
+        let range = usize::try_from(range.start).ok()?..usize::try_from(range.end).ok()?;
+        (range.start <= range.end && range.end <= bytes.len()).then_some((bytes, range))
+    }
+
     fn read_cold(&self, cold: &ColdFile, buf: &mut [u8], offset: u64) -> io::Result<usize> {
         let there = usize::try_from(cold.len.saturating_sub(offset)).unwrap_or(usize::MAX);
         let len = buf.len().min(there);
@@ -156,15 +168,22 @@ impl File for LazyFile {
     }
 
     fn bytes_at(&self, len: usize, offset: u64) -> io::Result<FileBytes> {
-        if let Kept::Local(file) = self.place()?
-            && let Some(bytes) = file.mapped()
-            && let Ok(start) = usize::try_from(offset)
-            && let Some(end) = start.checked_add(len).filter(|end| *end <= bytes.len())
-        {
-            read_here(len);
-            return Ok(FileBytes::Mapped(bytes, start..end));
+        match self.mapped_range(offset..offset.saturating_add(len as u64)) {
+            Some((bytes, range)) => {
+                read_here(len);
+                if len >= AHEAD_BYTES_MIN {
+                    bytes.will_need(&range);
+                }
+                Ok(FileBytes::Mapped(bytes, range))
+            }
+            None => self.read_vec_at(len, offset).map(FileBytes::Read),
         }
-        self.read_vec_at(len, offset).map(FileBytes::Read)
+    }
+
+    fn will_need(&self, range: Range<u64>) {
+        if let Some((bytes, range)) = self.mapped_range(range) {
+            bytes.will_need(&range);
+        }
     }
 
     fn write_all_at(&self, _: &[u8], _: u64) -> io::Result<()> {

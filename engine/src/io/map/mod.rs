@@ -60,6 +60,12 @@ impl Mapping {
         &self.map
     }
 
+    /// Lets the system read a range of it, as far as it is not in memory: page by page it would be slow.
+    pub(super) fn will_need(&self, range: &Range<usize>) {
+        // Advice: without it the bytes come when they are read.
+        let _ = self.map.advise_range(memmap2::Advice::WillNeed, range.start, range.len());
+    }
+
     /// Whether every byte that was read so far was the file's.
     pub(super) fn is_intact(&self) -> bool {
         // What was read before this call stays before it: a handler that ran because of it ran on

@@ -433,6 +433,7 @@ impl EventTable for BlockTable<'_> {
     }
 
     fn fetch(&self, rows: &[usize], incarnation: u16) -> Result<Vec<EventRecord>> {
+        self.block().will_need();
         let (timestamps, seqs, levels) =
             (self.opened.timestamps()?, self.opened.seqs()?, self.opened.levels()?);
         let record = |row: &usize| {
