@@ -218,7 +218,7 @@ impl File for LazyFile {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::io::MemoryStorage;
+    use crate::io::{FileStorage, MemoryStorage};
 
     #[test]
     fn more_files_than_handles_can_all_be_read() {
@@ -240,5 +240,32 @@ mod tests {
         }
         let missing = handles.file(&Arc::from(Path::new("missing")), None);
         assert!(missing.check().unwrap_err().to_string().contains("missing"));
+    }
+
+    #[test]
+    fn mapped_bytes_are_those_that_are_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let bytes: Vec<u8> = (0..100_000u32).map(|at| ((at * 31) >> 3) as u8).collect();
+        let paths = [("large", &bytes[..]), ("small", &bytes[..9_000])].map(|(name, bytes)| {
+            let path: Arc<Path> = dir.path().join(name).into();
+            FileStorage::default().create(&path).unwrap().write_all_at(bytes, 0).unwrap();
+            path
+        });
+        for mmap in [true, false] {
+            let handles = Arc::new(Handles::new(Arc::new(FileStorage { mmap }), 4));
+            let [large, small] = paths.each_ref().map(|path| handles.file(path, None));
+            for (file, len, is_mapped) in [(&large, 100_000, mmap), (&small, 9_000, false)] {
+                for range in [0..len, 1..2, len - 1..len, 3_000..8_999, len..len] {
+                    let found = file.bytes_at(range.len(), range.start as u64).unwrap();
+                    assert_eq!(found[..], bytes[range.clone()]);
+                    assert_eq!(matches!(found, FileBytes::Mapped(..)), is_mapped, "{range:?}");
+                    file.will_need(range.start as u64..range.end as u64);
+                }
+                for (count, at) in [(2, len - 1), (1, len), (1, usize::MAX - 7)] {
+                    assert!(file.bytes_at(count, at as u64).is_err(), "{count} at {at}");
+                    file.will_need(at as u64..u64::MAX);
+                }
+            }
+        }
     }
 }

@@ -273,13 +273,12 @@ pub(super) fn inflate_bytes(slice: &mut Slice<'_>, stored: Stored) -> Result<Vec
     if stored.stored_len == stored.raw_len {
         return Ok(bytes.to_vec());
     }
-    let body = INFLATER.with_borrow_mut(|inflater| match inflater {
-        Some(inflater) => inflater.decompress(bytes, stored.raw_len),
-        None => Decompressor::new().and_then(|mut new| {
-            let body = new.decompress(bytes, stored.raw_len);
-            *inflater = Some(new);
-            body
-        }),
+    let body = INFLATER.with_borrow_mut(|inflater| {
+        let inflater = match inflater {
+            Some(inflater) => inflater,
+            None => inflater.insert(Inflater { zstd: Decompressor::new()?, input: Vec::new() }),
+        };
+        inflater.inflate(bytes, stored.raw_len)
     });
     match body {
         Ok(body) if body.len() == stored.raw_len => Ok(body),
@@ -293,7 +292,29 @@ pub(super) fn inflate_bytes(slice: &mut Slice<'_>, stored: Stored) -> Result<Vec
 thread_local! {
     static KEPT: Cell<Option<ValuesWriter>> = const { Cell::new(None) };
     /// Its tables are larger than most frames: made once a thread, not once a frame.
-    static INFLATER: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
+    static INFLATER: RefCell<Option<Inflater>> = const { RefCell::new(None) };
+}
+
+/// What a thread keeps of room for stored bytes.
+const INPUT_KEPT_MAX: usize = 64 << 10;
+
+/// Inflates a copy: what is stored may be mapped, someone else may write over its file meanwhile, and the library, which
+/// is in C, reads some of its input more than once.
+struct Inflater {
+    zstd: Decompressor<'static>,
+    input: Vec<u8>,
+}
+
+impl Inflater {
+    fn inflate(&mut self, bytes: &[u8], raw_len: usize) -> std::io::Result<Vec<u8>> {
+        self.input.clear();
+        self.input.extend_from_slice(bytes);
+        let body = self.zstd.decompress(&self.input, raw_len);
+        if self.input.capacity() > INPUT_KEPT_MAX {
+            self.input = Vec::new();
+        }
+        body
+    }
 }
 
 fn parse_body(place: &Slice<'_>, body: Vec<u8>, count: usize) -> Result<Values, Corruption> {

@@ -46,7 +46,8 @@ impl Mapping {
         // out). If someone else shortens the file, reads beyond its end see zeros by the guard,
         // and `is_intact` says so; if someone else writes into it, bytes change under a shared
         // reference, which readers must survive as they survive damage: all of them decode bytes
-        // that may be anything, and compare a checksum.
+        // that may be anything, without `unsafe`. A checksum was compared once: what changes after that can
+        // end a query, or give it another answer, and nothing worse.
         let map = unsafe { options.offset(range.start).len(len).map(file) }.ok()?;
         // The mapping has whole pages: it begins before its first byte and ends behind its last.
         let start = map.as_ptr().expose_provenance();

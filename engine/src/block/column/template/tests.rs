@@ -181,8 +181,8 @@ fn a_sentence_of_many_values_has_several_units_and_frames() {
     assert_eq!(templates.counts(), [5_000]);
     assert_eq!(templates.sentences().expect("sound").get(0), b"task \x01 of \x01 ended");
     let lens: Vec<_> = templates.frames.iter().map(|frame| frame.place.stored.raw_len).collect();
-    assert_eq!(templates.digit_frames, 2);
-    assert!(lens.len() == 7 && lens.iter().all(|len| *len <= 66_560), "{lens:?}");
+    assert_eq!(templates.digit_frames, 3);
+    assert!(lens.len() == 8 && lens.iter().all(|len| *len <= 66_560), "{lens:?}");
 }
 
 #[test]
