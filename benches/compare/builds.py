@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
 """Holds a build of the server against another: what each kind of query costs, in turn, in one run.
 
-usage: builds.py OLD NEW WORKLOAD [--rounds 12] [--each 8]
+usage: builds.py OLD NEW WORKLOAD [--rounds 12] [--each 8] [--first-touch]
 
 OLD and NEW are the binaries, WORKLOAD is a folder of *.ndjson with facts.json. Both servers get the same
 events, flush and compact; then each query is asked of one and the other in turn, with other parameters each
 time. Figures are of the server: CPU time of its threads for a query, and the time until the answer is there.
+
+With --first-touch both are stopped and started anew before each round, files in the page cache, and the needles and
+rare words of the workload are asked once: most of them are the first to read their blocks.
 """
 import argparse
 import glob
@@ -31,14 +34,28 @@ class Server:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
-        args = [binary, "serve", "--data", self.dir, "--listen", "127.0.0.1:%d" % self.port]
-        self.process = subprocess.Popen(args, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        self.wait_until_ready()
+        self.args = [binary, "serve", "--data", self.dir, "--listen", "127.0.0.1:%d" % self.port]
+        self.start()
         for chunk in chunks:
             with open(chunk, "rb") as body:
                 self.call("POST", "/api/v1/logs", body.read())
         self.call("POST", "/api/v1/admin/flush")
         self.call("POST", "/api/v1/admin/compact")
+
+    def start(self):
+        self.process = subprocess.Popen(self.args, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.wait_until_ready()
+
+    def start_anew(self):
+        self.end()
+        for path in glob.glob(self.dir + "/segments/*"):
+            with open(path, "rb") as file:
+                while file.read(1 << 20):
+                    pass
+        self.start()
+        # What the server brings into its cache by itself is there by then.
+        time.sleep(1)
+        self.call("GET", "/api/v1/logs?" + urllib.parse.urlencode(dict(RANGE, q="trace_id:%032x" % 1)))
 
     def wait_until_ready(self):
         for _ in range(600):
@@ -69,9 +86,12 @@ class Server:
                 total += int(stat.read().split()[0])
         return total
 
-    def stop(self):
+    def end(self):
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(60)
+
+    def stop(self):
+        self.end()
         shutil.rmtree(self.dir, ignore_errors=True)
 
 
@@ -106,8 +126,32 @@ def kinds(facts):
     }
 
 
+def show(name, cpu, walls):
+    """A line of the table: medians of the old build and of the new one."""
+    (old, new), walls = map(statistics.median, cpu), map(statistics.median, walls)
+    print("%-32s %10.2f %10.2f %7.2f   %10.2f %10.2f" % (name, old, new, new / old, *walls), flush=True)
+
+
+def first_touch(servers, facts, rounds, each):
+    cpu, wall = {}, {}
+    for turn in range(rounds):
+        for which in (0, 1) if turn % 2 else (1, 0):
+            server = servers[which]
+            server.start_anew()
+            for name in ("needle by trace id", "rare word"):
+                path, parameters = kinds(facts)[name]
+                before = server.cpu_ns()
+                for k in range(each):
+                    query = urllib.parse.urlencode(dict(RANGE, **parameters(k)))
+                    started = time.monotonic()
+                    server.call("GET", path + "?" + query)
+                    wall.setdefault(name, ([], []))[which].append((time.monotonic() - started) * 1e3)
+                cpu.setdefault(name, ([], []))[which].append((server.cpu_ns() - before) / each / 1e6)
+    for name in cpu:
+        show(name + ", first touch", cpu[name], wall[name])
+
+
 def compare(servers, facts, rounds, each):
-    print("%-32s %10s %10s %7s   %10s %10s" % ("", "old CPU ms", "new CPU ms", "ratio", "old ms", "new ms"))
     for name, (path, parameters) in kinds(facts).items():
         cpu, wall, k = [[], []], [[], []], 0
         for turn in range(rounds):
@@ -122,9 +166,7 @@ def compare(servers, facts, rounds, each):
                     wall[which].append((time.monotonic() - started) * 1e3)
                 cpu[which].append((server.cpu_ns() - before) / each / 1e6)
         # The first turn pays for opening files and for what is kept of them.
-        old, new = (statistics.median(figures[1:]) for figures in cpu)
-        walls = [statistics.median(figures[each:]) for figures in wall]
-        print("%-32s %10.2f %10.2f %7.2f   %10.2f %10.2f" % (name, old, new, new / old, *walls), flush=True)
+        show(name, [figures[1:] for figures in cpu], [figures[each:] for figures in wall])
 
 
 def main():
@@ -134,6 +176,7 @@ def main():
     parser.add_argument("workload")
     parser.add_argument("--rounds", type=int, default=12)
     parser.add_argument("--each", type=int, default=8)
+    parser.add_argument("--first-touch", action="store_true")
     args = parser.parse_args()
     with open(os.path.join(args.workload, "facts.json")) as facts:
         facts = json.load(facts)
@@ -142,7 +185,9 @@ def main():
     try:
         for binary in (args.old, args.new):
             servers.append(Server(binary, chunks))
-        compare(servers, facts, args.rounds, args.each)
+        print("%-32s %10s %10s %7s   %10s %10s" % ("", "old CPU ms", "new CPU ms", "ratio", "old ms", "new ms"))
+        measure = first_touch if args.first_touch else compare
+        measure(servers, facts, args.rounds, args.each)
     finally:
         for server in servers:
             server.stop()
