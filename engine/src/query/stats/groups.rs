@@ -112,7 +112,7 @@ impl Groups {
         Ok(groups)
     }
 
-    /// What follows is of this source. Sources must come in rising order.
+    /// What follows is of this source.
     pub(super) fn begin_source(&mut self, number: usize) -> Result<()> {
         self.source = number;
         match self.mode {
@@ -144,14 +144,9 @@ impl Groups {
         events: u64,
     ) -> Result<()> {
         let before = std::mem::replace(&mut self.source, source);
-        let place = self.find(0, values.clone());
+        let place = self.find(0, values);
         self.source = before;
-        let group = &mut self.groups[place? as usize];
-        group.count += events;
-        if source < group.source {
-            group.source = source;
-            group.values = values.map(Option::<&_>::cloned).collect();
-        }
+        self.groups[place? as usize].count += events;
         Ok(())
     }
 
@@ -167,8 +162,14 @@ impl Groups {
         values: impl Iterator<Item = Option<&'v OwnedValue>> + Clone,
     ) -> Result<u32> {
         write_key(bucket, values.clone(), &mut self.key);
-        if let Some(group) = self.places.get(&*self.key) {
-            return Ok(*group);
+        if let Some(place) = self.places.get(&*self.key).copied() {
+            let group = &mut self.groups[place as usize];
+            // A thread may come to an earlier source with what another has found of a later one.
+            if self.source < group.source {
+                group.source = self.source;
+                group.values = values.map(Option::<&_>::cloned).collect();
+            }
+            return Ok(place);
         }
         if self.is_dropped()? {
             return Ok(OTHER);

@@ -16,6 +16,25 @@ fn key(text: &[u8]) -> Vec<Option<OwnedValue>> {
     vec![Some((Kind::String, text.to_vec()))]
 }
 
+/// A value is told as it stands in the first source that has it. A thread that had taken source 4 went on with what
+/// another had just found of source 5, and the kind of that was told.
+#[test]
+fn a_value_is_that_of_the_first_source_whichever_comes_first() {
+    for order in [[4, 5], [5, 4]] {
+        let mut all = groups(Function::Count);
+        for source in order {
+            let kind = if source == 4 { Kind::Number } else { Kind::String };
+            all.begin_source(source).unwrap();
+            let values = [Some((kind, b"12".to_vec()))];
+            let place = all.find(0, values.iter().map(Option::as_ref)).unwrap();
+            all.count(place as usize, 1);
+        }
+        let rows = all.into_rows(None, None, &mut || Ok(())).unwrap().rows;
+        assert_eq!((rows.len(), rows[0].count), (1, 2), "{order:?}");
+        assert_eq!(rows[0].group, [Some((Kind::Number, b"12".to_vec()))], "{order:?}");
+    }
+}
+
 /// The number of groups was bounded, not what each of them takes.
 #[test]
 fn percentiles_and_long_values_are_bounded() {
