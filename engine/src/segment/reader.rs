@@ -227,7 +227,8 @@ impl SegmentFile {
     pub(crate) fn block(&self, place: &BlockPlace, cache: &BlockCache) -> Result<Arc<Block>> {
         check_may_wait();
         let key = self.key(place.offset);
-        if let Some(block) = cache.block(key) {
+        // What could not be read where it was mapped may be read now.
+        if let Some(block) = cache.block(key).filter(|block| block.is_intact()) {
             return Ok(block);
         }
         let file = Arc::clone(&self.file) as Arc<dyn File>;

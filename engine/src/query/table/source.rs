@@ -386,6 +386,7 @@ impl Source {
             && shared.prunes()
             && let key = file.file.key(place.offset)
             && let Some(decoded) = shared.cache.decoded(key)
+            && decoded.block().is_intact()
         {
             check_may_wait();
             opens_block(false);
