@@ -27,6 +27,7 @@ pub(crate) fn read_region<T>(
         ErrorKind::UnexpectedEof => lost("the end of the file".to_owned()),
         _ => Error::io("read", path, e),
     })?;
+    region.will_need(&(0..region.len()));
     region.read(work).map_err(|e| lost(e.to_string()))?
 }
 

@@ -92,6 +92,7 @@ fn show_index(
         return out.line(format!("  index of kind {kind} version {version}: {len} bytes"));
     }
     let region = file.region(offset..offset + len).map_err(|e| Error::io("read", path, e))?;
+    region.will_need(&(0..region.len()));
     let (path, faults) = (path.into(), IndexFaults::default());
     let index = SegmentIndex::open(region, section.blocks.len(), &path, offset, &faults)?;
     out.line(format!("  index of {} words, {len} bytes:", index.verify()?))?;

@@ -57,6 +57,16 @@ impl Region {
         if self.is_intact() { Ok(result) } else { Err(lost()) }
     }
 
+    /// Lets the system read a range of them ahead if they are mapped. Nothing happens if they have no such range.
+    pub(crate) fn will_need(&self, range: &Range<usize>) {
+        if let Kept::Mapped(mapping) = &self.kept
+            && range.start <= range.end
+            && range.end <= mapping.bytes().len()
+        {
+            mapping.will_need(range);
+        }
+    }
+
     /// The bytes for whoever keeps them: [`RegionBytes::is_intact`] is to be asked after each use.
     pub fn bytes(&self) -> RegionBytes {
         RegionBytes(self.clone())
@@ -121,11 +131,9 @@ impl Deref for FileBytes {
 }
 
 impl RegionBytes {
-    /// Lets the system read a range of them, which lies in them, ahead if they are mapped.
+    /// Lets the system read a range of them ahead.
     pub(crate) fn will_need(&self, range: &Range<usize>) {
-        if let Kept::Mapped(mapping) = &self.0.kept {
-            mapping.will_need(range);
-        }
+        self.0.will_need(range);
     }
 
     /// Whether both are the same bytes at the same place.

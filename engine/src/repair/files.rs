@@ -285,7 +285,10 @@ impl FoundFile {
     ) -> Result<()> {
         // The directory has checked that it lies in the file.
         let region = file.region(index.offset..index.offset.saturating_add(index.len));
-        let crc = region.and_then(|region| region.read(crc32fast::hash));
+        let crc = region.and_then(|region| {
+            region.will_need(&(0..region.len()));
+            region.read(crc32fast::hash)
+        });
         match crc.map_err(|e| Error::io("read", path, e)) {
             Ok(crc) if crc == index.crc => {}
             Ok(crc) => {

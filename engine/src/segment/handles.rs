@@ -13,9 +13,8 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Of mapped bytes so many are read ahead at once. The system maps sixteen pages at a time, but stops to read more than
-/// one once that was in vain too often.
-const AHEAD_BYTES_MIN: usize = 16 << 10;
+/// Of mapped bytes so many are asked for before they are read: what is less lies on two pages at most.
+const AHEAD_BYTES_MIN: usize = 4 << 10;
 
 /// Open handles of all files of a store; those least used are closed.
 #[derive(Debug)]

@@ -128,6 +128,7 @@ fn open_index(place: &Place<'_>, section: &Section, at: IndexPlace) -> Result<Se
     let path = place.path;
     let range = at.offset..at.offset.saturating_add(at.len);
     let region = place.file.region(range).map_err(|e| Error::io("read", path, e))?;
+    region.will_need(&(0..region.len()));
     let crc = region.read(crc32fast::hash).map_err(|e| Error::io("read", path, e))?;
     let faults = IndexFaults::default();
     let index = SegmentIndex::open(region, section.blocks.len(), path, at.offset, &faults)?;

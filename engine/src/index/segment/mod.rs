@@ -115,6 +115,7 @@ impl SegmentIndex {
         let len = bytes.kept.len();
         let header = 0..len.min(format::HEADER_LEN);
         let head = 0..bytes.read(header, |header| format::head_len(header, len))?;
+        bytes.kept.will_need(&head);
         let head = bytes.read(head, |bytes| format::decode(bytes, len, offset, path))??;
         let Some(head) = head else {
             return Ok(Self::of(None, faults));
@@ -166,6 +167,15 @@ impl SegmentIndex {
             }
         }
         Ok(SectionHits::new(hits))
+    }
+
+    /// Lets the system read ahead what is read for these terms.
+    pub(crate) fn will_need<'a>(&self, terms: impl IntoIterator<Item = &'a Term>) {
+        let Some(parts) = &self.parts else { return };
+        for term in terms.into_iter().filter(|term| parts.ids_may_have(term)) {
+            let page = parts.page_of(parts.hash(term));
+            parts.ids.will_need(page..page + 1);
+        }
     }
 
     /// The pages of ids that are read for these terms.

@@ -62,6 +62,13 @@ impl Kept {
         matches!(self, Self::Here(_))
     }
 
+    /// Lets the system read a range of them ahead, if it is what reads them.
+    pub(super) fn will_need(&self, range: &Range<usize>) {
+        if let Self::Here(region) = self {
+            region.will_need(range);
+        }
+    }
+
     /// Runs `work` on a range of the bytes; `None` if it lies outside of them.
     pub(super) fn read<T>(
         &self,
@@ -153,6 +160,15 @@ impl Pages {
         &self.bytes
     }
 
+    /// Lets the system read those of these pages ahead that were never touched.
+    pub(super) fn will_need(&self, pages: Range<usize>) {
+        let is_new = |page: &&Page| !page.is_verified.load(Ordering::Relaxed);
+        let pages = self.pages.get(pages).unwrap_or_default();
+        let mut pages = pages.iter().filter(is_new);
+        let Some(first) = pages.next() else { return };
+        self.bytes.kept.will_need(&(first.range.start..pages.last().unwrap_or(first).range.end));
+    }
+
     /// Runs `work` on a page; it also gets the page's place in the part.
     pub(super) fn with<T>(&self, index: usize, work: impl FnOnce(&[u8], usize) -> T) -> Result<T> {
         let page = &self.pages[index];
@@ -171,7 +187,10 @@ impl Pages {
             Ok(work(bytes, start))
         };
         match &self.bytes.kept {
-            Kept::Here(_) => self.bytes.read(page.range.clone(), verified)?,
+            Kept::Here(_) => {
+                self.will_need(index..index + 1);
+                self.bytes.read(page.range.clone(), verified)?
+            }
             Kept::There { file, .. } => {
                 cold::verified(&**file, || self.bytes.read(page.range.clone(), &mut verified)?)
             }

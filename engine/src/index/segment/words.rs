@@ -148,11 +148,12 @@ impl Files {
 
     /// A copy of these bytes of the pages, verified.
     fn read(&self, range: std::ops::Range<usize>) -> io::Result<Vec<u8>> {
+        let page_bytes = super::pages::PAGE_BYTES;
+        self.pages.will_need(range.start / page_bytes..range.end.div_ceil(page_bytes));
         let mut copy = Vec::with_capacity(range.len());
         let mut at = range.start;
         while at < range.end {
-            let page = at / super::pages::PAGE_BYTES;
-            let from = at % super::pages::PAGE_BYTES;
+            let (page, from) = (at / page_bytes, at % page_bytes);
             let taken = self.pages.with(page, |bytes, _| {
                 let end = bytes.len().min(from + (range.end - at));
                 let part = bytes.get(from..end).unwrap_or_default();

@@ -49,6 +49,8 @@ impl Mapping {
         // that may be anything, without `unsafe`. A checksum was compared once: what changes after that can
         // end a query, or give it another answer, and nothing worse.
         let map = unsafe { options.offset(range.start).len(len).map(file) }.ok()?;
+        // Else the system reads as much around each page that is missing as it is set to, up to many MiB.
+        let _ = map.advise(memmap2::Advice::Random);
         // The mapping has whole pages: it begins before its first byte and ends behind its last.
         let start = map.as_ptr().expose_provenance();
         let pages = start & !(page_bytes - 1)..(start + len).next_multiple_of(page_bytes);
@@ -61,7 +63,8 @@ impl Mapping {
         &self.map
     }
 
-    /// Lets the system read a range of it, as far as it is not in memory: page by page it would be slow.
+    /// Lets the system read a range of it, as far as it is not in memory: else each page that is touched is read
+    /// alone, and waited for.
     pub(super) fn will_need(&self, range: &Range<usize>) {
         // Advice: without it the bytes come when they are read.
         let _ = self.map.advise_range(memmap2::Advice::WillNeed, range.start, range.len());

@@ -1,5 +1,5 @@
-//! How far a page reads ahead in the archive: a page that is full after a few files fetches little in vain, and one
-//! that has to look into all of them waits for many at a time.
+//! How far a page reads ahead: a page that is full after a few files fetches little in vain, and one that has to look
+//! into all of them waits for many at a time.
 
 use super::{Part, Search};
 use crate::engine::LiveFile;
@@ -13,30 +13,35 @@ use std::collections::HashSet;
 pub(super) struct Window {
     /// Files that were, also if it failed.
     files: HashSet<FileId>,
-    /// How many the next time.
-    next: usize,
+    /// How many the next time: of those here, and of those in the archive.
+    next: [usize; 2],
 }
 
 impl Search<'_> {
     /// Before a file is opened: reads it and those that come after it ahead, twice as many each time.
     pub(super) fn read_ahead(&mut self, file: &LiveFile) {
-        if !file.file.is_evicted() || !self.window.files.insert(file.meta.id) {
+        let is_evicted = file.file.is_evicted();
+        // Of a file that is here, only its index is asked for.
+        let is_read = is_evicted || self.pass.plan.uses_index;
+        if !is_read || !self.window.files.insert(file.meta.id) {
             return;
         }
-        let count = self.window.next.clamp(1, AHEAD_MAX);
-        self.window.next = count * 2;
+        let next = &mut self.window.next[usize::from(is_evicted)];
+        let count = (*next).clamp(1, AHEAD_MAX);
+        *next = count * 2;
         let mut files = vec![file];
         if count > 1 {
             let mut queued: Vec<_> = self.queue.iter().copied().collect();
             queued.sort_unstable_by_key(|part| Reverse(*part));
             let queued = queued.into_iter().filter_map(|(_, index)| match &self.parts[index] {
-                Part::File(file) if file.file.is_evicted() => Some(file),
+                Part::File(file) if file.file.is_evicted() == is_evicted => Some(file),
                 _ => None,
             });
             let known = &self.window.files;
             files.extend(queued.filter(|file| !known.contains(&file.meta.id)).take(count - 1));
         }
-        read_ahead(self.shared, &files, Some(&self.pass.plan));
+        let (range, _) = self.bounds();
+        read_ahead(self.shared, &files, range, Some(&self.pass.plan));
         let ids: Vec<FileId> = files.iter().map(|file| file.meta.id).collect();
         self.window.files.extend(ids);
     }

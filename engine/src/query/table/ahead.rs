@@ -1,24 +1,54 @@
-//! Fetches ahead what listing reads of files in the archive, of many files at a time: a query would wait for one
-//! answer after the other, several for each file.
+//! Fetches ahead what listing reads of many files at a time: a query would wait for one answer after the other, of
+//! the archive several for each file, of the disk one for each index.
 
 use crate::engine::{LiveFile, Shared};
 use crate::error::Result;
 use crate::query::filter::Plan;
+use crate::query::request::TimeRange;
+use crate::query::table::source::overlaps;
+use crate::segment::Section;
+use crate::timestamp::Timestamp;
 use std::sync::Arc;
 
 /// Files of which something is fetched at a time.
 pub(crate) const AHEAD_MAX: usize = 64;
 
-/// Reads of files in the archive what [`super::source::in_file`] is about to read. Whatever is in the way is found
-/// again by whoever reads it.
-pub(crate) fn read_ahead(shared: &Shared, files: &[&LiveFile], plan: Option<&Plan>) {
+/// Asks for what [`super::source::in_file`] is about to read of files, and waits for what is in the archive. Whatever
+/// is in the way is found again by whoever reads it.
+pub(crate) fn read_ahead(
+    shared: &Shared,
+    files: &[&LiveFile],
+    range: TimeRange,
+    plan: Option<&Plan>,
+) {
     let plan = plan.filter(|plan| shared.prunes() && plan.uses_index);
-    let cold: Vec<&LiveFile> = files.iter().copied().filter(|f| f.file.is_evicted()).collect();
+    let (cold, here): (Vec<_>, Vec<_>) = files.iter().copied().partition(|f| f.file.is_evicted());
+    if let Some(plan) = plan {
+        let _ = here.into_iter().try_for_each(|live| pages(shared, live, range, plan));
+    }
     for files in cold.chunks(AHEAD_MAX) {
-        if directories(shared, files).and_then(|()| indexes(shared, files, plan)).is_err() {
+        if directories(shared, files).and_then(|()| indexes(shared, files, range, plan)).is_err() {
             return;
         }
     }
+}
+
+/// Lets the system read the pages that are looked up in a file that is here. One whose directory is not known yet
+/// stays closed: opening many takes time, and whoever asks may have none left.
+fn pages(shared: &Shared, live: &LiveFile, range: TimeRange, plan: &Plan) -> Result<()> {
+    let Some(sections) = shared.cache.sections(live.meta.id) else { return Ok(()) };
+    for section in sections.iter().filter(|section| can_have(live, section, range)) {
+        if let Some(index) = live.file.index(section, &shared.cache)? {
+            index.will_need(plan.terms());
+        }
+    }
+    Ok(())
+}
+
+/// Whether the manifest has a section, and it can have events of this range.
+fn can_have(live: &LiveFile, section: &Section, range: TimeRange) -> bool {
+    let meta = section.blocks.first().and_then(|first| live.meta.section(first.offset));
+    meta.is_some_and(|meta| overlaps(range, (Timestamp(meta.min_ts), Timestamp(meta.max_ts))))
 }
 
 fn directories(shared: &Shared, files: &[&LiveFile]) -> Result<()> {
@@ -30,13 +60,17 @@ fn directories(shared: &Shared, files: &[&LiveFile]) -> Result<()> {
     files.iter().try_for_each(|live| live.file.sections(&shared.cache).map(drop))
 }
 
-fn indexes(shared: &Shared, files: &[&LiveFile], plan: Option<&Plan>) -> Result<()> {
+fn indexes(
+    shared: &Shared,
+    files: &[&LiveFile],
+    range: TimeRange,
+    plan: Option<&Plan>,
+) -> Result<()> {
     let Some(plan) = plan else { return Ok(()) };
     let mut sections = Vec::new();
     for live in files {
         for section in live.file.sections(&shared.cache)?.iter() {
-            let first = section.blocks.first();
-            if first.is_some_and(|first| live.meta.section(first.offset).is_some()) {
+            if can_have(live, section, range) {
                 sections.push((*live, section.clone()));
             }
         }

@@ -130,10 +130,9 @@ pub(crate) fn sources(
         sources.extend(excuses.piece(opened)?.into_iter().flatten());
         Ok(())
     };
-    here.into_iter().try_for_each(&mut list)?;
-    for files in cold.chunks(AHEAD_MAX) {
+    for files in here.chunks(AHEAD_MAX).chain(cold.chunks(AHEAD_MAX)) {
         let wanted: Vec<&LiveFile> = files.iter().copied().filter(can_match).collect();
-        read_ahead(shared, &wanted, plan);
+        read_ahead(shared, &wanted, range, plan);
         files.iter().copied().try_for_each(&mut list)?;
     }
     Ok(sources)
@@ -270,7 +269,7 @@ fn seqs_of(slice: &RowSlice) -> (u64, u64) {
     (slice.rows.seq(slice.range.start).0, slice.rows.seq(slice.range.end - 1).0)
 }
 
-fn overlaps(range: TimeRange, times: (Timestamp, Timestamp)) -> bool {
+pub(super) fn overlaps(range: TimeRange, times: (Timestamp, Timestamp)) -> bool {
     range.from.is_none_or(|from| times.1 >= from) && range.to.is_none_or(|to| times.0 < to)
 }
 
