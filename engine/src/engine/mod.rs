@@ -411,7 +411,7 @@ impl Engine {
             replays: keys.replays,
             key_conflicts: keys.conflicts,
             key_files_damaged: counters.key_files_damaged.load(Relaxed),
-            index_faults: self.shared.cache.index_faults().count(),
+            index_faults: self.shared.cache.index_counts().faults(),
             flushed_bytes: counters.flushed_bytes.load(Relaxed),
             compactions: counters.compactions.load(Relaxed),
             compactions_failed: counters.compactions_failed.load(Relaxed),

@@ -31,7 +31,7 @@ pub(crate) use phrase::{Phrase, joins_after, joins_before};
 #[cfg(feature = "testing")]
 pub(crate) use segment::fuzz as fuzz_segment_index;
 pub(crate) use segment::{
-    BlockIndex, BlockTerms, EVERY_FRAME, FrameMask, IndexFaults, Kept, SECTION_BLOCKS_MAX,
+    BlockIndex, BlockTerms, EVERY_FRAME, FrameMask, IndexCounts, Kept, SECTION_BLOCKS_MAX,
     SectionCheck, SectionHits, SegmentIndex, SegmentIndexBuilder,
 };
 pub(crate) use split::{SLOT, Split, Variable};

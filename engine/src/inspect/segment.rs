@@ -4,7 +4,7 @@ use super::Output;
 use crate::block::{self, Block, ColumnData, SentenceTable, SharedSentences, Source};
 use crate::crypt;
 use crate::error::{Error, Result};
-use crate::index::{IndexFaults, SegmentIndex};
+use crate::index::{IndexCounts, SegmentIndex};
 use crate::io::{File, Io};
 use crate::query::{BlockTable, EventTable as _, OpenedBlock, Table as _};
 use crate::segment::{BlockPlace, INDEX_KIND, INDEX_VERSION, IndexPlace, Section, read_directory};
@@ -93,8 +93,8 @@ fn show_index(
     }
     let region = file.region(offset..offset + len).map_err(|e| Error::io("read", path, e))?;
     region.will_need(&(0..region.len()));
-    let (path, faults) = (path.into(), IndexFaults::default());
-    let index = SegmentIndex::open(region, section.blocks.len(), &path, offset, &faults)?;
+    let (path, counts) = (path.into(), IndexCounts::default());
+    let index = SegmentIndex::open(region, section.blocks.len(), &path, offset, &counts)?;
     out.line(format!("  index of {} words, {len} bytes:", index.verify()?))?;
     for (name, bytes) in index.sizes() {
         out.line(format!("    {name:<24} {bytes:>9} bytes"))?;

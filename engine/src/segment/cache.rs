@@ -6,7 +6,7 @@ use crate::block::{
     Block, Decoded, Numbered, Outline, Pairs, SentenceTable, SharedSentences, Summaries, ValueSums,
     ValueTable,
 };
-use crate::index::{Filter, IndexFaults, SegmentIndex};
+use crate::index::{Filter, IndexCounts, SegmentIndex};
 use crate::manifest::{FileId, Run};
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
@@ -46,7 +46,7 @@ pub(crate) struct BlockCache {
     values: ValueTable,
     /// What is kept of one block at most.
     decoded_bytes_max: usize,
-    faults: IndexFaults,
+    index_counts: IndexCounts,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -152,7 +152,7 @@ impl BlockCache {
             sentences,
             values,
             decoded_bytes_max,
-            faults: IndexFaults::default(),
+            index_counts: IndexCounts::default(),
         }
     }
 
@@ -255,9 +255,9 @@ impl BlockCache {
         self.pages.retain(|key, _| !is_gone(key.file));
     }
 
-    /// Counts the indexes that had to be taken as absent.
-    pub(crate) fn index_faults(&self) -> &IndexFaults {
-        &self.faults
+    /// What is counted of the indexes.
+    pub(crate) fn index_counts(&self) -> &IndexCounts {
+        &self.index_counts
     }
 
     pub(crate) fn put_sections(&self, file: FileId, sections: &Arc<Vec<Section>>) {

@@ -288,7 +288,7 @@ impl SegmentFile {
         if let Some(index) = cache.index(key) {
             return Ok(Some(index));
         }
-        let (path, faults) = (&self.path, cache.index_faults());
+        let (path, counts) = (&self.path, cache.index_counts());
         // The directory has checked that it lies in the file.
         let range = place.offset..place.offset + place.len;
         // What can't be mapped is read page by page: here, because all of it would be decrypted first.
@@ -301,11 +301,11 @@ impl SegmentFile {
             _ => self.file.region(range).map_err(|e| Error::io("read", path, e))?.into(),
         };
         let open =
-            || SegmentIndex::open(kept.clone(), section.blocks.len(), path, place.offset, faults);
+            || SegmentIndex::open(kept.clone(), section.blocks.len(), path, place.offset, counts);
         let index = cold::verified(&*self.file, open);
         let index = match index {
             // The contract of the index: damage costs time, not answers.
-            Err(error) if error.kind() == ErrorKind::Corrupt => SegmentIndex::damaged(faults),
+            Err(error) if error.kind() == ErrorKind::Corrupt => SegmentIndex::damaged(counts),
             index => index?,
         };
         let index = Arc::new(index);

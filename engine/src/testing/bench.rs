@@ -4,7 +4,7 @@ use crate::append::{Redacted, Redactor, Rules};
 use crate::batch::{Batch, RowColumn, Rows};
 use crate::block::{self, Block, BlockMeta, SentenceListBuilder, SentenceTable};
 use crate::error::Result;
-use crate::index::{self, IndexFaults, SegmentIndex, SegmentIndexBuilder, Split, Term};
+use crate::index::{self, IndexCounts, SegmentIndex, SegmentIndexBuilder, Split, Term};
 use crate::io::Region;
 use crate::proof::Runs;
 use crate::query::{BlockTable, EventTable as _, OpenedBlock};
@@ -253,8 +253,8 @@ impl SectionIndex {
     /// None, of what was just built.
     pub fn open(bytes: Arc<[u8]>, blocks: usize) -> Result<Self> {
         let path: Arc<Path> = Path::new("bench").into();
-        let faults = IndexFaults::default();
-        SegmentIndex::open(Region::owned(bytes), blocks, &path, 0, &faults).map(Self)
+        let counts = IndexCounts::default();
+        SegmentIndex::open(Region::owned(bytes), blocks, &path, 0, &counts).map(Self)
     }
 
     /// The bytes of its parts, by name.

@@ -6,7 +6,7 @@ use super::report::{Affected, Checked, Findings};
 use crate::batch::Rows;
 use crate::block::{self, Block, SharedSentences};
 use crate::error::{Corruption, Error, Result};
-use crate::index::{self, Filter, IndexFaults, SectionCheck, SegmentIndex};
+use crate::index::{self, Filter, IndexCounts, SectionCheck, SegmentIndex};
 use crate::io::File;
 use crate::manifest::{Run, RunKey, Scar};
 use crate::proof::{Pages, Recomputed, healed};
@@ -130,8 +130,8 @@ fn open_index(place: &Place<'_>, section: &Section, at: IndexPlace) -> Result<Se
     let region = place.file.region(range).map_err(|e| Error::io("read", path, e))?;
     region.will_need(&(0..region.len()));
     let crc = region.read(crc32fast::hash).map_err(|e| Error::io("read", path, e))?;
-    let faults = IndexFaults::default();
-    let index = SegmentIndex::open(region, section.blocks.len(), path, at.offset, &faults)?;
+    let counts = IndexCounts::default();
+    let index = SegmentIndex::open(region, section.blocks.len(), path, at.offset, &counts)?;
     index.verify()?;
     if crc == at.crc {
         return Ok(index);

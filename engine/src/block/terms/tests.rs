@@ -5,7 +5,7 @@ use crate::block::part::{Part, PartBytes, Shape};
 use crate::block::tests::any_rows;
 use crate::block::{Source, encode};
 use crate::event::Kind;
-use crate::index::{IndexFaults, SectionCheck, SegmentIndex, SegmentIndexBuilder, Split};
+use crate::index::{IndexCounts, SectionCheck, SegmentIndex, SegmentIndexBuilder, Split};
 use crate::io::Region;
 use proptest::prelude::*;
 use std::path::Path;
@@ -45,14 +45,14 @@ fn of_rows<'a>(
 #[track_caller]
 fn check_frames(blocks: &[Block]) {
     let bytes = Region::owned(built(SegmentIndexBuilder::new(), blocks));
-    let (path, faults) = (Path::new("test").into(), IndexFaults::default());
-    let index = SegmentIndex::open(bytes, blocks.len(), &path, 0, &faults).expect("just written");
+    let (path, counts) = (Path::new("test").into(), IndexCounts::default());
+    let index = SegmentIndex::open(bytes, blocks.len(), &path, 0, &counts).expect("just written");
     let mut check = SectionCheck::new(&index);
     for (number, block) in (0..).zip(blocks) {
         let rows = super::super::decode(block).expect("a sound block");
         assert_eq!(check.missing(number, &rows).expect("in memory"), 0);
     }
-    assert_eq!(faults.count(), 0);
+    assert_eq!(counts.faults(), 0);
 }
 
 fn block_of(rows: &Rows) -> Block {

@@ -4,7 +4,7 @@ use crate::codec::slice::Slice;
 use crate::event::{Kind, Value};
 use crate::index::testing::{self, rows};
 use crate::index::{
-    Filter, IndexFaults, SegmentIndex, SegmentIndexBuilder, Split, filter_bytes, terms,
+    Filter, IndexCounts, SegmentIndex, SegmentIndexBuilder, Split, filter_bytes, terms,
 };
 use crate::io::Region;
 use crate::limits::FRAME_ROWS_MAX;
@@ -289,13 +289,13 @@ fn frames_read(filter: &ast::Filter, events: &[Event]) -> FrameMask {
     builder.add_block(&spread(events), |_| None::<Split>).expect("in memory");
     builder.add_block(&spread(events), |column| Some(Split::always(column))).expect("in memory");
     let region = Region::owned(builder.finish().expect("in memory"));
-    let faults = IndexFaults::default();
-    let index = SegmentIndex::open(region, 3, &Path::new("test").into(), 0, &faults);
+    let counts = IndexCounts::default();
+    let index = SegmentIndex::open(region, 3, &Path::new("test").into(), 0, &counts);
     let need = need(filter);
     let mut terms = Vec::new();
     need.for_each_term(&mut |term| terms.push(term));
     let hits = Arc::new(index.expect("our own bytes").look_up(terms).expect("in memory"));
-    assert_eq!(faults.count(), 0);
+    assert_eq!(counts.faults(), 0);
     let frames = need.frames(&BlockIndex::Section(Arc::clone(&hits), 1));
     let of_cut = need.frames(&BlockIndex::Section(Arc::clone(&hits), 2));
     assert_eq!(

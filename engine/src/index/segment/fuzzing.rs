@@ -3,7 +3,7 @@
 use super::format::{self, HEADER_LEN};
 use super::ids::IdPages;
 use super::pages::PAGE_BYTES;
-use super::{BlockIndex, EVERY_FRAME, IndexFaults, SegmentIndex, SegmentIndexBuilder};
+use super::{BlockIndex, EVERY_FRAME, IndexCounts, SegmentIndex, SegmentIndexBuilder};
 use crate::batch::{RowColumn, Rows};
 use crate::codec::pieces::{number_at, put};
 use crate::event::{Kind, Value};
@@ -76,8 +76,8 @@ fn sample() -> Rows {
 
 fn ask(bytes: Vec<u8>, has_sample: bool) {
     let path: Arc<Path> = Path::new("fuzz").into();
-    let faults = IndexFaults::default();
-    let Ok(index) = SegmentIndex::open(Region::owned(bytes), 2, &path, 0, &faults) else { return };
+    let counts = IndexCounts::default();
+    let Ok(index) = SegmentIndex::open(Region::owned(bytes), 2, &path, 0, &counts) else { return };
     let terms = [
         Term::new(TermKind::Word, b"timeout"),
         Term::new(TermKind::Word, b"conn4711"),

@@ -4,7 +4,7 @@
 
 use super::format::HEADER_LEN;
 use super::ids::IdsBuilder;
-use super::{EVERY_FRAME, IndexFaults, SegmentIndex, SegmentIndexBuilder, format};
+use super::{EVERY_FRAME, IndexCounts, SegmentIndex, SegmentIndexBuilder, format};
 use crate::batch::{RowColumn, Rows};
 use crate::codec::dump;
 use crate::event::Kind;
@@ -35,7 +35,7 @@ fn example() -> Vec<u8> {
 
 fn open(bytes: &[u8], blocks: usize) -> SegmentIndex {
     let path = Path::new("golden").into();
-    SegmentIndex::open(Region::owned(bytes), blocks, &path, 0, &IndexFaults::default())
+    SegmentIndex::open(Region::owned(bytes), blocks, &path, 0, &IndexCounts::default())
         .expect("a good head")
 }
 

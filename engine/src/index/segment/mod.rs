@@ -56,15 +56,21 @@ pub(crate) const SECTION_BLOCKS_MAX: u32 = ids::BLOCKS_MAX;
 pub(crate) struct SegmentIndex {
     /// `None` if there is nothing to ask.
     parts: Option<Arc<Parts>>,
-    faults: IndexFaults,
+    counts: IndexCounts,
     /// Whether its bytes are with those of the dictionary of words, which is opened when a word is first
     /// asked for. What an entry of a cache weighs must not change while it is one.
     counts_words: bool,
 }
 
-/// How often an index had to be taken as absent because of damage.
+/// What is counted of indexes.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct IndexFaults(Arc<AtomicU64>);
+pub(crate) struct IndexCounts(Arc<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    faults: AtomicU64,
+    new_pages: AtomicU64,
+}
 
 #[derive(Debug)]
 struct Parts {
@@ -87,14 +93,23 @@ fn is_of_archive(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Away | ErrorKind::Deadline | ErrorKind::Cancelled)
 }
 
-impl IndexFaults {
-    /// How many lookups there were.
-    pub(crate) fn count(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+impl IndexCounts {
+    /// How many lookups took an index as absent because of damage.
+    pub(crate) fn faults(&self) -> u64 {
+        self.0.faults.load(Ordering::Relaxed)
     }
 
-    fn add(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
+    /// How many pages were touched for the first time.
+    pub(crate) fn new_pages(&self) -> u64 {
+        self.0.new_pages.load(Ordering::Relaxed)
+    }
+
+    fn add_fault(&self) {
+        self.0.faults.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn add_new_page(&self) {
+        self.0.new_pages.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -109,39 +124,40 @@ impl SegmentIndex {
         blocks: usize,
         path: &Arc<Path>,
         offset: u64,
-        faults: &IndexFaults,
+        counts: &IndexCounts,
     ) -> Result<Self> {
-        let bytes = Bytes { kept: kept.into(), path: Arc::clone(path), offset };
+        let kept = kept.into();
+        let bytes = Bytes { kept, path: Arc::clone(path), offset, counts: counts.clone() };
         let len = bytes.kept.len();
         let header = 0..len.min(format::HEADER_LEN);
         let head = 0..bytes.read(header, |header| format::head_len(header, len))?;
         bytes.kept.will_need(&head);
         let head = bytes.read(head, |bytes| format::decode(bytes, len, offset, path))??;
         let Some(head) = head else {
-            return Ok(Self::of(None, faults));
+            return Ok(Self::of(None, counts));
         };
         if head.blocks as usize != blocks {
             let (expected, found) = (format!("{blocks} blocks"), head.blocks.to_string());
             return Err(bytes.corrupt("segment index", 0, expected, found).into());
         }
-        Ok(Self::of(Some(Parts::new(head, bytes)), faults))
+        Ok(Self::of(Some(Parts::new(head, bytes)), counts))
     }
 
-    fn of(parts: Option<Parts>, faults: &IndexFaults) -> Self {
-        Self { parts: parts.map(Arc::new), faults: faults.clone(), counts_words: false }
+    fn of(parts: Option<Parts>, counts: &IndexCounts) -> Self {
+        Self { parts: parts.map(Arc::new), counts: counts.clone(), counts_words: false }
     }
 
     /// The same index, to be kept in its place, if it takes more than [`SegmentIndex::heap_bytes`] says.
     pub(crate) fn grown(&self) -> Option<Self> {
         let parts = self.parts.as_ref().filter(|parts| !self.counts_words && parts.has_words())?;
-        let (parts, faults) = (Some(Arc::clone(parts)), self.faults.clone());
-        Some(Self { parts, faults, counts_words: true })
+        let (parts, counts) = (Some(Arc::clone(parts)), self.counts.clone());
+        Some(Self { parts, counts, counts_words: true })
     }
 
     /// In place of an index that does not open: it rules nothing out. The damage is counted.
-    pub(crate) fn damaged(faults: &IndexFaults) -> Self {
-        faults.add();
-        Self::of(None, faults)
+    pub(crate) fn damaged(counts: &IndexCounts) -> Self {
+        counts.add_fault();
+        Self::of(None, counts)
     }
 
     /// What is known of these terms.
@@ -159,7 +175,7 @@ impl SegmentIndex {
                 let frames = match parts.frames(term) {
                     Err(error) if is_of_archive(&error) => return Err(error),
                     frames => frames.unwrap_or_else(|_| {
-                        self.faults.add();
+                        self.counts.add_fault();
                         SectionFrames::Every
                     }),
                 };

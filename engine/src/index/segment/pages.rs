@@ -4,6 +4,7 @@
 //! - `G2` Of a part that is not on this machine, or that is encrypted, only the pages that are asked for are
 //!   read, each time anew.
 
+use super::IndexCounts;
 use crate::cold;
 use crate::error::{Corruption, Error, Result};
 use crate::io::{File, Region};
@@ -31,6 +32,7 @@ pub(super) struct Bytes {
     pub(super) kept: Kept,
     pub(super) path: Arc<Path>,
     pub(super) offset: u64,
+    pub(super) counts: IndexCounts,
 }
 
 /// Pages, one behind the other.
@@ -181,7 +183,9 @@ impl Pages {
                     let (expected, found) = (format!("CRC {:08x}", page.crc), format!("{crc:08x}"));
                     return Err(self.bytes.corrupt(self.what, start, expected, found).into());
                 }
-                page.is_verified.store(true, Ordering::Relaxed);
+                if !page.is_verified.swap(true, Ordering::Relaxed) {
+                    self.bytes.counts.add_new_page();
+                }
             }
             let work = work.take().expect("it is read again only if this was not reached");
             Ok(work(bytes, start))

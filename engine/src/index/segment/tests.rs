@@ -23,7 +23,7 @@ fn build(blocks: &[Rows]) -> Vec<u8> {
 
 fn open(bytes: Vec<u8>, blocks: usize) -> Result<SegmentIndex> {
     let path: Arc<Path> = Path::new("test").into();
-    SegmentIndex::open(crate::io::Region::owned(bytes), blocks, &path, 0, &IndexFaults::default())
+    SegmentIndex::open(crate::io::Region::owned(bytes), blocks, &path, 0, &IndexCounts::default())
 }
 
 fn word(text: &str) -> Term {
@@ -70,7 +70,7 @@ fn words_name_their_frames_and_ids_their_blocks() {
     assert_eq!(masks(word("conn4711")), [0, EVERY_FRAME, 0]);
     assert_eq!(masks(Term::new(TermKind::LetterRun, b"conn")), [0, 0b100, 0]);
     assert_eq!(masks(word("conn")), [0, 0, 0]);
-    assert_eq!(index.faults.count(), 0);
+    assert_eq!(index.counts.faults(), 0);
     let sizes: usize = index.sizes().iter().map(|(_, len)| len).sum();
     assert_eq!((sizes, index.verify().expect("undamaged")), (bytes.len(), 6));
     let hits = index.look_up([&word("absent"), &word("late")]).unwrap();
@@ -106,6 +106,23 @@ fn words_of_sentences_name_their_blocks() {
     // A word is on a page of ids as well, which is to be fetched for it.
     assert_eq!(index.pages_of([&word("late")]).len(), 1);
     assert_eq!(SectionCheck::new(&index).missing(1, &rows).expect("in memory"), 0, "S1");
+}
+
+/// What is asked for ahead depends on it: pages that were touched before are not asked for again.
+#[test]
+fn a_page_is_new_once() {
+    let mut builder = SegmentIndexBuilder::new();
+    builder.add_block(&messages(&["id77 word"]), uncut).expect("memory never fails");
+    let index = open(builder.finish().expect("memory never fails"), 1).expect("just written");
+    let new_pages = |found: &str| {
+        let before = index.counts.new_pages();
+        index.will_need([&word(found)]);
+        assert_eq!(index.counts.new_pages(), before, "to ask is not to touch");
+        index.look_up([&word(found)]).expect("in memory");
+        index.counts.new_pages() - before
+    };
+    assert_eq!((new_pages("id77"), new_pages("id77"), new_pages("id78")), (1, 0, 0));
+    assert!(new_pages("word") > 0 && new_pages("word") == 0);
 }
 
 /// The filter of a block and the index of its section must be made of the same terms.
@@ -198,7 +215,7 @@ fn a_flipped_bit_loses_no_row() {
             let found = masks(&index, term, 1)[0];
             assert!(found & good == *good, "byte {at}: {term:?}");
         }
-        noticed += usize::from(index.faults.count() > 0);
+        noticed += usize::from(index.counts.faults() > 0);
         assert!(index.parts.is_none() || index.verify().is_err(), "byte {at}");
     }
     assert!(refused > HEADER_LEN / 2 && noticed > 10, "{refused} {noticed}");
@@ -233,7 +250,7 @@ fn what_makes_tantivy_panic_is_an_absent_index() {
         }
         let index = open(format::encode(1, &files, &ids), 1).expect("its head is right");
         index.look_up([&word("common"), &word("words"), &word("zzz")]).unwrap();
-        faults += index.faults.count();
+        faults += index.counts.faults();
     }
     assert!(faults > 30, "{faults}");
 }
@@ -249,7 +266,7 @@ fn an_index_counts_what_it_has_on_the_heap() {
     let file = storage.create(&dir.path().join("index")).unwrap();
     let counts = |region: Region, blocks| {
         let path: Arc<Path> = Path::new("test").into();
-        let opened = SegmentIndex::open(region, blocks, &path, 0, &IndexFaults::default());
+        let opened = SegmentIndex::open(region, blocks, &path, 0, &IndexCounts::default());
         opened.unwrap().heap_bytes()
     };
     assert!(counts(Region::owned(bytes.clone()), 2) > len);

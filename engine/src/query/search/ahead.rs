@@ -4,7 +4,7 @@
 use super::{Part, Search};
 use crate::engine::LiveFile;
 use crate::manifest::FileId;
-use crate::query::table::{AHEAD_MAX, read_ahead};
+use crate::query::table::{AHEAD_MAX, NewPages, read_ahead};
 use std::cmp::Reverse;
 use std::collections::HashSet;
 
@@ -15,19 +15,20 @@ pub(super) struct Window {
     files: HashSet<FileId>,
     /// How many the next time: of those here, and of those in the archive.
     next: [usize; 2],
+    new_pages: NewPages,
 }
 
 impl Search<'_> {
     /// Before a file is opened: reads it and those that come after it ahead, twice as many each time.
     pub(super) fn read_ahead(&mut self, file: &LiveFile) {
         let is_evicted = file.file.is_evicted();
-        // Of a file that is here, only its index is asked for.
-        let is_read = is_evicted || self.pass.plan.uses_index;
-        if !is_read || !self.window.files.insert(file.meta.id) {
+        if self.window.files.contains(&file.meta.id)
+            || !is_evicted && !self.window.new_pages.are_read(self.shared)
+        {
             return;
         }
         let next = &mut self.window.next[usize::from(is_evicted)];
-        let count = (*next).clamp(1, AHEAD_MAX);
+        let count = (*next).clamp(if is_evicted { 1 } else { 2 }, AHEAD_MAX);
         *next = count * 2;
         let mut files = vec![file];
         if count > 1 {

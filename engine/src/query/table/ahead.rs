@@ -13,6 +13,18 @@ use std::sync::Arc;
 /// Files of which something is fetched at a time.
 pub(crate) const AHEAD_MAX: usize = 64;
 
+/// Tells whether pages of indexes are read that were not read before: else asking for them ahead is in vain.
+#[derive(Debug, Default)]
+pub(crate) struct NewPages(Option<u64>);
+
+impl NewPages {
+    /// Whether some were since this was last asked.
+    pub(crate) fn are_read(&mut self, shared: &Shared) -> bool {
+        let count = shared.cache.index_counts().new_pages();
+        self.0.replace(count).is_some_and(|before| before != count)
+    }
+}
+
 /// Asks for what [`super::source::in_file`] is about to read of files, and waits for what is in the archive. Whatever
 /// is in the way is found again by whoever reads it.
 pub(crate) fn read_ahead(

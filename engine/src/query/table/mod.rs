@@ -9,7 +9,7 @@ mod scan;
 mod source;
 mod templates;
 
-pub(crate) use ahead::{AHEAD_MAX, read_ahead};
+pub(crate) use ahead::{AHEAD_MAX, NewPages, read_ahead};
 pub(crate) use block::BlockTable;
 pub(crate) use extended::{ExtendedTable, extracted_from, extracted_kind};
 pub(crate) use opened::OpenedBlock;

@@ -21,7 +21,7 @@ fn a_range_that_came_wrong_is_fetched_anew() {
         let engine = life.open();
         assert_eq!(found(&engine, "\"number 7 came\""), [7], "read {number}");
         assert_eq!(found(&engine, ""), all(), "read {number}");
-        assert_eq!(engine.shared.cache.index_faults().count(), 0, "read {number}");
+        assert_eq!(engine.shared.cache.index_counts().faults(), 0, "read {number}");
         assert!(life.shelf.spoiled.lock().is_empty(), "read {number}");
         if life.shelf.reads_to_spoil.load(Ordering::Relaxed) >= 1 {
             break;
