@@ -52,6 +52,8 @@ struct Sums {
     ended: usize,
     /// Those of them that were counted.
     counted: usize,
+    /// Whether one of them turned out not to be readable, maybe after it was counted.
+    damaged: bool,
     /// At which nobody counts.
     builders: Vec<ValueSumsBuilder>,
 }
@@ -141,18 +143,20 @@ impl Stretches {
         sums.builders.push(builder);
     }
 
-    /// A source was looked at: keeps what its stretch comes to, if it was the last, and all were counted.
-    pub(super) fn end(&self, shared: &Shared, number: usize) {
+    /// A source was looked at: keeps what its stretch comes to, if it was the last, and all were counted and sound.
+    pub(super) fn end(&self, shared: &Shared, number: usize, is_sound: bool) {
         let Some(stretch) = self.with(number) else { return };
         let mut sums = stretch.sums.lock();
         sums.ended += 1;
+        sums.damaged |= !is_sound;
         if sums.ended < stretch.sources.len() {
             return;
         }
         let all = std::mem::take(&mut *sums);
         drop(sums);
         let mut builders = all.builders.into_iter();
-        let Some(mut sums) = builders.next().filter(|_| all.counted == stretch.sources.len())
+        let Some(mut sums) =
+            builders.next().filter(|_| !all.damaged && all.counted == stretch.sources.len())
         else {
             return;
         };

@@ -164,23 +164,26 @@ impl Part<'_> {
         match item {
             Item::Source(number) => {
                 let done = self.scan_or_skip(*number, &sources[*number], round);
-                self.pass.stretches.end(&self.pass.shared, *number);
-                done
+                let is_sound = matches!(done, Ok(true));
+                self.pass.stretches.end(&self.pass.shared, *number, is_sound);
+                done.map(drop)
             }
             Item::Stretch(range, sums) => {
                 if self.take_stretch(range, sums, sources)? {
                     return Ok(());
                 }
                 let mut numbers = range.clone();
-                numbers.try_for_each(|number| self.scan_or_skip(number, &sources[number], round))
+                numbers.try_for_each(|number| {
+                    self.scan_or_skip(number, &sources[number], round).map(drop)
+                })
             }
         }
     }
 
-    /// Takes in a source; nothing of it, if it is damaged and that is tolerated.
-    fn scan_or_skip(&mut self, number: usize, source: &Source, round: Round) -> Result<()> {
+    /// Takes in a source, and tells so; nothing of it, if it is damaged and that is tolerated.
+    fn scan_or_skip(&mut self, number: usize, source: &Source, round: Round) -> Result<bool> {
         if !self.pass.excuses.skip_damage() {
-            return self.scan(number, source);
+            return self.scan(number, source).map(|()| true);
         }
         let mut apart = Part { pass: self.pass, found: Found::new(self.pass, round)? };
         let done = apart.scan(number, source);
@@ -188,9 +191,10 @@ impl Part<'_> {
         match self.pass.excuses.piece(done)? {
             Some(()) => {
                 apart.found.settle(None)?;
-                self.found.groups.merge(apart.found.groups, &mut || Ok(()))
+                self.found.groups.merge(apart.found.groups, &mut || Ok(()))?;
+                Ok(true)
             }
-            None => Ok(()),
+            None => Ok(false),
         }
     }
 }
