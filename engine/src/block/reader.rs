@@ -236,6 +236,17 @@ impl Block {
         self.mapped.lock().iter().all(RegionBytes::is_intact)
     }
 
+    /// A file that is shorter than it was may end in a page of the block: that one is no fault.
+    fn mistrust_if_cut(&self) {
+        let Source::File { file, offset, .. } = &self.source else { return };
+        let mapped = self.mapped.lock();
+        let end = offset.saturating_add(u64::from(self.meta().len));
+        // One that is gone by now was not cut.
+        if !mapped.is_empty() && file.len().is_ok_and(|len| len < end) {
+            mapped.iter().for_each(RegionBytes::mistrust);
+        }
+    }
+
     /// Runs `work`, which reads columns of the block or what was decoded of them.
     ///
     /// # Errors
@@ -243,6 +254,7 @@ impl Block {
     /// returned, kept or panicked with is then worth nothing.
     pub(crate) fn read<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
         let done = catch_unwind(AssertUnwindSafe(work));
+        self.mistrust_if_cut();
         if !self.is_intact() {
             return Err(self.source.lost(self.meta().len));
         }

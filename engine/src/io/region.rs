@@ -136,6 +136,14 @@ impl RegionBytes {
         self.0.will_need(range);
     }
 
+    /// Makes them bytes that are not intact: the file was found to be shorter. Of a page that it ends in, the rest
+    /// reads as zeros without a fault.
+    pub(crate) fn mistrust(&self) {
+        if let Kept::Mapped(mapping) = &self.0.kept {
+            mapping.mistrust();
+        }
+    }
+
     /// Whether both are the same bytes at the same place.
     pub(crate) fn is(&self, other: &Self) -> bool {
         std::ptr::eq(&raw const **self, &raw const **other)

@@ -13,6 +13,9 @@ use table::Table;
 /// Mappings at a time. What comes beyond is read instead. A process may have 65,530 by default.
 const MAPPINGS_MAX: usize = 4_096;
 
+/// Bytes that are asked for at a time: of more, some disks' settings have the system leave the rest out.
+const AHEAD_BYTES: usize = 128 << 10;
+
 static TABLE: Table<MAPPINGS_MAX> = Table::new();
 
 /// A range of a file that is mapped, and known to the guard as long as it is.
@@ -66,8 +69,16 @@ impl Mapping {
     /// Lets the system read a range of it, as far as it is not in memory: else each page that is touched is read
     /// alone, and waited for.
     pub(super) fn will_need(&self, range: &Range<usize>) {
-        // Advice: without it the bytes come when they are read.
-        let _ = self.map.advise_range(memmap2::Advice::WillNeed, range.start, range.len());
+        for start in range.clone().step_by(AHEAD_BYTES) {
+            let len = AHEAD_BYTES.min(range.end - start);
+            // Advice: without it the bytes come when they are read.
+            let _ = self.map.advise_range(memmap2::Advice::WillNeed, start, len);
+        }
+    }
+
+    /// Makes it one whose bytes were not all the file's.
+    pub(super) fn mistrust(&self) {
+        TABLE.fault_at(self.bytes().as_ptr().addr());
     }
 
     /// Whether every byte that was read so far was the file's.
