@@ -140,7 +140,7 @@ impl SegmentFile {
     /// known.
     pub(crate) fn index_head(&self, section: &Section, cache: &BlockCache) -> Option<Range<u64>> {
         let place = section.index.as_ref()?;
-        if cache.index(self.key(place.offset)).is_some() {
+        if self.known_index(section, cache).is_some() {
             return None;
         }
         Some(self.file.stored(place.offset..place.offset + place.len.min(INDEX_HEAD_BYTES)))
@@ -271,6 +271,15 @@ impl SegmentFile {
         let filter = Arc::new(filter);
         cache.put_filter(key, &filter);
         Ok(filter)
+    }
+
+    /// The index of a section, if it is open.
+    pub(crate) fn known_index(
+        &self,
+        section: &Section,
+        cache: &BlockCache,
+    ) -> Option<Arc<SegmentIndex>> {
+        cache.index(self.key(section.index.as_ref()?.offset))
     }
 
     /// The index of a section of the file, if it has one.

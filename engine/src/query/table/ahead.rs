@@ -36,7 +36,7 @@ pub(crate) fn read_ahead(
     let plan = plan.filter(|plan| shared.prunes() && plan.uses_index);
     let (cold, here): (Vec<_>, Vec<_>) = files.iter().copied().partition(|f| f.file.is_evicted());
     if let Some(plan) = plan {
-        let _ = here.into_iter().try_for_each(|live| pages(shared, live, range, plan));
+        here.into_iter().for_each(|live| pages(shared, live, range, plan));
     }
     for files in cold.chunks(AHEAD_MAX) {
         if directories(shared, files).and_then(|()| indexes(shared, files, range, plan)).is_err() {
@@ -45,16 +45,15 @@ pub(crate) fn read_ahead(
     }
 }
 
-/// Lets the system read the pages that are looked up in a file that is here. One whose directory is not known yet
-/// stays closed: opening many takes time, and whoever asks may have none left.
-fn pages(shared: &Shared, live: &LiveFile, range: TimeRange, plan: &Plan) -> Result<()> {
-    let Some(sections) = shared.cache.sections(live.meta.id) else { return Ok(()) };
+/// Lets the system read the pages that are looked up in a file that is here. What is not known of it yet stays
+/// closed: opening many takes time, and whoever asks may have none left.
+fn pages(shared: &Shared, live: &LiveFile, range: TimeRange, plan: &Plan) {
+    let Some(sections) = shared.cache.sections(live.meta.id) else { return };
     for section in sections.iter().filter(|section| can_have(live, section, range)) {
-        if let Some(index) = live.file.index(section, &shared.cache)? {
+        if let Some(index) = live.file.known_index(section, &shared.cache) {
             index.will_need(plan.terms());
         }
     }
-    Ok(())
 }
 
 /// Whether the manifest has a section, and it can have events of this range.

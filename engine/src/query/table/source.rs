@@ -1,6 +1,6 @@
 //! The parts of a snapshot that a scan goes through, and what is known of each without reading it.
 
-use super::{AHEAD_MAX, BlockTable, EventTable, NewPages, OpenedBlock, RowsTable, read_ahead};
+use super::{AHEAD_MAX, BlockTable, EventTable, OpenedBlock, RowsTable, read_ahead};
 use crate::block::{BlockMeta, Decoded};
 use crate::engine::{LiveFile, Shared, Snapshot};
 use crate::error::Result;
@@ -130,16 +130,9 @@ pub(crate) fn sources(
         sources.extend(excuses.piece(opened)?.into_iter().flatten());
         Ok(())
     };
-    let mut new_pages = NewPages::default();
-    // By the first is seen whether the others are to be asked for.
-    let (first, others) = here.split_at(here.len().min(1));
-    let here = first.chunks(1).chain(others.chunks(AHEAD_MAX));
-    for files in here.chain(cold.chunks(AHEAD_MAX)) {
-        let is_here = files.iter().any(|file| !file.file.is_evicted());
-        if !is_here || new_pages.are_read(shared) {
-            let wanted: Vec<&LiveFile> = files.iter().copied().filter(can_match).collect();
-            read_ahead(shared, &wanted, range, plan);
-        }
+    for files in here.chunks(AHEAD_MAX).chain(cold.chunks(AHEAD_MAX)) {
+        let wanted: Vec<&LiveFile> = files.iter().copied().filter(can_match).collect();
+        read_ahead(shared, &wanted, range, plan);
         files.iter().copied().try_for_each(&mut list)?;
     }
     Ok(sources)
