@@ -114,6 +114,8 @@ impl Workload {
             Work::Plain(work) => work(store),
             Work::Query(ask) => {
                 let engine = stores::open(store).expect("a sound store opens");
+                // Else the dictionaries that it brings in now and then take the place of those that are open.
+                engine.settle();
                 let store = Store::from(engine);
                 assert!(ask(&store, ASKED) > 0, "{} finds nothing", self.name);
                 counted_by_callgrind(&mut || {
