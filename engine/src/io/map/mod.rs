@@ -46,8 +46,9 @@ impl Mapping {
         let mut options = memmap2::MmapOptions::new();
         // SAFETY: the bytes are those of a file that this program writes once and never again
         // (callers of `File::region` promise it; the store's lock keeps other processes of ours
-        // out). If someone else shortens the file, reads beyond its end see zeros by the guard,
-        // and `is_intact` says so; if someone else writes into it, bytes change under a shared
+        // out). If someone else shortens the file, reads of pages beyond its end see zeros by the guard,
+        // and `is_intact` says so; the rest of the page in which it ends is zeros without a fault, which only
+        // a checksum, or the file's length (`mistrust`), tells; if someone else writes into it, bytes change under a shared
         // reference, which readers must survive as they survive damage: all of them decode bytes
         // that may be anything, without `unsafe`. A checksum was compared once: what changes after that can
         // end a query, or give it another answer, and nothing worse.
